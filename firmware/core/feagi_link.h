@@ -1,0 +1,88 @@
+// The device's side of a link (shared_spec/LINK.md): frames from and to a byte stream that the caller owns. Knows a region and
+// bytes, never a UART. Constant memory, no waiting: a call handles the bytes that it is given or makes one frame.
+//
+//     feagi_link_tick(&link, now_ms, now_us);
+//     feagi_link_receive(&link, bytes that arrived, count);
+//     while ((n = feagi_link_output(&link, &data)) > 0)   // until the stream takes no more
+//         feagi_link_sent(&link, bytes of data that the stream took);
+//
+// All functions are called from one context, which is the event ring's consumer. State may be written by others meanwhile.
+#ifndef FEAGI_LINK_H
+#define FEAGI_LINK_H
+
+#include "feagi_frame.h"
+#include "feagi_region.h"
+
+#define FEAGI_LINK_PAGE_WORDS (FEAGI_LINK_PAGES / 32)
+
+// What a link remembers of a delta in flight: its pages, not its bytes.
+typedef struct {
+    uint32_t pages[FEAGI_LINK_PAGE_WORDS];
+    uint8_t seq;
+} feagi_link_flight_t;
+
+typedef struct {
+    feagi_region_t *region;
+    const char *name; // of the device, at most FEAGI_DEVICE_NAME_LEN_BYTES of UTF-8
+
+    uint64_t now_ms, now_us; // as of the last tick
+    uint32_t session;        // id that is offered, or in use when up
+    uint32_t entropy;        // where session ids come from
+    bool up;                 // a host acknowledged the session
+
+    // Times are the low 32 bits of now_ms; only differences are used.
+    uint32_t hello_at, heard_at, spoke_at, delta_at, event_at, clock_at;
+    bool hello_due;
+
+    // Deltas
+    uint8_t seq, acked;    // last sent, last acknowledged
+    uint8_t flights;       // of flight[], oldest first
+    uint8_t tries;         // retransmissions since the last answer
+    uint8_t cautious;      // deltas that still go alone and with one page, after a loss
+    bool repair;           // the next delta follows `acked`, not the last one sent
+    bool clock_waiting;    // the clock's page changed at clock_at
+    uint16_t next_page;    // where the next delta begins to look
+    uint32_t clock_sent;   // version (low half) as the host will have it
+    feagi_link_flight_t flight[FEAGI_LINK_WINDOW];
+
+    // Events
+    uint8_t event_seq;     // last one acknowledged
+    uint8_t events_flying; // sent behind it
+    bool lost_fixed;       // `lost_sent` was sent and not acknowledged yet
+    uint16_t lost_sent;
+    uint32_t lost_acked;   // rejected events that the host knows of
+
+    // Answers
+    bool pong_due, reply_due, reply_known, digest_due;
+    uint8_t reply_seq, reply_len;
+    uint64_t ping_t1, ping_t2;
+    uint8_t reply[FEAGI_REPLY_LEN_BYTES];
+
+    uint32_t rejected; // segments that were no valid frame of this session
+    feagi_frame_in_t in;
+    uint16_t tx_len, tx_sent;
+    uint8_t rx[FEAGI_LINK_RXBUF_BYTES];
+    uint8_t tx[FEAGI_FRAME_WIRE_BYTES];
+} feagi_link_t;
+
+// Makes a link for a region and begins to track the region's changes in `dirty`, region->pages words of the caller. `entropy`
+// should differ at every start (it makes session ids). `name` stays the caller's, and must stay. Set-up only.
+// Returns 0, or FEAGI_ERR_LENGTH: the region has more than FEAGI_LINK_PAGES pages, or the name is too long.
+int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, const char *name, uint32_t entropy);
+
+// Tells the time: milliseconds and microseconds since start, neither ever going back.
+void feagi_link_tick(feagi_link_t *l, uint64_t now_ms, uint64_t now_us);
+
+// Takes bytes that arrived. About 35 instructions a byte, and what a command does.
+void feagi_link_receive(feagi_link_t *l, const uint8_t *data, size_t len_bytes);
+
+// The bytes to send next: what is left of the present frame, or a new frame if something is due. Returns how many, 0 for none.
+size_t feagi_link_output(feagi_link_t *l, const uint8_t **data);
+
+// Tells that the first `len_bytes` of the last output were taken by the stream.
+void feagi_link_sent(feagi_link_t *l, size_t len_bytes);
+
+// Mixes two numbers into one whose bits all depend on both. Makes session ids, and boot ids of what a port has. Any context.
+uint32_t feagi_link_mix(uint32_t a, uint32_t b);
+
+#endif

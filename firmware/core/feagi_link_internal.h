@@ -1,0 +1,28 @@
+// Between the parts of the link: feagi_link.c (session, output), feagi_link_delta.c (pages), feagi_link_receive.c (input).
+#ifndef FEAGI_LINK_INTERNAL_H
+#define FEAGI_LINK_INTERNAL_H
+
+#include "feagi_link.h"
+
+// Ends the session, if there is one, and offers another, mixed from `nonce`.
+void feagi_link_offer(feagi_link_t *l, uint32_t nonce);
+
+// Starts the offered session: everything is to be sent.
+void feagi_link_start_deltas(feagi_link_t *l);
+
+// Makes the next delta in l->tx. Returns false if none may go or nothing is dirty.
+bool feagi_link_make_delta(feagi_link_t *l, uint32_t now);
+
+// Forgets the deltas in flight up to `seq`, which the host has.
+void feagi_link_acknowledge(feagi_link_t *l, uint8_t seq);
+
+// Marks the pages of all deltas in flight as a whole and goes on carefully. Ends the session when the sequence numbers run too far ahead.
+void feagi_link_rewind(feagi_link_t *l);
+
+// Whether the host has all that the region holds.
+bool feagi_link_quiet(feagi_link_t *l);
+
+// Puts the digest into the reply that waits for it.
+void feagi_link_answer_digest(feagi_link_t *l);
+
+#endif

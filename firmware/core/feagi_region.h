@@ -1,0 +1,71 @@
+// The region: one block of memory that holds a node's whole state, laid out as feagi_spec.h says.
+//
+// The caller owns all memory. A feagi_region_t is a handle: it caches where the sections lie, so that no access trusts
+// the block's own header after it was checked once.
+#ifndef FEAGI_REGION_H
+#define FEAGI_REGION_H
+
+#include "feagi_port.h"
+#include "feagi_spec.h"
+
+typedef struct {
+    uint8_t *base;        // first byte of the region, aligned to 8
+    uint32_t *dirty;      // a word a page: bit i says that the page's i-th word changed. NULL: changes are not tracked
+    uint64_t now_ms;      // the owner's clock, for last_modified, agents and events
+    uint32_t len_bytes;   // of the region
+    uint32_t agents_at;   // offset of the agent table
+    uint32_t events_at;   // offset of the events section
+    uint16_t agents;      // slots of the agent table
+    uint16_t agent_len;   // bytes of a slot
+    uint16_t agent_pages; // pages of a slot
+    uint16_t pages;       // pages of the region
+    uint32_t events_mask; // capacity of the ring - 1
+} feagi_region_t;
+
+// The profile with this id (FEAGI_PROFILE_*), or NULL. Any context.
+const feagi_profile_t *feagi_region_profile(uint8_t id);
+
+// Bytes of a region of this profile. Any context.
+uint32_t feagi_region_len(const feagi_profile_t *profile);
+
+// Makes a new region in `mem` (aligned to 8, at least feagi_region_len bytes) and a handle to it. Everything is zero but the
+// header. `boot_id` should differ at every start of the owner; 0 is taken as 1. Set-up only.
+// Returns 0, FEAGI_ERR_LAYOUT (no such profile) or FEAGI_ERR_LENGTH (too small or misaligned).
+int feagi_region_init(feagi_region_t *r, void *mem, uint32_t len_bytes, uint8_t profile, uint32_t boot_id);
+
+// Makes a handle to a region that is there already, and checks all of its header: nothing that it says can lead an access
+// outside of mem[0, len_bytes). Set-up only.
+// Returns 0, FEAGI_ERR_LAYOUT (no region, or one of another layout) or FEAGI_ERR_LENGTH (too small or misaligned).
+int feagi_region_attach(feagi_region_t *r, void *mem, uint32_t len_bytes);
+
+// From now on mark changes in dirty[r->pages], which the caller zeroed, or in nothing when NULL. Set-up only.
+void feagi_region_track(feagi_region_t *r, uint32_t *dirty);
+
+// Sets the owner's clock [ms]. Main context; the interrupts that write state may preempt it.
+void feagi_region_set_time(feagi_region_t *r, uint64_t now_ms);
+
+// Where page `page` (< r->pages) lies: its offset in the region and its length in bytes, a multiple of 4. Any context.
+uint32_t feagi_region_page(const feagi_region_t *r, uint32_t page, uint32_t *len_bytes);
+
+// The page that holds the byte at `offset` of the region, or a negative number where no page does. Any context.
+int feagi_region_page_of(const feagi_region_t *r, uint32_t offset);
+
+// CRC-32 of all pages in order (LINK.md, DIGEST). About 30 instructions a byte. Not atomic. Main context.
+uint32_t feagi_region_digest(const feagi_region_t *r);
+
+// Address of a typed place in the region; the offset must be within it and aligned.
+static inline uint32_t *feagi_region_u32(const feagi_region_t *r, uint32_t offset) {
+    return (uint32_t *)(void *)(r->base + offset);
+}
+static inline uint64_t *feagi_region_u64(const feagi_region_t *r, uint32_t offset) {
+    return (uint64_t *)(void *)(r->base + offset);
+}
+
+// Marks words of a page as changed. Any context, ISR-safe.
+static inline void feagi_region_mark(const feagi_region_t *r, uint32_t page, uint32_t words) {
+    if (r->dirty) {
+        feagi_port_or_u32(&r->dirty[page], words);
+    }
+}
+
+#endif

@@ -1,0 +1,32 @@
+// The core block: fields with the meaning that FEAGI gives them.
+//
+// Fields are named by their index in feagi_fields (FEAGI_FIELD_*). Values travel as u64, an f32 as its bits. Every write adds 1 to
+// `version`, sets `last_modified` to the region's time, and marks the field's word for the link. A change of
+// burst_engine_state or genome_state also pushes an event, so those two are written by the ring's producer only.
+#ifndef FEAGI_STATE_H
+#define FEAGI_STATE_H
+
+#include "feagi_region.h"
+
+// The field at this byte offset of the core block, or FEAGI_ERR_FIELD. Any context.
+int feagi_state_field_at(uint64_t offset);
+
+// One untorn load. Any context, ISR-safe.
+uint64_t feagi_state_get(const feagi_region_t *r, unsigned field);
+
+// Stores a value. *stored (may be NULL) is what the field holds then: a percentage above 100 is stored as 100.
+// Any context, ISR-safe, but see above for fields with events. One critical section of about 20 instructions.
+// Returns 0, FEAGI_ERR_READ_ONLY or FEAGI_ERR_RANGE (an enum has no such value, or it does not fit); errors change nothing.
+int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored);
+
+// Adds to a u32 or u64 field, which stays at its maximum (FEAGI's own panics or wraps there). Context and cost as set.
+// Returns 0, FEAGI_ERR_READ_ONLY, FEAGI_ERR_OPERATION (an enum, bool, percentage or f32) or FEAGI_ERR_RANGE (amount does not fit).
+int feagi_state_add(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored);
+
+// Subtracts; the field stays at 0 (FEAGI's own returns 0 there but stores 4294967295). Otherwise as add.
+int feagi_state_subtract(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored);
+
+// Stores without any check, for the fields that the core keeps. Not for applications.
+void feagi_state_put(feagi_region_t *r, unsigned field, uint64_t value);
+
+#endif

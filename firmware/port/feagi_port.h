@@ -1,0 +1,53 @@
+// The few primitives that differ between targets. Each port is one header that defines
+//
+//   feagi_port_key_t, feagi_port_lock(), feagi_port_unlock(key)
+//       a section that no other writer of this region interrupts. Nests. What it may contain is bounded: see its callers.
+//   feagi_port_load_u32/u64, feagi_port_store_u32/u64
+//       one untorn access with acquire or release order
+//   feagi_port_or_u32(p, bits), feagi_port_take_u32(p)
+//       atomic OR; atomic exchange with 0
+//   feagi_port_add_u64(p, n)
+//       atomic add, on ports without one inside feagi_port_lock
+//
+// all of them ISR-safe. To add a target, add a header here and a line below.
+#ifndef FEAGI_PORT_H
+#define FEAGI_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__x86_64__) || defined(__aarch64__)
+#include "feagi_port_atomic64.h"
+#elif defined(__ARM_ARCH_7M__) || defined(__ARM_ARCH_7EM__)
+#include "feagi_port_armv7m.h"
+#else
+#error "no port for this target: see firmware/port/feagi_port.h"
+#endif
+
+// Byte loops in place of memcpy and friends, which a native MicroPython module cannot link on every target. The build turns off
+// the optimisation that would make calls of them again.
+static inline void feagi_port_copy(void *to, const void *from, size_t len_bytes) {
+    uint8_t *d = (uint8_t *)to;
+    const uint8_t *s = (const uint8_t *)from;
+    while (len_bytes--) {
+        *d++ = *s++;
+    }
+}
+static inline void feagi_port_clear(void *at, size_t len_bytes) {
+    uint8_t *d = (uint8_t *)at;
+    while (len_bytes--) {
+        *d++ = 0;
+    }
+}
+static inline bool feagi_port_equal(const void *a, const void *b, size_t len_bytes) {
+    const uint8_t *x = (const uint8_t *)a, *y = (const uint8_t *)b;
+    while (len_bytes--) {
+        if (*x++ != *y++) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#endif

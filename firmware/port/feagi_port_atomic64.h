@@ -1,0 +1,39 @@
+// Targets with 64-bit atomic accesses and read-modify-writes: x86-64 and aarch64.
+#ifndef FEAGI_PORT_ATOMIC64_H
+#define FEAGI_PORT_ATOMIC64_H
+
+typedef uint32_t feagi_port_key_t;
+
+// A region has one writing thread here, and no interrupt writes it, so the compiler's order is all that a section needs.
+static inline feagi_port_key_t feagi_port_lock(void) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return 0;
+}
+static inline void feagi_port_unlock(feagi_port_key_t key) {
+    (void)key;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline uint32_t feagi_port_load_u32(const uint32_t *p) {
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline void feagi_port_store_u32(uint32_t *p, uint32_t value) {
+    __atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
+static inline uint64_t feagi_port_load_u64(const uint64_t *p) {
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline void feagi_port_store_u64(uint64_t *p, uint64_t value) {
+    __atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
+static inline void feagi_port_or_u32(uint32_t *p, uint32_t bits) {
+    __atomic_fetch_or(p, bits, __ATOMIC_ACQ_REL);
+}
+static inline uint32_t feagi_port_take_u32(uint32_t *p) {
+    return __atomic_exchange_n(p, 0, __ATOMIC_ACQ_REL);
+}
+static inline void feagi_port_add_u64(uint64_t *p, uint64_t n) {
+    __atomic_fetch_add(p, n, __ATOMIC_ACQ_REL);
+}
+
+#endif

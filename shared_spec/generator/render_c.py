@@ -1,0 +1,186 @@
+"""The C core's header and tables, and the MicroPython module's names."""
+
+from __future__ import annotations
+
+from .model import Field, Shape, Spec, Struct, snake
+
+C_TYPES = {"u8": "uint8_t", "bool": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "f32": "uint32_t", "u64": "uint64_t"}
+FIELD_TYPES = ("u8", "bool", "u32", "f32", "u64")
+
+
+def _number(n: int) -> str:
+    return f"{n}u" if n < 1 << 31 else f"0x{n:08x}u"
+
+
+def _struct(s: Struct, spec: Spec) -> list[str]:
+    out = [f"// {s.doc}", "typedef struct {"]
+    for f in s.fields:
+        base, _, count = f.type.partition("[")
+        ctype = {"bytes": "uint8_t", "section": "feagi_section_t"}.get(base) or C_TYPES[base]
+        unit = f" [{f.unit}]" if f.unit else f" [{f.enum}]" if f.enum else " [Hz as f32 bits]" if f.type == "f32" else ""
+        out.append(f"    {ctype} {f.name}{'[' + count if count else ''}; // {f.offset}: {f.doc}{unit}")
+    name = f"feagi_{s.name}_t"
+    # Without an alignment, packed members of u64 would be allowed to tear; with it, each is one aligned access.
+    out.append(f"}} {name};")
+    out.append(f'_Static_assert(sizeof({name}) == {s.size}, "{s.name}: size");')
+    out += [f'_Static_assert(offsetof({name}, {f.name}) == {f.offset}, "{s.name}.{f.name}: offset");' for f in s.fields]
+    return [*out, ""]
+
+
+def header(spec: Spec, banner: list[str]) -> str:
+    out = [f"// {line}" for line in banner]
+    out += ["#ifndef FEAGI_SPEC_H", "#define FEAGI_SPEC_H", "", "#include <stddef.h>", "#include <stdint.h>", ""]
+    out += [
+        f"#define FEAGI_LAYOUT_VERSION {spec.layout_version}u",
+        f"#define FEAGI_PROTOCOL_VERSION {spec.protocol_version}u",
+        f"#define FEAGI_MIRROR_VERSION {spec.mirror_version}u",
+        f"#define FEAGI_SCHEMA_HASH 0x{spec.schema_hash:08x}u",
+    ]
+    out += [f"#define FEAGI_MAGIC_{k.upper()} 0x{v:08x}u" for k, v in spec.magic.items()]
+    out += [f"#define FEAGI_{k.upper()} {_number(v)}" for k, v in {**spec.limits, **spec.times}.items()]
+    out.append("")
+    for name, enum in spec.enums.items():
+        prefix = f"FEAGI_{snake(name).upper()}"
+        out += [f"// {enum['doc']}", "enum {"]
+        out += [f"    {prefix}_{k} = {v}," for k, v in enum["values"].items()]
+        out += ["};", ""]
+    out += ["// Errors: functions return them; a reply carries them as status.", "enum {"]
+    out += [f"    FEAGI_ERR_{k} = -{e['number']}, // {e['text']}" for k, e in spec.errors.items()]
+    out += ["};", "", "// Frame kinds.", "enum {"]
+    out += [f"    FEAGI_KIND_{k.upper()} = 0x{f['kind']:02x}, // from {f['from']}" for k, f in spec.frames.items()]
+    out += ["};", "", "// Slots of the header's section table.", "enum {"]
+    out += [f"    FEAGI_SECTION_{s['name'].upper()} = {s['number']}," for s in spec.sections_raw]
+    out += ["};", ""]
+    for s in spec.structs.values():
+        out += _struct(s, spec)
+    core = spec.structs["core"]
+    out += [
+        f"#define FEAGI_CORE_PAGES {len(core.pages)}u // pages of the core block, at these offsets in it",
+        f"#define FEAGI_CORE_PAGE_OFFSETS {{{', '.join(f'{p}u' for p in (*core.pages, core.size))}}}",
+        f"#define FEAGI_CLOCK_PAGE {1 + _page_of(core, 'version')}u // page of the region that holds version and last_modified",
+        "",
+        "// A profile's capacities.",
+        "typedef struct {",
+        "    uint8_t id; // 0 ends the table",
+        "    uint16_t agents, agent_metadata_len_bytes, events;",
+        "} feagi_profile_t;",
+    ]
+    for name, p in spec.profiles.items():
+        out.append(f"#define FEAGI_PROFILE_{name.upper()} {p['id']}u // {p['doc']}: {p['agents']} agents, {p['events']} events")
+        out.append(f"#define FEAGI_REGION_LEN_{name.upper()} {spec.region_len(name)}u")
+        if len(spec.pages(name)) <= spec.limits["link_pages"]:
+            out.append(f"#define FEAGI_PAGES_{name.upper()} {len(spec.pages(name))}u")
+    out += [
+        "extern const feagi_profile_t feagi_profiles[];",
+        "",
+        "// One field of the core block that holds a value.",
+        "typedef struct {",
+        "    uint8_t offset; // in the core block; also the field's name in a command",
+        "    uint8_t type;   // FEAGI_TYPE_*",
+        "    uint8_t limit;  // largest value of a u8 or bool",
+        "    uint8_t flags;  // FEAGI_FIELD_*",
+        "    uint8_t event;  // kind that a change emits, or 0",
+        "} feagi_field_t;",
+        "enum {",
+    ]
+    out += [f"    FEAGI_TYPE_{t.upper()} = {i}," for i, t in enumerate(FIELD_TYPES)]
+    out += [
+        "};",
+        "#define FEAGI_FIELD_WRITABLE 1u // by the application and by commands; the others are kept by the core",
+        "#define FEAGI_FIELD_CLAMPED 2u  // a larger value is stored as `limit` instead of refused",
+        f"#define FEAGI_FIELDS {len(spec.core_fields)}u",
+        "extern const feagi_field_t feagi_fields[FEAGI_FIELDS];",
+        "// Index of a field in feagi_fields.",
+        "enum {",
+    ]
+    out += [f"    FEAGI_FIELD_{f.name.upper()} = {i}," for i, f in enumerate(spec.core_fields)]
+    out += [
+        "};",
+        "",
+        "// Shapes of the payloads, one after the other: kind, items, required items, items of the repeated group, its least and",
+        "// most count (0: no limit), then {type, lo, hi} for each item. Ends with kind 0. Types: U below 2^(8*hi), I int, B and",
+        "// T lo..hi bytes, V int or at most hi bytes.",
+        "extern const uint8_t feagi_shapes[];",
+        "",
+        "#endif",
+        "",
+    ]
+    return "\n".join(out)
+
+
+def _page_of(core: Struct, field: str) -> int:
+    offset = next(f.offset for f in core.fields if f.name == field)
+    return max(i for i, start in enumerate(core.pages) if start <= offset)
+
+
+def _field_row(f: Field, spec: Spec) -> str:
+    flags = ["FEAGI_FIELD_WRITABLE"] if f.access == "rw" else []
+    flags += ["FEAGI_FIELD_CLAMPED"] if f.clamp else []
+    event = f"FEAGI_EVENT_KIND_{f.event}" if f.event else "0"
+    limit = spec.maximum(f) if f.size == 1 else 0
+    return f"    {{{f.offset}, FEAGI_TYPE_{f.type.upper()}, {limit}, {' | '.join(flags) or '0'}, {event}}}, // {f.name}"
+
+
+def _shape_row(name: str, shape: Shape) -> str:
+    kind = f"FEAGI_KIND_{name.replace('-', '_').upper()}"
+    head = f"{kind}, {len(shape.items)}, {shape.required}, {len(shape.group)}, {shape.least}, {shape.most},"
+    items = " ".join(f"'{i.type}', {i.lo}, {i.hi}," for i in (*shape.items, *shape.group))
+    return f"    {head} {items}".rstrip()
+
+
+def tables(spec: Spec, banner: list[str]) -> str:
+    out = [f"// {line}" for line in banner]
+    out += ['#include "feagi_spec.h"', "", "const feagi_profile_t feagi_profiles[] = {"]
+    out += [f"    {{{p['id']}, {p['agents']}, {p['agent_metadata_len']}, {p['events']}}}, // {n}" for n, p in spec.profiles.items()]
+    out += ["    {0, 0, 0, 0},", "};", "", "const feagi_field_t feagi_fields[FEAGI_FIELDS] = {"]
+    out += [_field_row(f, spec) for f in spec.core_fields]
+    out += ["};", "", "const uint8_t feagi_shapes[] = {"]
+    out += [_shape_row(name, shape) for name, shape in spec.shapes.items()]
+    out += ["    0,", "};", ""]
+    return "\n".join(out)
+
+
+def board_names(spec: Spec, banner: list[str]) -> str:
+    """The names that the MicroPython module offers, in one place. A native module's qstrs are numbered when it is loaded, so they
+    are a table filled at import; a user C module's are constants."""
+    out = [f"// {line}" for line in banner]
+    out += [
+        '#include "feagi_names.h"',
+        "",
+        "void feagi_names_fill(qstr_short_t *fields) {",
+    ]
+    out += [f"    fields[FEAGI_FIELD_{f.name.upper()}] = MP_QSTR_{f.name};" for f in spec.core_fields]
+    out += ["}", "", "#if !MICROPY_ENABLE_DYNRUNTIME", "#include \"py/obj.h\""]
+    for name, enum in spec.enums.items():
+        if name in BOARD_ENUMS:
+            out.append(f"static const mp_rom_map_elem_t {snake(name)}_table[] = {{")
+            out += [f"    {{MP_ROM_QSTR(MP_QSTR_{k}), MP_ROM_INT({v})}}," for k, v in enum["values"].items()]
+            out += [
+                "};",
+                f"static MP_DEFINE_CONST_DICT({snake(name)}_dict, {snake(name)}_table);",
+                f"MP_DEFINE_CONST_OBJ_TYPE(feagi_names_{snake(name)}, MP_QSTR_{name}, MP_TYPE_FLAG_NONE, locals_dict, &{snake(name)}_dict);",
+                "",
+            ]
+    return "\n".join([*out, "#endif", ""])
+
+
+BOARD_ENUMS = ("BurstEngineState", "GenomeState", "ConnectomeState", "ServiceState", "AgentType", "EventKind")
+
+
+def board_names_header(spec: Spec, banner: list[str]) -> str:
+    out = [f"// {line}" for line in banner]
+    out += ["#ifndef FEAGI_NAMES_H", "#define FEAGI_NAMES_H", "", "#if MICROPY_ENABLE_DYNRUNTIME"]
+    out += ['#include "py/dynruntime.h"', "#else", '#include "py/runtime.h"', "#endif", '#include "feagi_spec.h"', ""]
+    out += ["// Writes the qstr of every core field to fields[FEAGI_FIELDS]. Set-up only.", "void feagi_names_fill(qstr_short_t *fields);", ""]
+    out += ["#if !MICROPY_ENABLE_DYNRUNTIME", "// The enums as types with integer attributes; a native module has them from enums.py."]
+    out += [f"extern const mp_obj_type_t feagi_names_{snake(n)};" for n in BOARD_ENUMS]
+    rows = "".join(f" \\\n    {{MP_ROM_QSTR(MP_QSTR_{n}), MP_ROM_PTR(&feagi_names_{snake(n)})}}," for n in BOARD_ENUMS)
+    return "\n".join([*out, f"#define FEAGI_NAMES_ENUMS{rows}", "#endif", "", "#endif", ""])
+
+
+def board_enums(spec: Spec, banner: list[str]) -> str:
+    out = [f"# {line}" for line in banner]
+    out.append("# Compiled into the native module; a user C module has the same names in ROM.")
+    for name in BOARD_ENUMS:
+        out += ["", "", f"class {name}:"] + [f"    {k} = {v}" for k, v in spec.enums[name]["values"].items()]
+    return "\n".join([*out, ""])

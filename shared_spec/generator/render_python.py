@@ -1,0 +1,109 @@
+"""The host package's constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .model import Item, Spec
+
+
+def _mapping(name: str, kind: str, items: dict[str, Any]) -> list[str]:
+    return [f"{name}: Final[dict[{kind}]] = {{", *(f'    "{k}": {v},' for k, v in items.items()), "}", ""]
+
+
+def _items(items: tuple[Item, ...]) -> str:
+    inner = ", ".join(f'Item("{i.label}", "{i.type}", {i.lo}, {i.hi})' for i in items)
+    return f"({inner},)" if items else "()"
+
+
+def module(spec: Spec, banner: list[str]) -> str:
+    out = ['"""The layout and the frames as Python constants.', "", *banner, '"""', ""]
+    out += [
+        "from __future__ import annotations",
+        "",
+        "from enum import IntEnum",
+        "from typing import Final, NamedTuple",
+        "",
+        f"LAYOUT_VERSION: Final = {spec.layout_version}",
+        f"PROTOCOL_VERSION: Final = {spec.protocol_version}",
+        f"MIRROR_VERSION: Final = {spec.mirror_version}",
+        f"SCHEMA_HASH: Final = 0x{spec.schema_hash:08X}",
+    ]
+    out += [f"{k.upper()}: Final = {v}" for k, v in {**spec.limits, **spec.times}.items()]
+    out.append("")
+    for name, enum in spec.enums.items():
+        out += ["", f"class {name}(IntEnum):", f'    """{enum["doc"]}"""', ""]
+        out += [f"    {k} = {v}" for k, v in enum["values"].items()]
+        out.append("")
+    out += ["", "class Kind(IntEnum):", '    """Frame kinds."""', ""]
+    out += [f"    {k.upper()} = 0x{f['kind']:02X}" for k, f in spec.frames.items()]
+    out += ["", "", "class Field(NamedTuple):", '    """One field of a struct."""', ""]
+    out += [
+        "    offset: int  # bytes from the struct's start; a core field's name in a command",
+        "    type: str  # u8, bool, u16, u32, f32, u64 or bytes",
+        "    size: int  # bytes",
+        "    maximum: int  # largest value that is stored",
+        "    writable: bool",
+        "    enum: type[IntEnum] | None",
+        "    unit: str",
+        "    doc: str",
+        "",
+        "",
+        "class Item(NamedTuple):",
+        '    """One item of a payload. U: below 2^(8*hi); I: int; B, T: lo..hi bytes; V: int or at most hi bytes."""',
+        "",
+        "    label: str",
+        "    type: str",
+        "    lo: int",
+        "    hi: int",
+        "",
+        "",
+        "class Shape(NamedTuple):",
+        '    """A payload: items (the first `required` must be there), then `group` repeated least to most times."""',
+        "",
+        "    items: tuple[Item, ...]",
+        "    required: int",
+        "    group: tuple[Item, ...]",
+        "    least: int",
+        "    most: int  # 0: no limit but the frame's",
+        "",
+        "",
+        "class Profile(NamedTuple):",
+        '    """Capacities of a region."""',
+        "",
+        "    id: int",
+        "    agents: int",
+        "    agent_metadata_len: int",
+        "    events: int",
+        "    region_len: int",
+        "",
+        "",
+    ]
+    for struct in ("core", "agent", "mirror"):
+        rows = {}
+        for f in spec.structs[struct].fields:
+            if f.name.startswith("reserved"):
+                continue
+            ftype = "bytes" if f.type.startswith("bytes") else f.type
+            maximum = spec.maximum(f) if ftype != "bytes" else 0
+            rows[f.name] = (
+                f'Field({f.offset}, "{ftype}", {f.size}, {maximum}, {f.access == "rw"}, {f.enum or None}, "{f.unit}", "{f.doc}")'
+                if '"' not in f.doc
+                else f'Field({f.offset}, "{ftype}", {f.size}, {maximum}, {f.access == "rw"}, {f.enum or None}, "{f.unit}", {f.doc!r})'
+            )
+        out += _mapping(f"{struct.upper()}_FIELDS", "str, Field", rows)
+    sections = {s["name"]: s["number"] for s in spec.sections_raw}
+    out += _mapping("SECTIONS", "str, int", sections)
+    profiles = {
+        n: f"Profile({p['id']}, {p['agents']}, {p['agent_metadata_len']}, {p['events']}, {spec.region_len(n)})"
+        for n, p in spec.profiles.items()
+    }
+    out += _mapping("PROFILES", "str, Profile", profiles)
+    out += ["SHAPES: Final[dict[int, Shape]] = {"]
+    out += [
+        f"    Kind.{n.replace('-', '_').upper()}: Shape({_items(s.items)}, {s.required}, {_items(s.group)}, {s.least}, {s.most}),"
+        for n, s in spec.shapes.items()
+    ]
+    out += ["}", "", "# number -> (name, exception's name, text); C and replies carry the number negated", "ERRORS: Final[dict[int, tuple[str, str, str]]] = {"]
+    out += [f'    {e["number"]}: ("{k}", "{e["python"]}", "{e["text"]}"),' for k, e in spec.errors.items()]
+    return "\n".join([*out, "}", ""])

@@ -1,0 +1,436 @@
+"""Golden vectors: bytes of every kind of frame, valid and invalid, and of regions after lists of operations.
+
+Both files are lines of words, so that C, CPython and MicroPython read them alike; `#` starts a comment, `-`
+stands for an empty word. The region's semantics are modelled here a second time, from feagi_spec's text and
+not from the core, so that the core has something to disagree with.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from .codec import cbor, cobs, frame
+from .model import Spec
+
+SESSION = 0xC0FFEE01
+
+
+def _hex(data: bytes) -> str:
+    return data.hex() or "-"
+
+
+# ------------------------------------------------------------------------------------------------- frames
+
+
+def _payload(*items: int | bytes | str) -> bytes:
+    return b"".join(map(cbor, items))
+
+
+def frames(spec: Spec, banner: list[str]) -> str:
+    out = [f"# {line}" for line in banner]
+    out += ["# ok  NAME SEED WIRE KIND SEQ PAYLOAD    decodes to these and encodes to WIRE", "# bad NAME SEED WIRE                     is refused"]
+    kinds = {name: f["kind"] for name, f in spec.frames.items()}
+
+    def ok(label: str, name: str, seq: int, *items: int | bytes | str) -> None:
+        seed = 0 if name in ("hello", "hello_ack") else SESSION
+        payload = _payload(*items)
+        wire = frame(kinds[name], seq, payload, seed)
+        out.append(f"ok {label} {seed:08x} {wire.hex()} {kinds[name]:02x} {seq} {_hex(payload)}")
+
+    def bad(label: str, wire: bytes, seed: int = SESSION) -> None:
+        out.append(f"bad {label} {seed:08x} {_hex(wire)}")
+
+    def shape(label: str, name: str, payload: bytes) -> None:
+        """Framing and checksum right, payload wrong."""
+        bad(label, frame(kinds[name], 1, payload, SESSION))
+
+    boot = 0x1234ABCD
+    ok("hello-device", "hello", 0, spec.protocol_version, spec.schema_hash, boot, 200, 20, 128, 86_400_000, "qemu_m3")
+    ok("hello-without-name", "hello", 0, 1, 0, 1, 23, 24, 255, 256)
+    ok("hello-largest", "hello", 0, 255, 2**32 - 1, 2**32 - 1, 65535, 255, 65535, 2**64 - 1, "x" * 24)
+    ok("hello-utf8-name", "hello", 0, 1, 2, 3, 4, 5, 6, 7, "caf\u00e9 \U0001f916")
+    ok("hello-ack", "hello_ack", 0, boot)
+    ok("keepalive", "keepalive", 200)
+    ok("delta-one-u32", "delta", 1, 4, struct.pack("<I", 0x01020304))
+    ok("delta-trimmed", "delta", 2, 4, b"\x07")
+    ok("delta-zero", "delta", 3, 5, b"\0")
+    ok("delta-page", "delta", 255, 0, bytes(range(48)))
+    ok("delta-header", "delta", 0, -32, b"FGST" + bytes(123) + b"\1")
+    ok("delta-many-runs", "delta", 9, -28, b"\1", 2, b"\2", 23, b"\3", 24, b"\4", 255, b"\5", 256, b"\6\0\7")
+    ok("delta-all-zero-bytes", "delta", 0, 0, bytes(128))
+    ok("delta-longest", "delta", 77, 0, b"\xff" * 128, 300, b"\xaa" * 111)
+    ok("repair", "repair", 12, 10, 4, b"\1\2\3\4")
+    ok("event", "event", 1, 1, 3, 123456)
+    ok("event-user-lost", "event", 255, 65535, 2**32 - 1, 2**32 - 1, 65535)
+    ok("event-ack", "event_ack", 1)
+    ok("command-set", "command", 1, 1, 16, 1_000_000)
+    ok("command-digest", "command", 2, 4)
+    ok("command-values", "command", 3, 200, 0, 23, 24, 255, 256, 65535, 65536, 2**64 - 1)
+    ok("command-negative-and-bytes", "command", 4, 200, -1, -24, -25, -(2**64), b"", b"\0" * 64)
+    ok("reply-value", "reply", 1, 0, 1_000_000)
+    ok("reply-error", "reply", 2, -4)
+    ok("ack", "ack", 7, 4)
+    ok("nak", "nak", 7, 8, 1)
+    ok("ping", "ping", 0, 2**63)
+    ok("pong", "pong", 0, 1, 2**32, 2**64 - 1)
+    ok("log", "log", 0, 20, "gr\u00fc\u00df dich")
+    ok("log-empty", "log", 0, 0, "")
+
+    good = frame(kinds["ping"], 0, _payload(5), SESSION)
+    bad("empty", b"\0\0")
+    bad("too-short", frame(kinds["keepalive"], 0, b"", SESSION)[:-2] + b"\0")
+    bad("crc-bit", good[:-2] + bytes([good[-2] ^ 1]) + b"\0")
+    bad("kind-bit", good[:2] + bytes([good[2] ^ 1]) + good[3:])
+    bad("old-session", frame(kinds["ping"], 0, _payload(5), SESSION + 1))
+    bad("session-frame-with-hello-seed", frame(kinds["ping"], 0, _payload(5), 0))
+    bad("text", b"\0>>> print(1)\r\n1\r\n>>> \0")
+    bad("cobs-code-beyond-end", b"\0" + bytes([good[1] + 90]) + good[2:])
+    long_body = bytes([kinds["log"], 0]) + _payload(20, "y" * 200) + bytes(50)
+    long_frame = long_body + zlib.crc32(long_body, SESSION).to_bytes(4, "little")
+    bad("too-long", b"\0" + cobs(long_frame) + b"\0")
+    bad("cobs-code-255", b"\0\xff" + b"\1" * 254 + b"\1\0")
+    bad("kind-unknown", frame(0x7F, 1, b"", SESSION))
+    bad("kind-zero", frame(0, 1, b"", SESSION))
+    shape("keepalive-with-payload", "keepalive", b"\1")
+    shape("ping-missing", "ping", b"")
+    shape("ping-extra", "ping", _payload(5, 6))
+    shape("ping-negative", "ping", _payload(-1))
+    shape("ping-bytes", "ping", _payload(b"\5"))
+    shape("ping-text", "ping", _payload("5"))
+    shape("ping-array", "ping", b"\x81\5")
+    shape("ping-tag", "ping", b"\xc1\5")
+    shape("ping-float", "ping", b"\xf9\x3c\x00")
+    shape("ping-true", "ping", b"\xf5")
+    shape("ping-break", "ping", b"\xff")
+    shape("ping-head-reserved", "ping", b"\x1c")
+    shape("ping-head-cut", "ping", b"\x19\x01")
+    shape("ping-not-shortest-1", "ping", b"\x18\x05")
+    shape("ping-not-shortest-2", "ping", b"\x19\x00\xff")
+    shape("ping-not-shortest-4", "ping", b"\x1a\x00\x00\xff\xff")
+    shape("ping-not-shortest-8", "ping", b"\x1b\0\0\0\0\xff\xff\xff\xff")
+    shape("ack-too-large", "ack", _payload(256))
+    shape("event-kind-too-large", "event", _payload(65536, 0, 0))
+    shape("event-time-too-large", "event", _payload(1, 0, 2**32))
+    shape("event-too-many", "event", _payload(1, 0, 0, 1, 1))
+    shape("delta-empty", "delta", b"")
+    shape("delta-half", "delta", _payload(4))
+    shape("delta-odd", "delta", _payload(4, b"\1", 5))
+    shape("delta-swapped", "delta", _payload(b"\1", 4))
+    shape("delta-no-bytes", "delta", _payload(4, b""))
+    shape("delta-too-long", "delta", _payload(4, bytes(129)))
+    shape("delta-bytes-cut", "delta", _payload(4) + b"\x44\1\2\3")
+    shape("delta-indefinite", "delta", _payload(4) + b"\x5f\x41\1\xff")
+    shape("delta-length-not-shortest", "delta", _payload(4) + b"\x58\1\1")
+    shape("delta-length-of-2-to-the-64", "delta", _payload(4) + b"\x5b" + b"\xff" * 8)
+    shape("repair-without-words", "repair", _payload(3))
+    shape("command-empty", "command", b"")
+    shape("command-nine-values", "command", _payload(1, *range(9)))
+    shape("command-text-value", "command", _payload(1, "a"))
+    shape("command-bytes-too-long", "command", _payload(1, bytes(65)))
+    shape("reply-status-bytes", "reply", _payload(b""))
+    shape("log-too-long", "log", _payload(1, "z" * 201))
+    shape("log-not-utf8", "log", _payload(1) + b"\x62\xc3\x28")
+    shape("log-utf8-overlong", "log", _payload(1) + b"\x62\xc0\x80")
+    shape("log-utf8-surrogate", "log", _payload(1) + b"\x63\xed\xa0\x80")
+    shape("log-utf8-beyond-unicode", "log", _payload(1) + b"\x64\xf4\x90\x80\x80")
+    shape("log-utf8-cut", "log", _payload(1) + b"\x61\xc3")
+    return "\n".join([*out, ""])
+
+
+# ------------------------------------------------------------------------------------------------ regions
+
+
+class Model:
+    """A region and its operations, as slow and plain as can be."""
+
+    def __init__(self, spec: Spec, profile: str, boot_id: int) -> None:
+        self.spec = spec
+        self.sections = {s.name: s for s in spec.sections(profile)}
+        self.pages = spec.pages(profile)
+        self.data = bytearray(spec.region_len(profile))
+        self.now = 0
+        self.core_at = self.sections["core"].offset
+        h = {
+            "magic": spec.magic["region"],
+            "layout_version": spec.layout_version,
+            "profile": spec.profiles[profile]["id"],
+            "section_count": max(s.number for s in self.sections.values()) + 1,
+            "schema_hash": spec.schema_hash,
+            "region_len": len(self.data),
+            "boot_id": boot_id,
+        }
+        for name, value in h.items():
+            self._put("header", 0, name, value)
+        for s in self.sections.values():
+            at = self._field("header", "sections").offset + 8 * s.number
+            struct.pack_into("<IHH", self.data, at, s.offset, s.capacity, s.entry_len)
+
+    def _field(self, struct_name: str, name: str):  # type: ignore[no-untyped-def]
+        return next(f for f in self.spec.structs[struct_name].fields if f.name == name)
+
+    def _put(self, struct_name: str, base: int, name: str, value: int) -> None:
+        f = self._field(struct_name, name)
+        at = base + f.offset
+        self.data[at : at + f.size] = value.to_bytes(f.size, "little")
+
+    def _get(self, struct_name: str, base: int, name: str) -> int:
+        f = self._field(struct_name, name)
+        at = base + f.offset
+        return int.from_bytes(self.data[at : at + f.size], "little")
+
+    def get(self, name: str) -> int:
+        return self._get("core", self.core_at, name)
+
+    def write(self, name: str, value: int) -> None:
+        self._put("core", self.core_at, name, value)
+        self._put("core", self.core_at, "version", self.get("version") + 1)
+        self._put("core", self.core_at, "last_modified", self.now)
+
+    def set(self, name: str, value: int) -> int | str:
+        f = self._field("core", name)
+        if f.access != "rw":
+            return "READ_ONLY"
+        limit = self.spec.maximum(f)
+        if f.clamp:
+            value = min(value, f.clamp) if 0 <= value < 2**64 else -1
+        if not 0 <= value <= limit:
+            return "RANGE"
+        changed = value != self.get(name)
+        self.write(name, value)
+        if f.event and changed:
+            self.event(self.spec.enums["EventKind"]["values"][f.event], value)
+        return value
+
+    def add(self, name: str, amount: int) -> int | str:
+        return self._arith(name, amount, 1)
+
+    def subtract(self, name: str, amount: int) -> int | str:
+        return self._arith(name, amount, -1)
+
+    def _arith(self, name: str, amount: int, sign: int) -> int | str:
+        f = self._field("core", name)
+        if f.access != "rw":
+            return "READ_ONLY"
+        if f.type not in ("u32", "u64"):
+            return "OPERATION"
+        if not 0 <= amount <= self.spec.maximum(f):
+            return "RANGE"
+        value = max(0, min(self.spec.maximum(f), self.get(name) + sign * amount))
+        self.write(name, value)
+        return value
+
+    # Agents: open addressing from the id's FNV-1a hash; a slot never used ends the search.
+    def _slots(self, id_hash: int) -> list[int]:
+        s = self.sections["agents"]
+        return [s.offset + (id_hash + i) % s.capacity * s.entry_len for i in range(s.capacity)]
+
+    def _find(self, agent_id: bytes) -> tuple[int | None, int | None]:
+        """(slot of the id, first slot that a registration may use)."""
+        free = None
+        for at in self._slots(fnv1a(agent_id)):
+            state = self._get("agent", at, "state")
+            if state != 1 and free is None:
+                free = at
+            if state == 0:
+                break
+            id_at = at + self._field("agent", "id").offset
+            if state == 1 and self.data[id_at : id_at + self._get("agent", at, "id_len")] == agent_id:
+                return at, free
+        return None, free
+
+    def _handle(self, at: int) -> int:
+        s = self.sections["agents"]
+        return self._get("agent", at, "generation") << 16 | (at - s.offset) // s.entry_len
+
+    def register(self, agent_id: bytes, agent_type: int, metadata: bytes) -> int | str:
+        s = self.sections["agents"]
+        if not 1 <= len(agent_id) <= self.spec.limits["agent_id_len_bytes"]:
+            return "LENGTH"
+        if len(metadata) > s.entry_len - self.spec.structs["agent"].size:
+            return "LENGTH"
+        try:
+            agent_id.decode(), metadata.decode()
+        except UnicodeDecodeError:
+            return "ENCODING"
+        if agent_type > max(self.spec.enums["AgentType"]["values"].values()):
+            return "RANGE"
+        found, at = self._find(agent_id)
+        if found is not None:
+            return "EXISTS"
+        if at is None:
+            return "FULL"
+        generation = self._get("agent", at, "generation") % 65535 + 1
+        sequence = self._get("agent", at, "sequence")
+        self.data[at : at + s.entry_len] = bytes(s.entry_len)
+        values = {
+            "state": 1, "agent_type": agent_type, "id_len": len(agent_id), "metadata_len": len(metadata), "generation": generation,
+            "registered_at": self.now, "last_seen": self.now, "sequence": sequence + 2, "id_hash": fnv1a(agent_id),
+        }  # fmt: skip
+        for name, value in values.items():
+            self._put("agent", at, name, value)
+        id_at = at + self._field("agent", "id").offset
+        self.data[id_at : id_at + len(agent_id)] = agent_id
+        text_at = at + self.spec.structs["agent"].size
+        self.data[text_at : text_at + len(metadata)] = metadata
+        self.write("agent_count", self.get("agent_count") + 1)
+        self.event(self.spec.enums["EventKind"]["values"]["AGENT_REGISTERED"], self._handle(at))
+        return self._handle(at)
+
+    def deregister(self, agent_id: bytes) -> int | str:
+        at, _ = self._find(agent_id)
+        if at is None:
+            return "NOT_FOUND"
+        self._put("agent", at, "state", 2)
+        self._put("agent", at, "sequence", self._get("agent", at, "sequence") + 2)
+        self.write("agent_count", self.get("agent_count") - 1)
+        self.event(self.spec.enums["EventKind"]["values"]["AGENT_DEREGISTERED"], self._handle(at))
+        return 0
+
+    def heartbeat(self, agent_id: bytes) -> int | str:
+        at, _ = self._find(agent_id)
+        if at is None:
+            return "NOT_FOUND"
+        self._put("agent", at, "last_seen", self.now)
+        return 0
+
+    def event(self, kind: int, arg: int) -> int | str:
+        s = self.sections["events"]
+        head, tail = self._get("ring", s.offset, "head"), self._get("ring", s.offset, "tail")
+        if (head - tail) % 2**32 == s.capacity:
+            self._put("ring", s.offset, "rejected", self._get("ring", s.offset, "rejected") + 1)
+            return "FULL"
+        at = s.offset + s.head_len + head % s.capacity * s.entry_len
+        struct.pack_into("<IHHII", self.data, at, head + 1, kind, 0, arg, self.now % 2**32)
+        self._put("ring", s.offset, "head", head + 1)
+        return 0
+
+    def pop(self) -> int | str:
+        s = self.sections["events"]
+        head, tail = self._get("ring", s.offset, "head"), self._get("ring", s.offset, "tail")
+        if head == tail:
+            return "none"
+        at = s.offset + s.head_len + tail % s.capacity * s.entry_len
+        _, kind, _, arg, time_ms = struct.unpack_from("<IHHII", self.data, at)
+        self._put("ring", s.offset, "tail", tail + 1)
+        return f"{kind}:{arg}:{time_ms}"
+
+    def digest(self) -> int:
+        crc = 0
+        for at, length in self.pages:
+            crc = zlib.crc32(self.data[at : at + length], crc)
+        return crc
+
+
+def fnv1a(data: bytes) -> int:
+    h = 0x811C9DC5
+    for b in data:
+        h = (h ^ b) * 0x01000193 % 2**32
+    return h
+
+
+def regions(spec: Spec, banner: list[str]) -> str:
+    out = [f"# {line}" for line in banner]
+    out += [
+        "# region PROFILE BOOT_ID starts a region; time MS sets its clock; other lines are OPERATION ARGUMENTS = RESULT, where the",
+        "# result is a number, an error's name, or none; texts are hex. digest is the CRC-32 of all pages. bytes OFFSET HEX and",
+        "# rest (all bytes not named by bytes are zero) end a region.",
+    ]
+
+    def start(profile: str, boot_id: int) -> Model:
+        out.append(f"region {profile} {boot_id}")
+        return Model(spec, profile, boot_id)
+
+    def do(m: Model, op: str, *args: int | str | bytes) -> None:
+        if op == "time":
+            m.now = int(args[0])  # type: ignore[arg-type]
+            out.append(f"time {m.now}")
+            return
+        result = getattr(m, op)(*args)
+        words = [_hex(a) if isinstance(a, bytes) else str(a) for a in args]
+        out.append(" ".join([op, *words, "=", str(result)]))
+
+    def end(m: Model) -> None:
+        do(m, "digest")
+        for at in range(0, len(m.data), 32):
+            chunk = bytes(m.data[at : at + 32])
+            if any(chunk):
+                out.append(f"bytes {at} {chunk.hex()}")
+        out.append("rest")
+
+    for name in spec.profiles:
+        end(start(name, 0x1234ABCD))
+
+    m = start("micro", 1)
+    do(m, "time", 1000)
+    for f in spec.core_fields:
+        top = spec.maximum(f)
+        do(m, "set", f.name, top)
+        do(m, "get", f.name)
+        if f.clamp:
+            do(m, "set", f.name, top + 1)
+            do(m, "set", f.name, 255)
+        if f.type != "u64":
+            do(m, "set", f.name, 256**f.size)
+        if f.size == 1 and not f.clamp and top < 255:
+            do(m, "set", f.name, top + 1)
+        do(m, "time", m.now + 7)
+    for name in ("neuron_count", "genome_timestamp"):
+        for op, amount in (("add", 1), ("subtract", 5), ("add", 3), ("set", 9), ("subtract", 10), ("subtract", 1), ("add", 0)):
+            do(m, op, name, amount)
+    for op in ("add", "subtract"):
+        for name, amount in (("neuron_count", 2**32), ("agent_count", 1), ("version", 1), ("fatigue_index", 1), ("burst_frequency", 1)):
+            do(m, op, name, amount)
+    end(m)
+
+    for profile in ("tiny", "micro"):
+        m = start(profile, 77)
+        capacity = m.sections["agents"].capacity
+        spare = m.sections["agents"].entry_len - spec.structs["agent"].size
+        do(m, "time", 2**33 + 5)
+        do(m, "register", b"", 0, b"")
+        do(m, "register", b"x" * 32, 0, b"")
+        do(m, "register", b"\xff", 0, b"")
+        do(m, "register", b"a", 5, b"")
+        do(m, "register", b"a", 0, b"m" * (spare + 1))
+        do(m, "register", "caf\u00e9".encode(), 1, b"m" * spare)
+        do(m, "register", "caf\u00e9".encode(), 2, b"")
+        do(m, "deregister", b"nobody")
+        do(m, "heartbeat", b"nobody")
+        for i in range(capacity - 1):
+            do(m, "time", m.now + 1)
+            do(m, "register", f"agent_{i:02d}".encode().ljust(9 + i, b"-"), i % 5, str(i).encode()[:spare])
+        do(m, "register", b"one_too_many", 0, b"")
+        do(m, "time", m.now + 100)
+        do(m, "heartbeat", b"agent_01".ljust(10, b"-"))
+        for i in range(0, capacity - 1, 2):
+            do(m, "deregister", f"agent_{i:02d}".encode().ljust(9 + i, b"-"))
+        do(m, "deregister", b"agent_00-")
+        do(m, "register", b"agent_00-", 4, b"")
+        do(m, "register", b"late", 3, b"")
+        do(m, "heartbeat", b"late")
+        do(m, "get", "agent_count")
+        do(m, "get", "version")
+        end(m)
+
+    m = start("tiny", 9)
+    do(m, "pop")
+    do(m, "set", "burst_engine_state", 3)
+    do(m, "set", "burst_engine_state", 3)
+    do(m, "set", "genome_state", 2)
+    do(m, "set", "connectome_state", 3)
+    do(m, "register", b"cam", 0, b"")
+    do(m, "deregister", b"cam")
+    for _ in range(5):
+        do(m, "pop")
+    for i in range(34):
+        do(m, "time", m.now + i)
+        do(m, "event", 256 + i, 0xFFFFFFFF - i)
+    do(m, "set", "burst_engine_state", 4)
+    do(m, "get", "burst_engine_state")
+    for _ in range(33):
+        do(m, "pop")
+    for i in range(3):
+        do(m, "event", 65535, i)
+    end(m)
+    return "\n".join([*out, ""])
