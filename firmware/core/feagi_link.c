@@ -187,5 +187,6 @@ size_t feagi_link_output(feagi_link_t *l, const uint8_t **data) {
 }
 
 void feagi_link_sent(feagi_link_t *l, size_t len_bytes) {
-    l->tx_sent = (uint16_t)(l->tx_sent + len_bytes);
+    size_t left = (size_t)(l->tx_len - l->tx_sent);
+    l->tx_sent = (uint16_t)(l->tx_sent + (len_bytes < left ? len_bytes : left));
 }

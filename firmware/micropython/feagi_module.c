@@ -1,0 +1,605 @@
+// The MicroPython module feagi_state over the core. Included by natmod.c and usermod.c, which differ only in how they register it.
+//
+// Nothing here allocates but what returns a text, a tuple or an int beyond the port's small ints, and the constructors.
+#include "feagi_module.h"
+
+#include "py/binary.h"
+#include "py/objstr.h"
+#include "py/smallint.h"
+#include "py/stream.h"
+
+#include "feagi_agents.h"
+#include "feagi_events.h"
+#include "feagi_frame.h"
+#include "feagi_link.h"
+#include "feagi_names.h"
+#include "feagi_state.h"
+#include "feagi_text.h"
+
+// A poll that began so long ago was left by an exception in the stream: the next one takes over.
+#define POLL_ABANDONED_MS 1000u
+// What one poll does at most, so that it never keeps the program long.
+#define POLL_BYTES 128
+#define POLL_FRAMES 8
+
+typedef struct {
+    mp_obj_base_t base;
+    feagi_region_t region;
+    void *memory; // as allocated; the region is aligned inside
+    mp_obj_t ticks_us;
+    mp_obj_t agent_info; // the namedtuple type, once it is needed
+    uint64_t now_us, now_ms;
+    mp_uint_t last_ticks, odd_us;
+    bool manual_time; // tick(ms) was used: the clock is the application's
+} state_obj_t;
+
+// One direction of a link's stream.
+typedef struct {
+    mp_obj_t stream;
+    const mp_stream_p_t *protocol;
+    mp_obj_t wait_poll; // select.poll's method where the stream is a file descriptor, else MP_OBJ_NULL
+    uintptr_t what;     // MP_STREAM_POLL_RD or _WR
+} port_t;
+
+typedef struct {
+    mp_obj_base_t base;
+    state_obj_t *state;
+    mp_obj_t name;
+    port_t in, out;
+    uint32_t *dirty;
+    uint32_t busy_since;
+    bool busy;
+    feagi_link_t link;
+} link_obj_t;
+
+// ---- Errors and numbers
+
+static __attribute__((noreturn)) void raise_about(const mp_obj_type_t *type, const char *format, mp_obj_t about) {
+    size_t len = 0;
+    while (format[len]) {
+        len++;
+    }
+    mp_obj_t args = mp_obj_new_tuple(1, &about);
+    mp_raise_type_arg(type, mp_binary_op(MP_BINARY_OP_MODULO, mp_obj_new_str(format, len), args));
+    for (;;) {
+    }
+}
+
+// Raises the exception of a negative status; `about` is the value, field or id that the call named.
+static void check(int status, mp_obj_t about) {
+    if (status >= 0) {
+        return;
+    }
+    switch (status) {
+        case FEAGI_ERR_NOT_FOUND:
+            raise_about(FEAGI_AGENT_NOT_FOUND, "no agent has the id %r", about);
+        case FEAGI_ERR_EXISTS:
+            raise_about(FEAGI_AGENT_ALREADY_REGISTERED, "agent %r is registered already", about);
+        case FEAGI_ERR_FULL:
+            raise_about(FEAGI_CAPACITY_ERROR, "no room for %r: the table is full", about);
+        case FEAGI_ERR_RANGE:
+            raise_about(&mp_type_ValueError, "%r is out of the field's range", about);
+        case FEAGI_ERR_READ_ONLY:
+            raise_about(FEAGI_ATTRIBUTE_ERROR, "%s is kept by feagi_state and cannot be written", about);
+        case FEAGI_ERR_OPERATION:
+            raise_about(&mp_type_TypeError, "%s takes no add or subtract", about);
+        case FEAGI_ERR_ENCODING:
+            raise_about(&mp_type_ValueError, "%r is not UTF-8", about);
+        default:
+            raise_about(&mp_type_ValueError, "%r has the wrong length", about);
+    }
+}
+
+// An int as u64. Bools are taken too; a float is a TypeError, a negative or larger int a ValueError.
+static uint64_t number_of(mp_obj_t o) {
+    if (mp_obj_is_small_int(o) || mp_obj_get_type(o) != &mp_type_int) {
+        mp_int_t small = mp_obj_get_int(o);
+        check(small < 0 ? FEAGI_ERR_RANGE : 0, o);
+        return (uint64_t)small;
+    }
+    // A long int: there is no C function for it that native modules could call, so ask the interpreter.
+    mp_obj_t high = mp_binary_op(MP_BINARY_OP_RSHIFT, o, MP_OBJ_NEW_SMALL_INT(64));
+    check(mp_obj_is_true(high) ? FEAGI_ERR_RANGE : 0, o);
+    uint64_t value;
+    mp_binary_set_val_array('Q', &value, 0, o);
+    return value;
+}
+
+static mp_obj_t new_number(uint64_t value) {
+    if (value <= MP_SMALL_INT_MAX) {
+        return MP_OBJ_NEW_SMALL_INT((mp_int_t)value);
+    }
+    return mp_binary_get_val_array('Q', &value, 0);
+}
+
+static const uint8_t *text_of(mp_obj_t o, size_t *len) {
+    mp_buffer_info_t info;
+    if (!mp_get_buffer(o, &info, MP_BUFFER_READ)) {
+        raise_about(&mp_type_TypeError, "expected a text, not %r", o);
+    }
+    *len = info.len;
+    return info.buf;
+}
+
+// ---- StateManager: clock
+
+static mp_uint_t ticks_of(const state_obj_t *self) {
+    return (mp_uint_t)mp_obj_get_int(mp_call_function_n_kw(self->ticks_us, 0, 0, NULL));
+}
+
+// Brings the clock up to date. time.ticks_us wraps (after 18 minutes on 32 bits), so it must run at least once in that time.
+static void update_clock(state_obj_t *self) {
+    mp_uint_t ticks = ticks_of(self);
+    mp_uint_t passed = (ticks - self->last_ticks) & MP_SMALL_INT_POSITIVE_MASK;
+    self->last_ticks = ticks;
+    self->now_us += passed;
+    self->odd_us += passed;
+    self->now_ms += self->odd_us / 1000;
+    self->odd_us %= 1000;
+    if (!self->manual_time) {
+        feagi_region_set_time(&self->region, self->now_ms);
+    }
+}
+
+static mp_obj_t state_tick(size_t n_args, const mp_obj_t *args) {
+    state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
+    if (n_args > 1) {
+        self->manual_time = true;
+        feagi_region_set_time(&self->region, number_of(args[1]));
+    }
+    update_clock(self);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_tick_obj, 1, 2, state_tick);
+
+// ---- StateManager: making one
+
+static uint8_t profile_of(mp_obj_t name) {
+    size_t len;
+    const uint8_t *text = text_of(name, &len);
+    static const char names[][8] = {"", "tiny", "micro", "host"}; // by id
+    for (uint8_t id = FEAGI_PROFILE_TINY; id <= FEAGI_PROFILE_HOST; id++) {
+        size_t n = 0;
+        while (names[id][n]) {
+            n++;
+        }
+        if (n == len && feagi_port_equal(names[id], text, len)) {
+            return id;
+        }
+    }
+    raise_about(&mp_type_ValueError, "no profile %r; there are 'tiny', 'micro' and 'host'", name);
+}
+
+static mp_obj_t state_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
+    mp_arg_check_num(n_args, n_kw, 0, 2, false);
+    uint8_t profile = n_args > 0 ? profile_of(args[0]) : FEAGI_PROFILE_MICRO;
+    uint32_t len = feagi_region_len(feagi_region_profile(profile));
+    feagi_names_fill(FEAGI_FIELD_QSTRS);
+    state_obj_t *self = mp_obj_malloc(state_obj_t, type);
+    self->agent_info = MP_OBJ_NULL;
+    self->now_us = self->now_ms = 0;
+    self->odd_us = 0;
+    self->manual_time = false;
+    self->ticks_us = mp_load_attr(mp_import_name(MP_QSTR_time, mp_const_none, MP_OBJ_NEW_SMALL_INT(0)), MP_QSTR_ticks_us);
+    self->last_ticks = ticks_of(self);
+    // The heap gives 16 bytes of alignment at most; a region wants its sections on cache lines.
+    self->memory = m_malloc(len + FEAGI_SECTION_ALIGN_BYTES - 1);
+    uintptr_t at = ((uintptr_t)self->memory + FEAGI_SECTION_ALIGN_BYTES - 1) & ~(uintptr_t)(FEAGI_SECTION_ALIGN_BYTES - 1);
+    uint32_t boot_id = n_args > 1 ? (uint32_t)number_of(args[1]) : feagi_link_mix((uint32_t)self->last_ticks, (uint32_t)at);
+    check(feagi_region_init(&self->region, (void *)at, len, profile, boot_id), mp_const_none);
+    return MP_OBJ_FROM_PTR(self);
+}
+
+static mp_obj_t state_instance(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    (void)args;
+    if (FEAGI_INSTANCE == MP_OBJ_NULL) {
+        FEAGI_INSTANCE = state_make_new(FEAGI_STATE_TYPE, 0, 0, NULL);
+    }
+    return FEAGI_INSTANCE;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_instance_obj, 0, 1, state_instance);
+
+// ---- StateManager: fields
+
+static int field_named(qstr name) {
+    for (unsigned i = 0; i < FEAGI_FIELDS; i++) {
+        if (FEAGI_FIELD_QSTRS[i] == name) {
+            return (int)i;
+        }
+    }
+    return FEAGI_ERR_FIELD;
+}
+
+static mp_obj_t field_value(state_obj_t *self, unsigned field) {
+    uint64_t value = feagi_state_get(&self->region, field);
+    if (feagi_fields[field].type == FEAGI_TYPE_F32) {
+        // By its bytes: a float argument would tie the module to one floating-point ABI.
+        uint32_t bits = (uint32_t)value;
+        return mp_binary_get_val_array('f', &bits, 0);
+    }
+    if (feagi_fields[field].type == FEAGI_TYPE_BOOL) {
+        return mp_obj_new_bool(value);
+    }
+    return new_number(value);
+}
+
+static uint64_t value_for(unsigned field, mp_obj_t o) {
+    if (feagi_fields[field].type == FEAGI_TYPE_F32) {
+        uint32_t bits;
+        mp_binary_set_val_array('f', &bits, 0, o);
+        return bits;
+    }
+    return number_of(o);
+}
+
+static void state_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    int field = field_named(attr);
+    if (dest[0] == MP_OBJ_NULL) {
+        if (field >= 0) {
+            dest[0] = field_value(self, (unsigned)field);
+        } else if (attr == MP_QSTR_boot_id) {
+            dest[0] = new_number(((feagi_header_t *)(void *)self->region.base)->boot_id);
+        } else {
+            dest[1] = MP_OBJ_SENTINEL; // a method, then
+        }
+    } else if (field >= 0 && dest[1] != MP_OBJ_NULL) {
+        int status = feagi_state_set(&self->region, (unsigned)field, value_for((unsigned)field, dest[1]), NULL);
+        check(status, status == FEAGI_ERR_READ_ONLY ? MP_OBJ_NEW_QSTR(attr) : dest[1]);
+        dest[0] = MP_OBJ_NULL; // done
+    }
+}
+
+// The field whose name is this text. Names in a program's source are the same objects as ours; others are compared.
+static unsigned field_of(mp_obj_t name) {
+    size_t len, own_len;
+    const uint8_t *text = text_of(name, &len);
+    for (unsigned i = 0; i < FEAGI_FIELDS; i++) {
+        mp_obj_t own = MP_OBJ_NEW_QSTR(FEAGI_FIELD_QSTRS[i]);
+        if (own == name) {
+            return i;
+        }
+        const uint8_t *own_text = text_of(own, &own_len);
+        if (own_len == len && feagi_port_equal(own_text, text, len)) {
+            return i;
+        }
+    }
+    raise_about(FEAGI_ATTRIBUTE_ERROR, "the core block has no field %r", name);
+}
+
+static mp_obj_t change(const mp_obj_t *args, bool down) {
+    state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
+    unsigned field = field_of(args[1]);
+    uint64_t amount = number_of(args[2]), stored;
+    int status = down ? feagi_state_subtract(&self->region, field, amount, &stored) : feagi_state_add(&self->region, field, amount, &stored);
+    check(status, status == FEAGI_ERR_RANGE ? args[2] : args[1]);
+    return new_number(stored);
+}
+
+static mp_obj_t state_add(mp_obj_t self, mp_obj_t field, mp_obj_t amount) {
+    mp_obj_t args[] = {self, field, amount};
+    return change(args, false);
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(state_add_obj, state_add);
+
+static mp_obj_t state_subtract(mp_obj_t self, mp_obj_t field, mp_obj_t amount) {
+    mp_obj_t args[] = {self, field, amount};
+    return change(args, true);
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(state_subtract_obj, state_subtract);
+
+// ---- StateManager: agents
+
+static mp_obj_t state_register_agent(size_t n_args, const mp_obj_t *args) {
+    state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
+    size_t id_len, metadata_len = 0;
+    const uint8_t *id = text_of(args[1], &id_len), *metadata = id;
+    uint64_t type = n_args > 2 ? number_of(args[2]) : FEAGI_AGENT_TYPE_SENSORY;
+    if (n_args > 3 && args[3] != mp_const_none) {
+        metadata = text_of(args[3], &metadata_len);
+    }
+    uint32_t handle;
+    int status = feagi_agents_register(&self->region, id, id_len, type > UINT8_MAX ? UINT8_MAX : (uint8_t)type, metadata, metadata_len, &handle);
+    bool id_is_right = id_len && id_len <= FEAGI_AGENT_ID_LEN_BYTES && feagi_text_valid(id, id_len);
+    bool metadata_is_wrong = id_is_right && (status == FEAGI_ERR_LENGTH || status == FEAGI_ERR_ENCODING);
+    check(status, status == FEAGI_ERR_RANGE ? args[2] : metadata_is_wrong ? args[3] : args[1]);
+    return new_number(handle);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_register_agent_obj, 2, 4, state_register_agent);
+
+static mp_obj_t state_deregister_agent(mp_obj_t self_in, mp_obj_t id_in) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    size_t len;
+    const uint8_t *id = text_of(id_in, &len);
+    check(feagi_agents_deregister(&self->region, id, len), id_in);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_deregister_agent_obj, state_deregister_agent);
+
+static mp_obj_t state_heartbeat(mp_obj_t self_in, mp_obj_t id_in) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    size_t len;
+    const uint8_t *id = text_of(id_in, &len);
+    check(feagi_agents_heartbeat(&self->region, id, len), id_in);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_heartbeat_obj, state_heartbeat);
+
+// The namedtuple AgentInfo, made when the first agent is asked for; it lives as long as the state.
+static mp_obj_t agent_info_type(state_obj_t *self) {
+    if (self->agent_info == MP_OBJ_NULL) {
+        const mp_obj_t names[] = {MP_OBJ_NEW_QSTR(MP_QSTR_agent_id),      MP_OBJ_NEW_QSTR(MP_QSTR_agent_type),
+                                  MP_OBJ_NEW_QSTR(MP_QSTR_registered_at), MP_OBJ_NEW_QSTR(MP_QSTR_last_seen),
+                                  MP_OBJ_NEW_QSTR(MP_QSTR_metadata),      MP_OBJ_NEW_QSTR(MP_QSTR_handle)};
+        mp_obj_t args[] = {MP_OBJ_NEW_QSTR(MP_QSTR_AgentInfo), mp_obj_new_tuple(6, names)};
+        mp_obj_t collections = mp_import_name(MP_QSTR_collections, mp_const_none, MP_OBJ_NEW_SMALL_INT(0));
+        self->agent_info = mp_call_function_n_kw(mp_load_attr(collections, MP_QSTR_namedtuple), 2, 0, args);
+    }
+    return self->agent_info;
+}
+
+static mp_obj_t agent_at(state_obj_t *self, uint32_t slot) {
+    const feagi_agent_t *a = feagi_agents_slot(&self->region, slot);
+    mp_obj_t values[] = {mp_obj_new_str((const char *)a->id, a->id_len),
+                         MP_OBJ_NEW_SMALL_INT(a->agent_type),
+                         new_number(a->registered_at),
+                         new_number(feagi_port_load_u64(&a->last_seen)),
+                         mp_obj_new_str((const char *)feagi_agents_metadata(a), a->metadata_len),
+                         new_number(feagi_agents_handle(&self->region, slot))};
+    return mp_call_function_n_kw(agent_info_type(self), 6, 0, values);
+}
+
+static mp_obj_t state_get_agent(mp_obj_t self_in, mp_obj_t id_in) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    size_t len;
+    const uint8_t *id = text_of(id_in, &len);
+    int slot = feagi_agents_find(&self->region, id, len);
+    check(slot, id_in);
+    return agent_at(self, (uint32_t)slot);
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_get_agent_obj, state_get_agent);
+
+static mp_obj_t state_get_agents(mp_obj_t self_in) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    mp_obj_t list = mp_obj_new_list(0, NULL);
+    for (uint32_t slot = 0; slot < self->region.agents; slot++) {
+        if (feagi_agents_slot(&self->region, slot)->state == FEAGI_AGENTS_REGISTERED) {
+            mp_obj_list_append(list, agent_at(self, slot));
+        }
+    }
+    return list;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(state_get_agents_obj, state_get_agents);
+
+// ---- StateManager: events and bytes
+
+static mp_obj_t state_emit(size_t n_args, const mp_obj_t *args) {
+    state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
+    uint64_t kind = number_of(args[1]), arg = n_args > 2 ? number_of(args[2]) : 0;
+    if (kind < FEAGI_USER_EVENT_BASE || kind > UINT16_MAX) {
+        raise_about(&mp_type_ValueError, "event kind %r is not in 256..65535", args[1]);
+    }
+    check(arg > UINT32_MAX ? FEAGI_ERR_RANGE : 0, n_args > 2 ? args[2] : mp_const_none);
+    return mp_obj_new_bool(feagi_events_push(&self->region, (uint16_t)kind, (uint32_t)arg) == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_emit_obj, 2, 3, state_emit);
+
+static mp_obj_t state_pop_event(mp_obj_t self_in) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    feagi_event_t event;
+    if (!feagi_events_pop(&self->region, &event)) {
+        return mp_const_none;
+    }
+    mp_obj_t values[] = {MP_OBJ_NEW_SMALL_INT(event.kind), new_number(event.arg), new_number(event.time_ms)};
+    return mp_obj_new_tuple(3, values);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(state_pop_event_obj, state_pop_event);
+
+static mp_obj_t state_events_rejected(mp_obj_t self_in) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    return new_number(feagi_events_rejected(&self->region));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(state_events_rejected_obj, state_events_rejected);
+
+static mp_obj_t state_digest(mp_obj_t self_in) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    return new_number(feagi_region_digest(&self->region));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(state_digest_obj, state_digest);
+
+// memoryview(state) and bytes(state) are the region, read-only: writes go through the fields, which mark what changed.
+static mp_int_t state_get_buffer(mp_obj_t self_in, mp_buffer_info_t *info, mp_uint_t flags) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    if (flags & MP_BUFFER_WRITE) {
+        return 1;
+    }
+    info->buf = self->region.base;
+    info->len = self->region.len_bytes;
+    info->typecode = 'B';
+    return 0;
+}
+
+// ---- Link
+
+// MicroPython's unix port tells whether a file is ready through select.poll only. (A list is allocated at every call there.)
+static mp_obj_t poll_of_file(mp_obj_t stream, uintptr_t what) {
+    mp_obj_t select = mp_import_name(MP_QSTR_select, mp_const_none, MP_OBJ_NEW_SMALL_INT(0));
+    mp_obj_t poller = mp_call_function_n_kw(mp_load_attr(select, MP_QSTR_poll), 0, 0, NULL);
+    mp_obj_t args[] = {stream, MP_OBJ_NEW_SMALL_INT((mp_int_t)what)};
+    mp_call_function_n_kw(mp_load_attr(poller, MP_QSTR_register), 2, 0, args);
+    return mp_load_attr(poller, MP_QSTR_poll);
+}
+
+static void open_port(port_t *port, mp_obj_t stream, int operation, uintptr_t what) {
+    int error;
+    port->stream = stream;
+    port->protocol = mp_get_stream_raise(stream, operation);
+    port->wait_poll = MP_OBJ_NULL;
+    port->what = what;
+    if (port->protocol->ioctl && port->protocol->ioctl(stream, MP_STREAM_POLL, what, &error) == MP_STREAM_ERROR &&
+        port->protocol->ioctl(stream, MP_STREAM_GET_FILENO, 0, &error) != MP_STREAM_ERROR) {
+        port->wait_poll = poll_of_file(stream, what);
+    }
+}
+
+// Whether a read or write would not wait. A stream that cannot tell is taken for one that never waits.
+static bool ready(const port_t *port) {
+    int error;
+    if (port->wait_poll != MP_OBJ_NULL) {
+        mp_obj_t zero = MP_OBJ_NEW_SMALL_INT(0);
+        return mp_obj_is_true(mp_call_function_n_kw(port->wait_poll, 1, 0, &zero));
+    }
+    if (!port->protocol->ioctl) {
+        return true;
+    }
+    mp_uint_t flags = port->protocol->ioctl(port->stream, MP_STREAM_POLL, port->what, &error);
+    return flags == MP_STREAM_ERROR || (flags & port->what);
+}
+
+// Link(stream, state=instance, name=None, out=stream)
+static mp_obj_t link_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
+    mp_arg_check_num(n_args, n_kw, 1, 4, false);
+    mp_obj_t state = n_args > 1 && args[1] != mp_const_none ? args[1] : state_instance(0, NULL);
+    if (mp_obj_get_type(state) != FEAGI_STATE_TYPE) {
+        raise_about(&mp_type_TypeError, "expected a StateManager, not %r", state);
+    }
+    link_obj_t *self = mp_obj_malloc(link_obj_t, type);
+    self->state = MP_OBJ_TO_PTR(state);
+    self->name = n_args > 2 ? args[2] : mp_const_none;
+    self->busy = false;
+    open_port(&self->in, args[0], MP_STREAM_OP_READ, MP_STREAM_POLL_RD);
+    open_port(&self->out, n_args > 3 && args[3] != mp_const_none ? args[3] : args[0], MP_STREAM_OP_WRITE, MP_STREAM_POLL_WR);
+    feagi_region_t *region = &self->state->region;
+    self->dirty = m_malloc(region->pages * sizeof(uint32_t));
+    // A MicroPython str ends with a zero byte, so it serves as a C string for as long as self->name holds it.
+    const char *name = self->name == mp_const_none ? NULL : mp_obj_str_get_str(self->name);
+    uint32_t boot_id = ((feagi_header_t *)(void *)region->base)->boot_id;
+    if (feagi_link_init(&self->link, region, self->dirty, name, feagi_link_mix(boot_id, (uint32_t)ticks_of(self->state)))) {
+        raise_about(&mp_type_ValueError, "no link: more than 64 pages in the region, or a name of more than 24 bytes: %r", self->name);
+    }
+    return MP_OBJ_FROM_PTR(self);
+}
+
+static void check_stream(int error) {
+    if (!mp_is_nonblocking_error(error)) {
+        mp_raise_OSError(error);
+    }
+}
+
+static void poll_in(link_obj_t *self) {
+    int error = 0;
+    uint8_t bytes[32];
+    // A file gives what it has. Of others some wait until all bytes are there that were asked for, so they are asked for one.
+    size_t most = self->in.wait_poll != MP_OBJ_NULL ? sizeof bytes : 1;
+    for (size_t sum = 0; sum < POLL_BYTES && ready(&self->in);) {
+        mp_uint_t got = self->in.protocol->read(self->in.stream, bytes, most, &error);
+        if (got == MP_STREAM_ERROR) {
+            check_stream(error);
+            return;
+        }
+        if (got == 0) {
+            return;
+        }
+        feagi_link_receive(&self->link, bytes, got);
+        sum += got;
+    }
+}
+
+static void poll_out(link_obj_t *self) {
+    const uint8_t *data;
+    int error = 0;
+    for (int i = 0; i < POLL_FRAMES; i++) {
+        size_t len = feagi_link_output(&self->link, &data);
+        if (!len || !ready(&self->out)) {
+            return;
+        }
+        mp_uint_t took = self->out.protocol->write(self->out.stream, data, len, &error);
+        if (took == MP_STREAM_ERROR) {
+            check_stream(error);
+            return;
+        }
+        feagi_link_sent(&self->link, took);
+        if (took < len) {
+            return;
+        }
+    }
+}
+
+// Serves the link: takes what arrived, sends what is due, never waits. True while a host has a session.
+static mp_obj_t link_poll(mp_obj_t self_in) {
+    link_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    state_obj_t *state = self->state;
+    update_clock(state);
+    uint32_t now = (uint32_t)state->now_ms;
+    // A scheduled callback may poll while a poll of the main program is inside its stream: leave that one alone.
+    if (self->busy && now - self->busy_since < POLL_ABANDONED_MS) {
+        return mp_obj_new_bool(self->link.up);
+    }
+    self->busy = true;
+    self->busy_since = now;
+    feagi_link_tick(&self->link, state->now_ms, state->now_us);
+    poll_in(self);
+    poll_out(self);
+    self->busy = false;
+    return mp_obj_new_bool(self->link.up);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(link_poll_obj, link_poll);
+
+static void link_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
+    link_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    if (dest[0] != MP_OBJ_NULL) {
+        return; // nothing to store
+    }
+    if (attr == MP_QSTR_up) {
+        dest[0] = mp_obj_new_bool(self->link.up);
+    } else if (attr == MP_QSTR_session) {
+        dest[0] = new_number(self->link.session);
+    } else if (attr == MP_QSTR_rejected) {
+        dest[0] = new_number(self->link.rejected);
+    } else {
+        dest[1] = MP_OBJ_SENTINEL;
+    }
+}
+
+// ---- Frames, for tools and tests
+
+// frame_encode(kind, seq, payload, session) -> bytes with both delimiters
+static mp_obj_t frame_encode(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    uint8_t wire[FEAGI_FRAME_WIRE_BYTES];
+    size_t len;
+    const uint8_t *payload = text_of(args[2], &len);
+    check(len > FEAGI_FRAME_PAYLOAD_BYTES ? FEAGI_ERR_LENGTH : 0, args[2]);
+    feagi_frame_out_t out;
+    feagi_frame_start(&out, wire, FEAGI_FRAME_LEN_BYTES - 4, (uint8_t)number_of(args[0]), (uint8_t)number_of(args[1]));
+    feagi_frame_put_raw(&out, payload, (uint16_t)len);
+    return mp_obj_new_bytes(wire, feagi_frame_finish(&out, (uint32_t)number_of(args[3])));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(frame_encode_obj, 4, 4, frame_encode);
+
+// frame_decode(wire, session) -> (kind, seq, payload) of the first valid frame in the bytes, or None
+static mp_obj_t frame_decode(mp_obj_t wire_in, mp_obj_t session_in) {
+    uint8_t buf[FEAGI_FRAME_LEN_BYTES];
+    size_t len;
+    const uint8_t *wire = text_of(wire_in, &len);
+    uint32_t session = (uint32_t)number_of(session_in);
+    feagi_frame_in_t in;
+    feagi_frame_in_init(&in, buf, sizeof buf);
+    while (len--) {
+        feagi_frame_t frame;
+        int got = feagi_frame_feed(&in, *wire++);
+        if (got > 0 && feagi_frame_check(buf, (uint16_t)got, session, &frame) == 0) {
+            mp_obj_t values[] = {MP_OBJ_NEW_SMALL_INT(frame.kind), MP_OBJ_NEW_SMALL_INT(frame.seq), mp_obj_new_bytes(frame.payload, frame.len)};
+            return mp_obj_new_tuple(3, values);
+        }
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(frame_decode_obj, frame_decode);
+
+// schema_hash() -> int. A function, since a 32-bit port cannot keep an int of this size in ROM.
+static mp_obj_t schema_hash(void) {
+    return new_number(FEAGI_SCHEMA_HASH);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(schema_hash_obj, schema_hash);

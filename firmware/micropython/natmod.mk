@@ -1,0 +1,63 @@
+# Builds the native module for one architecture:
+#
+#     make -f firmware/micropython/natmod.mk ARCH=armv7m MPY_DIR=<micropython source>  ->  build/mpy/armv7m_6.3/feagi_state.mpy
+#
+# It calls MicroPython's own mpy_ld.py and mpy-tool.py; mpy-cross and a Python with pyelftools come from PATH.
+
+HERE := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+ROOT := $(abspath $(HERE)/../..)
+CORE := $(ROOT)/firmware/core
+ABI := 6.3
+
+ARCH ?= x64
+PYTHON ?= python3
+MPY_CROSS ?= mpy-cross
+BUILD ?= $(ROOT)/build/natmod/$(ARCH)
+OUT ?= $(ROOT)/build/mpy/$(ARCH)_$(ABI)
+
+ifeq ($(wildcard $(MPY_DIR)/py/dynruntime.h),)
+$(error MPY_DIR must name the top of a MicroPython source tree, 1.23 or later; it is "$(MPY_DIR)")
+endif
+
+ifeq ($(ARCH),x64)
+CROSS :=
+ARCH_FLAGS := -fno-stack-protector -fcf-protection=none
+FLOAT := DOUBLE
+else ifeq ($(ARCH),armv7m)
+CROSS := arm-none-eabi-
+ARCH_FLAGS := -mthumb -mcpu=cortex-m3
+FLOAT := NONE
+else
+$(error no native module for ARCH=$(ARCH) yet: x64, armv7m)
+endif
+
+SOURCES := $(HERE)/natmod.c $(HERE)/feagi_names.c $(filter-out %/feagi_mirror.c,$(wildcard $(CORE)/*.c))
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(notdir $(SOURCES)))
+HEADERS := $(wildcard $(HERE)/*.h $(HERE)/feagi_module.c $(CORE)/*.h $(ROOT)/firmware/port/*.h)
+CONFIG := $(BUILD)/feagi_state.config.h
+
+# C99 with GNU atomics. -fno-tree-loop-distribute-patterns keeps byte loops from becoming calls of memcpy and memset.
+CFLAGS := -std=c99 -Os -Wall -Wextra -Werror -Wno-unused-parameter -DNDEBUG -DNO_QSTR -DMICROPY_ENABLE_DYNRUNTIME \
+	-DMP_CONFIGFILE='<$(CONFIG)>' -DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_$(FLOAT) -fpic -fno-common -U_FORTIFY_SOURCE \
+	-ffreestanding -fno-tree-loop-distribute-patterns -I$(HERE) -I$(CORE) -I$(ROOT)/firmware/port -isystem $(MPY_DIR) $(ARCH_FLAGS)
+
+.DELETE_ON_ERROR:
+$(OUT)/feagi_state.mpy: $(BUILD)/native.mpy $(BUILD)/enums.mpy | $(OUT)
+	$(PYTHON) $(MPY_DIR)/tools/mpy-tool.py --merge -o $@ $^
+
+$(BUILD)/native.mpy: $(OBJECTS)
+	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(CONFIG) -o $@ $^
+
+$(BUILD)/enums.mpy: $(HERE)/enums.py | $(BUILD)
+	$(MPY_CROSS) -march=$(ARCH) -s feagi_state.py -o $@ $<
+
+# The names of the sources, numbered for this module.
+$(CONFIG): $(HERE)/natmod.c $(HERE)/feagi_module.c $(HERE)/feagi_module.h $(HERE)/feagi_names.c | $(BUILD)
+	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --preprocess -o $@ $^
+
+vpath %.c $(HERE) $(CORE)
+$(BUILD)/%.o: %.c $(CONFIG) $(HEADERS) $(MAKEFILE_LIST) | $(BUILD)
+	$(CROSS)gcc $(CFLAGS) -c $< -o $@
+
+$(BUILD) $(OUT):
+	mkdir -p $@

@@ -1,0 +1,74 @@
+// The module as part of a firmware (USER_C_MODULES): types and names in ROM.
+#include "feagi_module.h"
+#include "feagi_spec.h"
+
+#include "py/objexcept.h"
+#include "py/objtype.h"
+
+MP_REGISTER_ROOT_POINTER(mp_obj_t feagi_instance);
+
+extern const mp_obj_type_t feagi_state_type, feagi_link_type;
+static qstr_short_t feagi_field_qstrs[FEAGI_FIELDS];
+
+static MP_DEFINE_EXCEPTION(StateError, Exception)
+static MP_DEFINE_EXCEPTION(AgentNotFound, StateError)
+static MP_DEFINE_EXCEPTION(AgentAlreadyRegistered, StateError)
+static MP_DEFINE_EXCEPTION(CapacityError, StateError)
+
+#define FEAGI_STATE_TYPE (&feagi_state_type)
+#define FEAGI_AGENT_NOT_FOUND (&mp_type_AgentNotFound)
+#define FEAGI_AGENT_ALREADY_REGISTERED (&mp_type_AgentAlreadyRegistered)
+#define FEAGI_CAPACITY_ERROR (&mp_type_CapacityError)
+#define FEAGI_INSTANCE MP_STATE_VM(feagi_instance)
+#define FEAGI_FIELD_QSTRS feagi_field_qstrs
+
+#include "feagi_module.c"
+
+static const mp_rom_map_elem_t feagi_state_methods[] = {
+    {MP_ROM_QSTR(MP_QSTR_add), MP_ROM_PTR(&state_add_obj)},
+    {MP_ROM_QSTR(MP_QSTR_subtract), MP_ROM_PTR(&state_subtract_obj)},
+    {MP_ROM_QSTR(MP_QSTR_register_agent), MP_ROM_PTR(&state_register_agent_obj)},
+    {MP_ROM_QSTR(MP_QSTR_deregister_agent), MP_ROM_PTR(&state_deregister_agent_obj)},
+    {MP_ROM_QSTR(MP_QSTR_heartbeat), MP_ROM_PTR(&state_heartbeat_obj)},
+    {MP_ROM_QSTR(MP_QSTR_get_agent), MP_ROM_PTR(&state_get_agent_obj)},
+    {MP_ROM_QSTR(MP_QSTR_get_agents), MP_ROM_PTR(&state_get_agents_obj)},
+    {MP_ROM_QSTR(MP_QSTR_emit), MP_ROM_PTR(&state_emit_obj)},
+    {MP_ROM_QSTR(MP_QSTR_pop_event), MP_ROM_PTR(&state_pop_event_obj)},
+    {MP_ROM_QSTR(MP_QSTR_events_rejected), MP_ROM_PTR(&state_events_rejected_obj)},
+    {MP_ROM_QSTR(MP_QSTR_digest), MP_ROM_PTR(&state_digest_obj)},
+    {MP_ROM_QSTR(MP_QSTR_tick), MP_ROM_PTR(&state_tick_obj)},
+    {MP_ROM_QSTR(MP_QSTR_instance), MP_ROM_PTR(&state_instance_obj)},
+};
+static MP_DEFINE_CONST_DICT(feagi_state_locals, feagi_state_methods);
+
+MP_DEFINE_CONST_OBJ_TYPE(feagi_state_type, MP_QSTR_StateManager, MP_TYPE_FLAG_NONE, make_new, state_make_new, attr, state_attr, buffer,
+                         state_get_buffer, locals_dict, &feagi_state_locals);
+
+static const mp_rom_map_elem_t feagi_link_methods[] = {
+    {MP_ROM_QSTR(MP_QSTR_poll), MP_ROM_PTR(&link_poll_obj)},
+};
+static MP_DEFINE_CONST_DICT(feagi_link_locals, feagi_link_methods);
+
+MP_DEFINE_CONST_OBJ_TYPE(feagi_link_type, MP_QSTR_Link, MP_TYPE_FLAG_NONE, make_new, link_make_new, attr, link_attr, locals_dict,
+                         &feagi_link_locals);
+
+static const mp_rom_map_elem_t feagi_globals[] = {
+    {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_feagi_state)},
+    {MP_ROM_QSTR(MP_QSTR_StateManager), MP_ROM_PTR(&feagi_state_type)},
+    {MP_ROM_QSTR(MP_QSTR_Link), MP_ROM_PTR(&feagi_link_type)},
+    {MP_ROM_QSTR(MP_QSTR_StateError), MP_ROM_PTR(&mp_type_StateError)},
+    {MP_ROM_QSTR(MP_QSTR_AgentNotFound), MP_ROM_PTR(&mp_type_AgentNotFound)},
+    {MP_ROM_QSTR(MP_QSTR_AgentAlreadyRegistered), MP_ROM_PTR(&mp_type_AgentAlreadyRegistered)},
+    {MP_ROM_QSTR(MP_QSTR_CapacityError), MP_ROM_PTR(&mp_type_CapacityError)},
+    {MP_ROM_QSTR(MP_QSTR_frame_encode), MP_ROM_PTR(&frame_encode_obj)},
+    {MP_ROM_QSTR(MP_QSTR_frame_decode), MP_ROM_PTR(&frame_decode_obj)},
+    {MP_ROM_QSTR(MP_QSTR_schema_hash), MP_ROM_PTR(&schema_hash_obj)},
+    FEAGI_NAMES_ENUMS
+};
+static MP_DEFINE_CONST_DICT(feagi_globals_dict, feagi_globals);
+
+const mp_obj_module_t feagi_state_module = {
+    .base = {&mp_type_module},
+    .globals = (mp_obj_dict_t *)&feagi_globals_dict,
+};
+MP_REGISTER_MODULE(MP_QSTR_feagi_state, feagi_state_module);
