@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, SANITIZERS
+from common import ROOT, SANITIZERS
 from generator.model import Spec
 
 

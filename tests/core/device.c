@@ -1,0 +1,111 @@
+// The device's role of the link as a process, for tests that play the host and the line: a command a line on standard input, an
+// answer a line on standard output. Time is what the test says.
+//
+//   tick MS | rx HEX | out (answers HEX) | set FIELD VALUE | add FIELD AMOUNT | register ID | deregister ID | heartbeat ID (ids in hex)
+//   event KIND ARG | region (answers HEX) | rejected | session
+//
+// `device PROFILE BOOT_ID`; FIELD is an index of feagi_fields.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "feagi_agents.h"
+#include "feagi_events.h"
+#include "feagi_link.h"
+#include "feagi_state.h"
+
+static feagi_region_t region;
+static feagi_link_t *link_state;
+
+static size_t from_hex(const char *hex, uint8_t *out, size_t capacity) {
+    size_t len = 0;
+    for (; hex[0] && hex[1] && len < capacity; hex += 2) {
+        unsigned byte;
+        sscanf(hex, "%2x", &byte);
+        out[len++] = (uint8_t)byte;
+    }
+    return len;
+}
+
+static void print_hex(const uint8_t *data, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        printf("%02x", data[i]);
+    }
+}
+
+static void run(char *command, char *first, char *second) {
+    static uint8_t bytes[65536];
+    if (strcmp(command, "tick") == 0) {
+        uint64_t ms = strtoull(first, NULL, 10);
+        feagi_region_set_time(&region, ms);
+        feagi_link_tick(link_state, ms, ms * 1000);
+    } else if (strcmp(command, "rx") == 0) {
+        // In a block of its own length, so that the sanitizer sees a byte read too far.
+        size_t len = from_hex(first, bytes, sizeof bytes);
+        uint8_t *exact = malloc(len ? len : 1);
+        memcpy(exact, bytes, len);
+        feagi_link_receive(link_state, exact, len);
+        free(exact);
+    } else if (strcmp(command, "out") == 0) {
+        const uint8_t *data;
+        size_t len;
+        for (int frames = 0; frames < 8 && (len = feagi_link_output(link_state, &data)) > 0; frames++) {
+            print_hex(data, len);
+            feagi_link_sent(link_state, len);
+        }
+    } else if (strcmp(command, "set") == 0) {
+        printf("%d", feagi_state_set(&region, (unsigned)atoi(first), strtoull(second, NULL, 10), NULL));
+    } else if (strcmp(command, "add") == 0) {
+        printf("%d", feagi_state_add(&region, (unsigned)atoi(first), strtoull(second, NULL, 10), NULL));
+    } else if (strcmp(command, "register") == 0) {
+        printf("%d", feagi_agents_register(&region, bytes, from_hex(first, bytes, sizeof bytes), 0, NULL, 0, NULL));
+    } else if (strcmp(command, "deregister") == 0) {
+        printf("%d", feagi_agents_deregister(&region, bytes, from_hex(first, bytes, sizeof bytes)));
+    } else if (strcmp(command, "heartbeat") == 0) {
+        printf("%d", feagi_agents_heartbeat(&region, bytes, from_hex(first, bytes, sizeof bytes)));
+    } else if (strcmp(command, "event") == 0) {
+        printf("%d", feagi_events_push(&region, (uint16_t)atoi(first), (uint32_t)strtoul(second, NULL, 10)));
+    } else if (strcmp(command, "region") == 0) {
+        print_hex(region.base, region.len_bytes);
+    } else if (strcmp(command, "rejected") == 0) {
+        printf("%" PRIu32, link_state->rejected);
+    } else if (strcmp(command, "session") == 0) {
+        printf("%" PRIu32 " %d", link_state->session, link_state->up);
+    } else {
+        fprintf(stderr, "not understood: %s\n", command);
+        exit(2);
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 3) {
+        fprintf(stderr, "usage: device PROFILE BOOT_ID\n");
+        return 2;
+    }
+    uint8_t profile = (uint8_t)atoi(argv[1]);
+    uint32_t boot_id = (uint32_t)strtoul(argv[2], NULL, 10);
+    uint32_t len = feagi_region_len(feagi_region_profile(profile));
+    link_state = malloc(sizeof *link_state);
+    void *memory = malloc(len);
+    if (feagi_region_init(&region, memory, len, profile, boot_id)) {
+        return 2;
+    }
+    uint32_t *dirty = malloc(region.pages * sizeof *dirty);
+    if (feagi_link_init(link_state, &region, dirty, "device", boot_id)) {
+        return 2;
+    }
+    static char line[200000];
+    while (fgets(line, sizeof line, stdin)) {
+        char *command = strtok(line, " \n"), *first = strtok(NULL, " \n"), *second = strtok(NULL, " \n");
+        if (command) {
+            run(command, first ? first : "", second ? second : "");
+        }
+    }
+    free(link_state);
+    free(memory);
+    free(dirty);
+    return 0;
+}

@@ -1,0 +1,127 @@
+"""The real code of both sides over a bad line: the mirror is never torn, never goes back, and ends equal to the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common import ROOT, SANITIZERS
+from feagi_state import spec
+from simulation import PAGES, STEP_MS, Simulation
+
+
+@pytest.fixture(scope="module")
+def device(compile_core) -> Path:
+    return compile_core(ROOT / "tests" / "core" / "device.c", *SANITIZERS)
+
+
+@pytest.mark.parametrize("rate", [0, 1e-3, 1e-2, 5e-2])
+@pytest.mark.parametrize("seed", range(4))
+def test_mirror_converges_and_is_never_torn_nor_stale_after_new(device: Path, seed: int, rate: float) -> None:
+    simulation = Simulation(device, seed, rate)
+    for step in range(400):
+        for _ in range(simulation.random.choice([0, 0, 1, 3])):
+            simulation.act()
+        simulation.step()
+        if rate >= 1e-2 and step == 200:
+            simulation.boot()
+    assert simulation.settle(), "the mirror did not become equal to the device"
+    assert simulation.watcher.checked >= len(PAGES)
+    simulation.device.close()
+
+
+def test_more_changes_in_flight_than_sequence_numbers_still_converge(device: Path) -> None:
+    """A host that answers nothing for long runs the device's numbers ahead until it starts a new session."""
+    simulation = Simulation(device, 1, 0)
+    assert simulation.settle()
+    first = simulation.session.session
+    for _ in range(2000):
+        simulation.act()
+        simulation.now_ms += STEP_MS
+        simulation.device.ask("tick", simulation.now_ms)
+        simulation.device.ask("out")  # into the void
+    assert simulation.settle()
+    assert simulation.session.session != first
+    simulation.device.close()
+
+
+def test_every_event_arrives_once_and_in_order_over_a_lossy_line(device: Path) -> None:
+    simulation = Simulation(device, 3, 0)
+    assert simulation.settle()
+    simulation.line.rate = 2e-2
+    sent = []
+    for n in range(200):
+        if simulation.device.ask("event", 256 + n, n) == "0":
+            sent.append((256 + n, n))
+        for _ in range(4):
+            simulation.step()
+    assert simulation.settle()
+    for _ in range(200):
+        simulation.step()
+    assert simulation.watcher.events == sent
+    rejected = 200 - len(sent)
+    assert simulation.session.counters["events_lost"] == rejected
+    simulation.device.close()
+
+
+def test_events_that_found_the_ring_full_are_counted_to_the_host(device: Path) -> None:
+    simulation = Simulation(device, 4, 0)
+    assert simulation.settle()
+    capacity = spec.PROFILES["tiny"].events
+    accepted = sum(simulation.device.ask("event", 300, n) == "0" for n in range(capacity + 7))
+    assert accepted == capacity
+    for _ in range(300):
+        simulation.step()
+    assert simulation.watcher.events == [(300, n) for n in range(capacity)]
+    assert simulation.session.counters["events_lost"] == 7
+    simulation.device.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_command_runs_at_most_once_whatever_the_line_does(device: Path, seed: int) -> None:
+    simulation = Simulation(device, 100 + seed, 0)
+    assert simulation.settle()
+    simulation.line.rate = 2e-2
+    field = spec.CORE_FIELDS["neuron_count"].offset
+    answered = unknown = 0
+    for _ in range(40):
+        command = simulation.session.command(spec.CommandOp.ADD, (field, 1), simulation.now_ms / 1000, 5.0)
+        while not command.done:
+            simulation.step()
+        if command.error is None:
+            answered += 1
+        else:
+            unknown += 1
+    assert simulation.settle()
+    assert simulation.watcher.mirror is not None
+    count = simulation.watcher.mirror.load_field(field)
+    assert answered <= count <= answered + unknown
+    assert answered > 20
+    simulation.device.close()
+
+
+def test_digest_is_answered_at_an_instant_at_which_both_are_equal(device: Path) -> None:
+    simulation = Simulation(device, 9, 0)
+    assert simulation.settle()
+    for _ in range(20):
+        simulation.act()
+        command = simulation.session.command(spec.CommandOp.DIGEST, (), simulation.now_ms / 1000, 5.0)
+        while not command.done:
+            simulation.step()
+        assert command.error is None
+        assert command.values[0] == command.mirror_digest
+    simulation.device.close()
+
+
+def test_noise_and_hostile_bytes_do_not_disturb_the_device(device: Path) -> None:
+    simulation = Simulation(device, 11, 0)
+    assert simulation.settle()
+    before = simulation.device.region()
+    for length in (1, 2, 253, 254, 255, 256, 1000, 5000):
+        simulation.device.ask("rx", simulation.random.randbytes(length).hex())
+        simulation.device.ask("rx", (b"\xff" * length).hex())
+        simulation.device.ask("rx", (b"\0" * length).hex())
+    assert simulation.device.region() == before
+    assert simulation.settle()
+    simulation.device.close()
