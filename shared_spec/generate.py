@@ -25,6 +25,7 @@ def artefacts(spec: Spec) -> dict[str, str]:
         "firmware/micropython/feagi_names.h": render_c.board_names_header(spec, banner),
         "firmware/micropython/feagi_names.c": render_c.board_names(spec, banner),
         "firmware/micropython/enums.py": render_c.board_enums(spec, banner),
+        "firmware/micropython/_feagi_fields.pyi": render_python.board_stub(spec, banner, render_c.BOARD_ENUMS),
         "host/feagi_state/spec.py": render_python.module(spec, banner),
         "shared_spec/LAYOUT.md": render_docs.layout(spec, banner),
         "shared_spec/vectors/frames.txt": vectors.frames(spec, banner),

@@ -20,11 +20,11 @@ int main(void);
 
 // The stack pointer is already set: the core loads it from the vector table.
 void Reset_Handler(void) {
-    #if defined(__ARM_FP)
+#if defined(__ARM_FP)
     // Before the first floating-point instruction, which may well be a memcpy's.
     SCB_CPACR |= CPACR_FPU;
-    __asm volatile ("dsb\n isb" ::: "memory");
-    #endif
+    __asm volatile("dsb\n isb" ::: "memory");
+#endif
     memcpy(&_sdata, &_sidata, (uintptr_t)&_edata - (uintptr_t)&_sdata);
     memset(&_sbss, 0, (uintptr_t)&_ebss - (uintptr_t)&_sbss);
     main();
@@ -34,32 +34,32 @@ void Reset_Handler(void) {
 // nothing to say. The frame is what the core pushed.
 static void __attribute__((used, noreturn)) fault(const uint32_t *frame) {
     uint32_t kind;
-    __asm volatile ("mrs %0, ipsr" : "=r" (kind));
-    mp_printf(&mp_plat_print, "\nFATAL: exception %u at pc=%08x lr=%08x r0=%08x r1=%08x r2=%08x r3=%08x\n",
-        (unsigned)kind, (unsigned)frame[6], (unsigned)frame[5],
-        (unsigned)frame[0], (unsigned)frame[1], (unsigned)frame[2], (unsigned)frame[3]);
+    __asm volatile("mrs %0, ipsr" : "=r"(kind));
+    mp_printf(&mp_plat_print, "\nFATAL: exception %u at pc=%08x lr=%08x r0=%08x r1=%08x r2=%08x r3=%08x\n", (unsigned)kind,
+              (unsigned)frame[6], (unsigned)frame[5], (unsigned)frame[0], (unsigned)frame[1], (unsigned)frame[2],
+              (unsigned)frame[3]);
     mp_semihosting_exit(1);
     for (;;) {
     }
 }
 
 void __attribute__((naked)) Default_Handler(void) {
-    __asm volatile (
-        "mov r0, sp\n"
-        "bl fault\n");
+    __asm volatile("mov r0, sp\n"
+                   "bl fault\n");
 }
 
 uint32_t qemu_irq_disable(void) {
     uint32_t primask;
-    __asm volatile (
-        "mrs %0, primask\n"
-        "cpsid i\n"
-        : "=r" (primask) : : "memory");
+    __asm volatile("mrs %0, primask\n"
+                   "cpsid i\n"
+                   : "=r"(primask)
+                   :
+                   : "memory");
     return primask;
 }
 
 void qemu_irq_restore(uint32_t primask) {
-    __asm volatile ("msr primask, %0" : : "r" (primask) : "memory");
+    __asm volatile("msr primask, %0" : : "r"(primask) : "memory");
 }
 
 void soc_reset(void) {

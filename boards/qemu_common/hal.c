@@ -36,7 +36,7 @@ void qemu_wait_for_interrupt(void) {
     uint32_t irq = qemu_irq_disable();
     if (!woken) {
         // A pending interrupt ends the sleep even while interrupts are off.
-        __asm volatile ("wfi" ::: "memory");
+        __asm volatile("wfi" ::: "memory");
     }
     woken = false;
     qemu_irq_restore(irq);
@@ -87,8 +87,7 @@ DWORD get_fattime(void) {
     // FAT counts from 1980; the epoch of this port is 2000.
     timeutils_struct_time_t tm;
     timeutils_seconds_since_epoch_to_struct_time(mp_hal_time_ns() / 1000000000, &tm);
-    return (tm.tm_year - 1980) << 25 | tm.tm_mon << 21 | tm.tm_mday << 16
-           | tm.tm_hour << 11 | tm.tm_min << 5 | tm.tm_sec / 2;
+    return (tm.tm_year - 1980) << 25 | tm.tm_mon << 21 | tm.tm_mday << 16 | tm.tm_hour << 11 | tm.tm_min << 5 | tm.tm_sec / 2;
 }
 
 void mp_hal_delay_ms(mp_uint_t ms) {

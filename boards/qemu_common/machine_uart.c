@@ -19,8 +19,8 @@ struct _machine_uart_obj_t {
     mp_obj_base_t base;
     bool open;
     uint8_t port;
-    uint16_t timeout;       // ms to wait for the first byte
-    uint16_t timeout_char;  // ms to wait between bytes
+    uint16_t timeout;      // ms to wait for the first byte
+    uint16_t timeout_char; // ms to wait between bytes
     uint32_t baudrate;
     uint32_t rxbuf;
 };
@@ -45,30 +45,44 @@ static void check_open(machine_uart_obj_t *self) {
 
 static void mp_machine_uart_print(const mp_print_t *print, mp_obj_t self_in, mp_print_kind_t kind) {
     machine_uart_obj_t *self = MP_OBJ_TO_PTR(self_in);
-    mp_printf(print, "UART(%u, baudrate=%u, bits=8, parity=None, stop=1, rxbuf=%u, timeout=%u, timeout_char=%u)",
-        self->port, self->baudrate, self->rxbuf, self->timeout, self->timeout_char);
+    mp_printf(print, "UART(%u, baudrate=%u, bits=8, parity=None, stop=1, rxbuf=%u, timeout=%u, timeout_char=%u)", self->port,
+              self->baudrate, self->rxbuf, self->timeout, self->timeout_char);
 }
 
 static void mp_machine_uart_init_helper(machine_uart_obj_t *self, size_t n_args, const mp_obj_t *pos_args, mp_map_t *kw_args) {
-    enum { ARG_baudrate, ARG_bits, ARG_parity, ARG_stop, ARG_timeout, ARG_timeout_char, ARG_rxbuf,
-           ARG_txbuf, ARG_tx, ARG_rx, ARG_rts, ARG_cts, ARG_flow, ARG_invert, };
+    enum {
+        ARG_baudrate,
+        ARG_bits,
+        ARG_parity,
+        ARG_stop,
+        ARG_timeout,
+        ARG_timeout_char,
+        ARG_rxbuf,
+        ARG_txbuf,
+        ARG_tx,
+        ARG_rx,
+        ARG_rts,
+        ARG_cts,
+        ARG_flow,
+        ARG_invert,
+    };
     // Pins, flow control, inversion and the size of a transmit buffer mean nothing
     // here; they are taken so that a real board's constructor call works unchanged.
     static const mp_arg_t allowed_args[] = {
-        { MP_QSTR_baudrate, MP_ARG_INT, {.u_int = 115200} },
-        { MP_QSTR_bits, MP_ARG_INT, {.u_int = 8} },
-        { MP_QSTR_parity, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE} },
-        { MP_QSTR_stop, MP_ARG_INT, {.u_int = 1} },
-        { MP_QSTR_timeout, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = 0} },
-        { MP_QSTR_timeout_char, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = 0} },
-        { MP_QSTR_rxbuf, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = UART_DEFAULT_RXBUF} },
-        { MP_QSTR_txbuf, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = 0} },
-        { MP_QSTR_tx, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE} },
-        { MP_QSTR_rx, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE} },
-        { MP_QSTR_rts, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE} },
-        { MP_QSTR_cts, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE} },
-        { MP_QSTR_flow, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = 0} },
-        { MP_QSTR_invert, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = 0} },
+        {MP_QSTR_baudrate, MP_ARG_INT, {.u_int = 115200}},
+        {MP_QSTR_bits, MP_ARG_INT, {.u_int = 8}},
+        {MP_QSTR_parity, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_stop, MP_ARG_INT, {.u_int = 1}},
+        {MP_QSTR_timeout, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = 0}},
+        {MP_QSTR_timeout_char, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = 0}},
+        {MP_QSTR_rxbuf, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = UART_DEFAULT_RXBUF}},
+        {MP_QSTR_txbuf, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = 0}},
+        {MP_QSTR_tx, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_rx, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_rts, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_cts, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_flow, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = 0}},
+        {MP_QSTR_invert, MP_ARG_KW_ONLY | MP_ARG_INT, {.u_int = 0}},
     };
     mp_arg_val_t args[MP_ARRAY_SIZE(allowed_args)];
     mp_arg_parse_all(n_args, pos_args, kw_args, MP_ARRAY_SIZE(allowed_args), allowed_args, args);
@@ -82,8 +96,8 @@ static void mp_machine_uart_init_helper(machine_uart_obj_t *self, size_t n_args,
     if (args[ARG_rxbuf].u_int < 1 || args[ARG_rxbuf].u_int > SERIAL_RXBUF_MAX) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("rxbuf must be 1 to %d"), SERIAL_RXBUF_MAX);
     }
-    if (args[ARG_timeout].u_int < 0 || args[ARG_timeout].u_int > UINT16_MAX
-        || args[ARG_timeout_char].u_int < 0 || args[ARG_timeout_char].u_int > UINT16_MAX) {
+    if (args[ARG_timeout].u_int < 0 || args[ARG_timeout].u_int > UINT16_MAX || args[ARG_timeout_char].u_int < 0 ||
+        args[ARG_timeout_char].u_int > UINT16_MAX) {
         mp_raise_ValueError(MP_ERROR_TEXT("timeouts must be 0 to 65535 ms"));
     }
 

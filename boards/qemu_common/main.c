@@ -51,9 +51,9 @@ int main(void) {
         run();
         mp_printf(&mp_plat_print, "MPY: soft reboot\n");
         soft_timer_deinit();
-        #if MICROPY_PY_MACHINE_UART
+#if MICROPY_PY_MACHINE_UART
         machine_uart_deinit_all();
-        #endif
+#endif
         gc_sweep_all();
         mp_deinit();
     }

@@ -150,7 +150,10 @@ static const handler_t vectors[] __attribute__((used, section(".isr_vector"))) =
     Default_Handler, // MemManage
     Default_Handler, // BusFault
     Default_Handler, // UsageFault
-    NULL, NULL, NULL, NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
     Default_Handler, // SVCall
     Default_Handler, // DebugMonitor
     NULL,

@@ -63,20 +63,15 @@ static mp_obj_t ramdisk_ioctl(mp_obj_t self, mp_obj_t op, mp_obj_t arg) {
 static MP_DEFINE_CONST_FUN_OBJ_3(ramdisk_ioctl_obj, ramdisk_ioctl);
 
 static const mp_rom_map_elem_t ramdisk_locals_table[] = {
-    { MP_ROM_QSTR(MP_QSTR_readblocks), MP_ROM_PTR(&ramdisk_readblocks_obj) },
-    { MP_ROM_QSTR(MP_QSTR_writeblocks), MP_ROM_PTR(&ramdisk_writeblocks_obj) },
-    { MP_ROM_QSTR(MP_QSTR_ioctl), MP_ROM_PTR(&ramdisk_ioctl_obj) },
+    {MP_ROM_QSTR(MP_QSTR_readblocks), MP_ROM_PTR(&ramdisk_readblocks_obj)},
+    {MP_ROM_QSTR(MP_QSTR_writeblocks), MP_ROM_PTR(&ramdisk_writeblocks_obj)},
+    {MP_ROM_QSTR(MP_QSTR_ioctl), MP_ROM_PTR(&ramdisk_ioctl_obj)},
 };
 static MP_DEFINE_CONST_DICT(ramdisk_locals, ramdisk_locals_table);
 
-static MP_DEFINE_CONST_OBJ_TYPE(
-    ramdisk_type,
-    MP_QSTR_RAMDisk,
-    MP_TYPE_FLAG_NONE,
-    locals_dict, &ramdisk_locals
-    );
+static MP_DEFINE_CONST_OBJ_TYPE(ramdisk_type, MP_QSTR_RAMDisk, MP_TYPE_FLAG_NONE, locals_dict, &ramdisk_locals);
 
-static const mp_obj_base_t ramdisk_obj = { &ramdisk_type };
+static const mp_obj_base_t ramdisk_obj = {&ramdisk_type};
 
 static void format(mp_obj_t bdev) {
     nlr_buf_t nlr;

@@ -9,11 +9,11 @@
 // One slot of the ring stays empty to tell full from empty.
 typedef struct {
     uint8_t data[SERIAL_RXBUF_MAX + 1];
-    size_t size;            // slots in use, rxbuf + 1; 0 while closed
-    volatile size_t head;   // next slot to fill, moved by the interrupt
-    volatile size_t tail;   // next slot to read
-    bool held;              // a byte waits in the UART for room in the ring
-    bool stalled;           // the last write gave up on the host
+    size_t size;          // slots in use, rxbuf + 1; 0 while closed
+    volatile size_t head; // next slot to fill, moved by the interrupt
+    volatile size_t tail; // next slot to read
+    bool held;            // a byte waits in the UART for room in the ring
+    bool stalled;         // the last write gave up on the host
 } serial_port_t;
 
 static serial_port_t ports[QEMU_SERIAL_PORTS];

@@ -10,12 +10,12 @@
 enum { FEAGI_AGENTS_UNUSED = 0, FEAGI_AGENTS_REGISTERED = 1, FEAGI_AGENTS_DEREGISTERED = 2 };
 
 // An agent's handle: generation of its slot << 16 | number of the slot.
-#define FEAGI_AGENTS_SLOT(handle) ((handle) & 0xffffu)
+#define FEAGI_AGENTS_SLOT(handle) ((handle)&0xffffu)
 
-// Registers an agent: id of 1..31 bytes and metadata up to the profile's capacity, both UTF-8. Sets registered_at and last_seen to
-// the region's time, adds 1 to agent_count, pushes AGENT_REGISTERED with the handle, which *handle (may be NULL) receives.
-// One critical section of about 8 instructions a byte of the slot. Producer only.
-// Returns 0, FEAGI_ERR_EXISTS, FEAGI_ERR_FULL, FEAGI_ERR_LENGTH, FEAGI_ERR_ENCODING or FEAGI_ERR_RANGE (no such agent type).
+// Registers an agent: id of 1..31 bytes and metadata up to the profile's capacity, both UTF-8. Sets registered_at and last_seen
+// to the region's time, adds 1 to agent_count, pushes AGENT_REGISTERED with the handle, which *handle (may be NULL) receives. One
+// critical section of about 8 instructions a byte of the slot. Producer only. Returns 0, FEAGI_ERR_EXISTS, FEAGI_ERR_FULL,
+// FEAGI_ERR_LENGTH, FEAGI_ERR_ENCODING or FEAGI_ERR_RANGE (no such agent type).
 int feagi_agents_register(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes, uint8_t agent_type, const uint8_t *metadata,
                           size_t metadata_len_bytes, uint32_t *handle);
 

@@ -15,7 +15,8 @@ int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg);
 // Returns 1, or 0 if there are not so many.
 int feagi_events_peek(const feagi_region_t *r, uint32_t ahead, feagi_event_t *event);
 
-// Gives the `count` oldest events' places back to the producer; count is at most the number of events seen by peek. Consumer only.
+// Gives the `count` oldest events' places back to the producer; count is at most the number of events seen by peek. Consumer
+// only.
 void feagi_events_release(feagi_region_t *r, uint32_t count);
 
 // Takes the oldest event: peek and release. Consumer only. Returns 1, or 0 if there is none.

@@ -35,14 +35,14 @@ typedef struct {
     bool hello_due;
 
     // Deltas
-    uint8_t seq, acked;    // last sent, last acknowledged
-    uint8_t flights;       // of flight[], oldest first
-    uint8_t tries;         // retransmissions since the last answer
-    uint8_t cautious;      // deltas that still go alone and with one page, after a loss
-    bool repair;           // the next delta follows `acked`, not the last one sent
-    bool clock_waiting;    // the clock's page changed at clock_at
-    uint16_t next_page;    // where the next delta begins to look
-    uint32_t clock_sent;   // version (low half) as the host will have it
+    uint8_t seq, acked;  // last sent, last acknowledged
+    uint8_t flights;     // of flight[], oldest first
+    uint8_t tries;       // retransmissions since the last answer
+    uint8_t cautious;    // deltas that still go alone and with one page, after a loss
+    bool repair;         // the next delta follows `acked`, not the last one sent
+    bool clock_waiting;  // the clock's page changed at clock_at
+    uint16_t next_page;  // where the next delta begins to look
+    uint32_t clock_sent; // version (low half) as the host will have it
     feagi_link_flight_t flight[FEAGI_LINK_WINDOW];
 
     // Events
@@ -50,7 +50,7 @@ typedef struct {
     uint8_t events_flying; // sent behind it
     bool lost_fixed;       // `lost_sent` was sent and not acknowledged yet
     uint16_t lost_sent;
-    uint32_t lost_acked;   // rejected events that the host knows of
+    uint32_t lost_acked; // rejected events that the host knows of
 
     // Answers
     bool pong_due, reply_due, reply_known, digest_due;

@@ -140,7 +140,8 @@ bool feagi_link_make_delta(feagi_link_t *l, uint32_t now) {
             if (!any) {
                 feagi_port_clear(flight, sizeof *flight);
                 flight->seq = (uint8_t)(l->seq + 1);
-                feagi_frame_start(&out, l->tx, FEAGI_LINK_MTU_BYTES, l->repair ? FEAGI_KIND_REPAIR : FEAGI_KIND_DELTA, flight->seq);
+                feagi_frame_start(&out, l->tx, FEAGI_LINK_MTU_BYTES, l->repair ? FEAGI_KIND_REPAIR : FEAGI_KIND_DELTA,
+                                  flight->seq);
                 if (l->repair) {
                     feagi_frame_put_uint(&out, l->acked);
                 }

@@ -16,7 +16,8 @@ bool feagi_link_make_delta(feagi_link_t *l, uint32_t now);
 // Forgets the deltas in flight up to `seq`, which the host has.
 void feagi_link_acknowledge(feagi_link_t *l, uint8_t seq);
 
-// Marks the pages of all deltas in flight as a whole and goes on carefully. Ends the session when the sequence numbers run too far ahead.
+// Marks the pages of all deltas in flight as a whole and goes on carefully. Ends the session when the sequence numbers run too
+// far ahead.
 void feagi_link_rewind(feagi_link_t *l);
 
 // Whether the host has all that the region holds.

@@ -42,14 +42,15 @@ void feagi_link_answer_digest(feagi_link_t *l) {
 // SET, ADD and SUBTRACT: [field, value]
 static void run_field_command(feagi_link_t *l, uint64_t op, const uint8_t *at, const uint8_t *end) {
     feagi_frame_item_t field, value;
-    if (feagi_frame_next(&at, end, &field) <= 0 || feagi_frame_next(&at, end, &value) <= 0 || at != end || field.major >= 2 || value.major >= 2) {
+    if (feagi_frame_next(&at, end, &field) <= 0 || feagi_frame_next(&at, end, &value) <= 0 || at != end || field.major >= 2 ||
+        value.major >= 2) {
         answer(l, FEAGI_ERR_COMMAND, 0);
         return;
     }
     int index = field.major ? FEAGI_ERR_FIELD : feagi_state_field_at(field.value);
     uint64_t stored = 0;
-    int status = index < 0        ? index
-                 : value.major    ? FEAGI_ERR_RANGE // no field holds a negative number
+    int status = index < 0                    ? index
+                 : value.major                ? FEAGI_ERR_RANGE // no field holds a negative number
                  : op == FEAGI_COMMAND_OP_SET ? feagi_state_set(l->region, (unsigned)index, value.value, &stored)
                  : op == FEAGI_COMMAND_OP_ADD ? feagi_state_add(l->region, (unsigned)index, value.value, &stored)
                                               : feagi_state_subtract(l->region, (unsigned)index, value.value, &stored);

@@ -14,8 +14,8 @@ static uint32_t aligned(uint32_t offset) {
 // Fills the handle with the layout that these capacities give: the one place that knows how sections follow each other.
 // Returns the region's length, or 0 if a capacity cannot be.
 static uint32_t lay_out(feagi_region_t *r, uint32_t agents, uint32_t agent_len, uint32_t events) {
-    if (!agents || agents > UINT16_MAX || agent_len < sizeof(feagi_agent_t) || agent_len > UINT16_MAX || agent_len % 8 || !events ||
-        events > UINT16_MAX || (events & (events - 1))) {
+    if (!agents || agents > UINT16_MAX || agent_len < sizeof(feagi_agent_t) || agent_len > UINT16_MAX || agent_len % 8 ||
+        !events || events > UINT16_MAX || (events & (events - 1))) {
         return 0;
     }
     r->dirty = NULL;
@@ -101,8 +101,8 @@ int feagi_region_attach(feagi_region_t *r, void *mem, uint32_t len_bytes) {
     }
     // The offsets follow from the capacities; a header that says otherwise is not believed.
     r->len_bytes = lay_out(r, agents->capacity, agents->entry_len, events->capacity);
-    if (!r->len_bytes || h.region_len != r->len_bytes || core->offset != FEAGI_HEADER_LEN_BYTES || agents->offset != r->agents_at ||
-        events->offset != r->events_at || events->entry_len != sizeof(feagi_event_t)) {
+    if (!r->len_bytes || h.region_len != r->len_bytes || core->offset != FEAGI_HEADER_LEN_BYTES ||
+        agents->offset != r->agents_at || events->offset != r->events_at || events->entry_len != sizeof(feagi_event_t)) {
         return FEAGI_ERR_LAYOUT;
     }
     if (len_bytes < r->len_bytes) {

@@ -1,7 +1,7 @@
 // The core block: fields with the meaning that FEAGI gives them.
 //
-// Fields are named by their index in feagi_fields (FEAGI_FIELD_*). Values travel as u64, an f32 as its bits. Every write adds 1 to
-// `version`, sets `last_modified` to the region's time, and marks the field's word for the link. A change of
+// Fields are named by their index in feagi_fields (FEAGI_FIELD_*). Values travel as u64, an f32 as its bits. Every write adds 1
+// to `version`, sets `last_modified` to the region's time, and marks the field's word for the link. A change of
 // burst_engine_state or genome_state also pushes an event, so those two are written by the ring's producer only.
 #ifndef FEAGI_STATE_H
 #define FEAGI_STATE_H
@@ -20,7 +20,8 @@ uint64_t feagi_state_get(const feagi_region_t *r, unsigned field);
 int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored);
 
 // Adds to a u32 or u64 field, which stays at its maximum (FEAGI's own panics or wraps there). Context and cost as set.
-// Returns 0, FEAGI_ERR_READ_ONLY, FEAGI_ERR_OPERATION (an enum, bool, percentage or f32) or FEAGI_ERR_RANGE (amount does not fit).
+// Returns 0, FEAGI_ERR_READ_ONLY, FEAGI_ERR_OPERATION (an enum, bool, percentage or f32) or FEAGI_ERR_RANGE (amount does not
+// fit).
 int feagi_state_add(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored);
 
 // Subtracts; the field stays at 0 (FEAGI's own returns 0 there but stores 4294967295). Otherwise as add.

@@ -1,9 +1,11 @@
-// The MicroPython module feagi_state over the core. Included by natmod.c and usermod.c, which differ only in how they register it.
+// The MicroPython module feagi_state over the core. Included by natmod.c and usermod.c, which differ only in how they register
+// it.
 //
 // Nothing here allocates but what returns a text, a tuple or an int beyond the port's small ints, and the constructors.
 #include "feagi_module.h"
 
 #include "py/binary.h"
+#include "py/mperrno.h"
 #include "py/objstr.h"
 #include "py/smallint.h"
 #include "py/stream.h"
@@ -272,7 +274,8 @@ static mp_obj_t change(const mp_obj_t *args, bool down) {
     state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
     unsigned field = field_of(args[1]);
     uint64_t amount = number_of(args[2]), stored;
-    int status = down ? feagi_state_subtract(&self->region, field, amount, &stored) : feagi_state_add(&self->region, field, amount, &stored);
+    int status = down ? feagi_state_subtract(&self->region, field, amount, &stored)
+                      : feagi_state_add(&self->region, field, amount, &stored);
     check(status, status == FEAGI_ERR_RANGE ? args[2] : args[1]);
     return new_number(stored);
 }
@@ -300,7 +303,8 @@ static mp_obj_t state_register_agent(size_t n_args, const mp_obj_t *args) {
         metadata = text_of(args[3], &metadata_len);
     }
     uint32_t handle;
-    int status = feagi_agents_register(&self->region, id, id_len, type > UINT8_MAX ? UINT8_MAX : (uint8_t)type, metadata, metadata_len, &handle);
+    int status = feagi_agents_register(&self->region, id, id_len, type > UINT8_MAX ? UINT8_MAX : (uint8_t)type, metadata,
+                                       metadata_len, &handle);
     bool id_is_right = id_len && id_len <= FEAGI_AGENT_ID_LEN_BYTES && feagi_text_valid(id, id_len);
     bool metadata_is_wrong = id_is_right && (status == FEAGI_ERR_LENGTH || status == FEAGI_ERR_ENCODING);
     check(status, status == FEAGI_ERR_RANGE ? args[2] : metadata_is_wrong ? args[3] : args[1]);
@@ -476,13 +480,15 @@ static mp_obj_t link_make_new(const mp_obj_type_t *type, size_t n_args, size_t n
     const char *name = self->name == mp_const_none ? NULL : mp_obj_str_get_str(self->name);
     uint32_t boot_id = ((feagi_header_t *)(void *)region->base)->boot_id;
     if (feagi_link_init(&self->link, region, self->dirty, name, feagi_link_mix(boot_id, (uint32_t)ticks_of(self->state)))) {
-        raise_about(&mp_type_ValueError, "no link: more than 64 pages in the region, or a name of more than 24 bytes: %r", self->name);
+        raise_about(&mp_type_ValueError, "no link: more than 64 pages in the region, or a name of more than 24 bytes: %r",
+                    self->name);
     }
     return MP_OBJ_FROM_PTR(self);
 }
 
 static void check_stream(int error) {
-    if (!mp_is_nonblocking_error(error)) {
+    // Not mp_is_nonblocking_error: what that means depends on the firmware's configuration, which a native module does not see.
+    if (error != MP_EAGAIN) {
         mp_raise_OSError(error);
     }
 }
@@ -590,7 +596,8 @@ static mp_obj_t frame_decode(mp_obj_t wire_in, mp_obj_t session_in) {
         feagi_frame_t frame;
         int got = feagi_frame_feed(&in, *wire++);
         if (got > 0 && feagi_frame_check(buf, (uint16_t)got, session, &frame) == 0) {
-            mp_obj_t values[] = {MP_OBJ_NEW_SMALL_INT(frame.kind), MP_OBJ_NEW_SMALL_INT(frame.seq), mp_obj_new_bytes(frame.payload, frame.len)};
+            mp_obj_t values[] = {MP_OBJ_NEW_SMALL_INT(frame.kind), MP_OBJ_NEW_SMALL_INT(frame.seq),
+                                 mp_obj_new_bytes(frame.payload, frame.len)};
             return mp_obj_new_tuple(3, values);
         }
     }

@@ -30,8 +30,7 @@ static void make_exception(mp_obj_full_type_t *type, qstr name, const void *base
 #define METHOD(name, function) ((mp_map_elem_t){MP_OBJ_NEW_QSTR(name), MP_OBJ_FROM_PTR(&function)})
 
 mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
-    MP_DYNRUNTIME_INIT_ENTRY
-    (void)n_args;
+    MP_DYNRUNTIME_INIT_ENTRY(void) n_args;
     (void)n_kw;
     (void)args;
     mp_map_elem_t *m = feagi_state_methods;

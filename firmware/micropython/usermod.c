@@ -10,10 +10,10 @@ MP_REGISTER_ROOT_POINTER(mp_obj_t feagi_instance);
 extern const mp_obj_type_t feagi_state_type, feagi_link_type;
 static qstr_short_t feagi_field_qstrs[FEAGI_FIELDS];
 
-static MP_DEFINE_EXCEPTION(StateError, Exception)
-static MP_DEFINE_EXCEPTION(AgentNotFound, StateError)
-static MP_DEFINE_EXCEPTION(AgentAlreadyRegistered, StateError)
-static MP_DEFINE_EXCEPTION(CapacityError, StateError)
+MP_DEFINE_EXCEPTION(StateError, Exception)
+MP_DEFINE_EXCEPTION(AgentNotFound, StateError)
+MP_DEFINE_EXCEPTION(AgentAlreadyRegistered, StateError)
+MP_DEFINE_EXCEPTION(CapacityError, StateError)
 
 #define FEAGI_STATE_TYPE (&feagi_state_type)
 #define FEAGI_AGENT_NOT_FOUND (&mp_type_AgentNotFound)
@@ -41,8 +41,8 @@ static const mp_rom_map_elem_t feagi_state_methods[] = {
 };
 static MP_DEFINE_CONST_DICT(feagi_state_locals, feagi_state_methods);
 
-MP_DEFINE_CONST_OBJ_TYPE(feagi_state_type, MP_QSTR_StateManager, MP_TYPE_FLAG_NONE, make_new, state_make_new, attr, state_attr, buffer,
-                         state_get_buffer, locals_dict, &feagi_state_locals);
+MP_DEFINE_CONST_OBJ_TYPE(feagi_state_type, MP_QSTR_StateManager, MP_TYPE_FLAG_NONE, make_new, state_make_new, attr, state_attr,
+                         buffer, state_get_buffer, locals_dict, &feagi_state_locals);
 
 static const mp_rom_map_elem_t feagi_link_methods[] = {
     {MP_ROM_QSTR(MP_QSTR_poll), MP_ROM_PTR(&link_poll_obj)},
@@ -63,8 +63,7 @@ static const mp_rom_map_elem_t feagi_globals[] = {
     {MP_ROM_QSTR(MP_QSTR_frame_encode), MP_ROM_PTR(&frame_encode_obj)},
     {MP_ROM_QSTR(MP_QSTR_frame_decode), MP_ROM_PTR(&frame_decode_obj)},
     {MP_ROM_QSTR(MP_QSTR_schema_hash), MP_ROM_PTR(&schema_hash_obj)},
-    FEAGI_NAMES_ENUMS
-};
+    FEAGI_NAMES_ENUMS};
 static MP_DEFINE_CONST_DICT(feagi_globals_dict, feagi_globals);
 
 const mp_obj_module_t feagi_state_module = {

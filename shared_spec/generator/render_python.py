@@ -107,3 +107,23 @@ def module(spec: Spec, banner: list[str]) -> str:
     out += ["}", "", "# number -> (name, exception's name, text); C and replies carry the number negated", "ERRORS: Final[dict[int, tuple[str, str, str]]] = {"]
     out += [f'    {e["number"]}: ("{k}", "{e["python"]}", "{e["text"]}"),' for k, e in spec.errors.items()]
     return "\n".join([*out, "}", ""])
+
+
+BOARD_TYPES = {"f32": "float", "bool": "bool"}
+
+
+def board_stub(spec: Spec, banner: list[str], enums: tuple[str, ...]) -> str:
+    """The part of the board module's stub that follows from the spec: fields and enums."""
+    out = [f"# {line}" for line in banner]
+    out += ["", "class CoreFields:", '    """The core block\'s fields as attributes. Reads and writes allocate nothing but ints of 2^30 or more on a 32-bit port."""', ""]
+    for f in spec.core_fields:
+        kind = BOARD_TYPES.get(f.type, "int")
+        about = f"{f.doc}{f' [{f.unit}]' if f.unit else ''}{f' ({f.enum})' if f.enum else ''}"
+        if f.access == "rw":
+            out += [f"    {f.name}: {kind}", f'    """{about}"""']
+        else:
+            out += ["    @property", f"    def {f.name}(self) -> {kind}:", f'        """{about}; kept by feagi_state"""']
+    for name in enums:
+        out += ["", f"class {name}:", f'    """{spec.enums[name]["doc"]}"""', ""]
+        out += [f"    {k}: int  # {v}" for k, v in spec.enums[name]["values"].items()]
+    return "\n".join([*out, ""])

@@ -1,8 +1,8 @@
 // The device's role of the link as a process, for tests that play the host and the line: a command a line on standard input, an
 // answer a line on standard output. Time is what the test says.
 //
-//   tick MS | rx HEX | out (answers HEX) | set FIELD VALUE | add FIELD AMOUNT | register ID | deregister ID | heartbeat ID (ids in hex)
-//   event KIND ARG | region (answers HEX) | rejected | session
+//   tick MS | rx HEX | out (answers HEX) | set FIELD VALUE | add FIELD AMOUNT | register ID | deregister ID | heartbeat ID (ids
+//   in hex) event KIND ARG | region (answers HEX) | rejected | session
 //
 // `device PROFILE BOOT_ID`; FIELD is an index of feagi_fields.
 #include <inttypes.h>

@@ -1,5 +1,5 @@
-// Runs the golden vectors of shared_spec/vectors against the core: `vectors frames FILE` and `vectors regions FILE`. Prints the lines
-// that fail and a closing count; exits with 1 if any failed or none ran.
+// Runs the golden vectors of shared_spec/vectors against the core: `vectors frames FILE` and `vectors regions FILE`. Prints the
+// lines that fail and a closing count; exits with 1 if any failed or none ran.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,7 +89,8 @@ static void run_frame(char **w, int count) {
                 feagi_frame_put_text(&out, item.bytes, (uint16_t)item.value);
             }
         }
-        check(!out.full && feagi_frame_finish(&out, seed) == len && memcmp(made, wire, len) == 0, "its items encoded to something else");
+        check(!out.full && feagi_frame_finish(&out, seed) == len && memcmp(made, wire, len) == 0,
+              "its items encoded to something else");
         free(made);
     } else {
         check(0, "not understood");

@@ -1,0 +1,138 @@
+"""The module `feagi_state` on a board: the state that this board owns, and the link that carries it to a PC.
+
+    import feagi_state
+    from machine import UART
+
+    state = feagi_state.StateManager.instance()
+    state.burst_engine_state = feagi_state.BurstEngineState.RUNNING
+    state.add("neuron_count", 5)
+
+    link = feagi_state.Link(UART(1, 115200), state, "my board")
+    while True:
+        link.poll()
+
+All arguments are positional. One context uses a StateManager and its Link: the main program, with callbacks that the scheduler runs
+between its bytecodes (soft timers, asyncio tasks). Hard interrupts use the C API.
+"""
+
+from typing import Any, NamedTuple, Optional, Union
+
+from _feagi_fields import (
+    AgentType as AgentType,
+    BurstEngineState as BurstEngineState,
+    ConnectomeState as ConnectomeState,
+    CoreFields,
+    EventKind as EventKind,
+    GenomeState as GenomeState,
+    ServiceState as ServiceState,
+)
+
+Text = Union[str, bytes]
+
+class StateError(Exception):
+    """Root of this module's own errors. A wrong value is a ValueError, a wrong type a TypeError, a field that is not there or
+    may not be written an AttributeError."""
+
+class AgentNotFound(StateError):
+    """No agent has this id."""
+
+class AgentAlreadyRegistered(StateError):
+    """An agent with this id is registered already."""
+
+class CapacityError(StateError):
+    """The table is full."""
+
+class AgentInfo(NamedTuple):
+    """One registered agent, as it was when it was asked for."""
+
+    agent_id: str
+    agent_type: int  # AgentType
+    registered_at: int  # ms, of the state's clock
+    last_seen: int  # ms, of the state's clock
+    metadata: str
+    handle: int  # generation of the slot << 16 | number of the slot
+
+class StateManager(CoreFields):
+    """A region with all its state. memoryview(state) is the region itself, read-only.
+
+    Writing burst_engine_state or genome_state emits an event when the value changes. A write out of range is a ValueError and
+    changes nothing; a percentage above 100 is stored as 100.
+    """
+
+    boot_id: int
+    """The region's boot id; read-only."""
+
+    def __init__(self, profile: str = "micro", boot_id: int = ..., /) -> None:
+        """Takes memory for a region of the profile: "tiny" 1.2 kB, "micro" 3.8 kB, "host" 144 kB. `boot_id` is made from the clock
+        unless given. ValueError for an unknown profile, MemoryError where there is no room."""
+
+    @staticmethod
+    def instance() -> StateManager:
+        """The program's one state, of profile "micro" unless made otherwise: the same object at every call."""
+
+    def add(self, field: str, amount: int, /) -> int:
+        """Adds to a counter, which stays at its maximum (2^32-1, or 2^64-1). Returns the value after it. AttributeError for no such
+        field or one that is kept by feagi_state, TypeError for a field that is no counter, ValueError for an amount that does not fit."""
+
+    def subtract(self, field: str, amount: int, /) -> int:
+        """Subtracts from a counter, which stays at 0. Otherwise as add."""
+
+    def register_agent(self, agent_id: Text, agent_type: int = ..., metadata: Optional[Text] = ..., /) -> int:
+        """Registers an agent (AgentType.SENSORY unless given) and returns its handle. The id has 1 to 31 bytes of UTF-8, the metadata
+        up to the profile's capacity (micro: 24). Raises AgentAlreadyRegistered, CapacityError, ValueError."""
+
+    def deregister_agent(self, agent_id: Text, /) -> None:
+        """Removes an agent. Raises AgentNotFound."""
+
+    def heartbeat(self, agent_id: Text, /) -> None:
+        """Sets the agent's last_seen to now. Raises AgentNotFound."""
+
+    def get_agent(self, agent_id: Text, /) -> AgentInfo:
+        """The agent with this id. Allocates. Raises AgentNotFound."""
+
+    def get_agents(self) -> list[AgentInfo]:
+        """All registered agents. Allocates."""
+
+    def emit(self, kind: int, arg: int = 0, /) -> bool:
+        """Puts an event of the application into the ring: kind 256 to 65535, arg 0 to 2^32-1. False if the ring was full: the event is
+        then counted and not kept."""
+
+    def pop_event(self) -> Optional[tuple[int, int, int]]:
+        """Takes the oldest event: (kind, arg, time_ms), or None. Only where no Link serves this state: the ring has one consumer."""
+
+    def events_rejected(self) -> int:
+        """Events that found the ring full since the start."""
+
+    def digest(self) -> int:
+        """CRC-32 of all that a link mirrors."""
+
+    def tick(self, now_ms: int = ..., /) -> None:
+        """Brings the state's clock up to date, as Link.poll does. With `now_ms` the clock is the application's from now on: it stands
+        still between calls."""
+
+class Link:
+    """The device's side of a link over any stream: a UART, a USB VCP, or sys.stdin.buffer with sys.stdout.buffer."""
+
+    up: bool
+    """Whether a host has a session; read-only."""
+    session: int
+    """Id of the session that runs or is offered; read-only."""
+    rejected: int
+    """Segments of input that were no frame of this session; read-only."""
+
+    def __init__(self, stream: Any, state: Optional[StateManager] = ..., name: Optional[str] = ..., out: Any = ..., /) -> None:
+        """`stream` is read, and written too unless `out` is given. `state`: StateManager.instance() unless given. `name`, up to 24
+        bytes, is what hosts call the board. OSError for what is no stream, ValueError for a name that is too long."""
+
+    def poll(self) -> bool:
+        """Takes up to 128 bytes that arrived, sends up to 8 frames that are due, and never waits. Call it every few milliseconds,
+        at least every quarter of an hour. Returns `up`. OSError if the stream fails."""
+
+def frame_encode(kind: int, seq: int, payload: Text, session: int, /) -> bytes:
+    """A frame with this payload (CBOR items) between its zeros. ValueError if it is too long."""
+
+def frame_decode(wire: Text, session: int, /) -> Optional[tuple[int, int, bytes]]:
+    """(kind, seq, payload) of the first valid frame in the bytes, or None."""
+
+def schema_hash() -> int:
+    """The schema hash of this module's layout."""

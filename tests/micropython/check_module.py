@@ -1,0 +1,238 @@
+"""Runs on a board: what the module feagi_state does beyond the golden vectors. Prints each failure and a closing count."""
+
+import io
+
+import feagi_state as f
+
+try:
+    from micropython import heap_lock, heap_unlock
+except ImportError:
+    heap_lock = None
+
+checks = failed = 0
+
+
+def check(ok, what):
+    global checks, failed
+    checks += 1
+    if not ok:
+        failed += 1
+        print("failed:", what)
+
+
+def raises(kind, says, call, *args):
+    try:
+        call(*args)
+    except Exception as error:
+        check(type(error) is kind and says in str(error), "%s instead of %s %r" % (repr(error), kind.__name__, says))
+    else:
+        check(False, "no %s %r" % (kind.__name__, says))
+
+
+def setter(state, name):
+    return lambda value: setattr(state, name, value)
+
+
+def errors_name_the_value_and_change_nothing():
+    s = f.StateManager("tiny", 5)
+    before = s.digest()
+    raises(ValueError, "-1", setter(s, "neuron_count"), -1)
+    raises(ValueError, "4294967296", setter(s, "neuron_count"), 2**32)
+    raises(ValueError, str(2**70), setter(s, "genome_timestamp"), 2**70)
+    raises(ValueError, "9", setter(s, "burst_engine_state"), 9)
+    raises(TypeError, "", setter(s, "neuron_count"), "many")
+    raises(TypeError, "", setter(s, "neuron_count"), 1.5)
+    raises(AttributeError, "version", setter(s, "version"), 1)
+    raises(AttributeError, "", setter(s, "no_such_field"), 1)
+    raises(AttributeError, "no_such_field", s.add, "no_such_field", 1)
+    raises(TypeError, "fatigue_index", s.add, "fatigue_index", 1)
+    raises(ValueError, "'%s'" % ("a" * 32), s.register_agent, "a" * 32)
+    raises(ValueError, "''", s.register_agent, "")
+    raises(ValueError, "b'\\xff'", s.register_agent, b"\xff")
+    raises(ValueError, "7", s.register_agent, "cam", 7)
+    raises(ValueError, "'no room'", s.register_agent, "cam", 0, "no room")
+    raises(TypeError, "5", s.register_agent, 5)
+    raises(f.AgentNotFound, "'cam'", s.get_agent, "cam")
+    raises(ValueError, "255", s.emit, 255)
+    raises(ValueError, "65536", s.emit, 65536)
+    raises(ValueError, "'big'", f.StateManager, "big")
+    check(s.digest() == before, "an error changed the state")
+    check(issubclass(f.AgentNotFound, f.StateError) and issubclass(f.StateError, Exception), "the exceptions are no tree")
+
+
+def fields_have_their_types():
+    s = f.StateManager("tiny")
+    s.brain_readiness = True
+    s.burst_frequency = 12.5
+    s.genome_timestamp = 2**64 - 1
+    s.neuron_count = 2**32 - 1
+    check(s.brain_readiness is True and s.fatigue_active is False, "bools")
+    check(s.burst_frequency == 12.5, "floats")
+    check(s.genome_timestamp == 2**64 - 1 and s.neuron_count == 2**32 - 1, "large ints")
+    check(s.boot_id != 0, "boot id")
+
+
+def agents_are_what_was_registered():
+    s = f.StateManager("micro")
+    s.tick(1000)
+    handle = s.register_agent("caf\xe9", f.AgentType.MOTOR, "two servos")
+    s.tick(2500)
+    s.heartbeat("caf\xe9")
+    a = s.get_agent("caf\xe9")
+    check(a == ("caf\xe9", f.AgentType.MOTOR, 1000, 2500, "two servos", handle), "agent is %r" % (a,))
+    check(a.agent_id == "caf\xe9" and a.last_seen == 2500, "named fields")
+    check(s.get_agents() == [a] and s.agent_count == 1, "get_agents")
+    raises(f.AgentAlreadyRegistered, "caf", s.register_agent, "caf\xe9")
+    for n in range(15):
+        s.register_agent("agent_%d" % n)
+    raises(f.CapacityError, "'late'", s.register_agent, "late")
+    check(s.agent_count == len(s.get_agents()) == 16, "count of a full table")
+
+
+def set_item(view):
+    view[0] = 0
+
+
+def the_region_is_readable_and_not_writable():
+    s = f.StateManager("tiny", 77)
+    view = memoryview(s)
+    check(bytes(view[:4]) == b"FGST" and len(view) == 1152, "memoryview")
+    raises(TypeError, "", set_item, view)
+    try:
+        io.BytesIO(bytes(100)).readinto(s)
+    except Exception:
+        check(bytes(memoryview(s)[:4]) == b"FGST", "a read into the state changed it")
+    else:
+        check(False, "the state was taken for a writable buffer")
+
+
+def hot_calls_allocate_nothing():
+    if heap_lock is None:
+        return
+    s = f.StateManager("micro")
+    link = f.Link(io.BytesIO(b""), s, "quiet", io.BytesIO(2000))
+    s.register_agent("cam")
+    link.poll()
+    heap_lock()
+    try:
+        s.neuron_count = 5
+        s.neuron_count
+        s.add("neuron_count", 1)
+        s.subtract("neuron_count", 1)
+        s.burst_engine_state = 3
+        s.heartbeat("cam")
+        s.emit(300, 1)
+        s.tick()
+        link.up
+        link.poll()
+        s.deregister_agent("cam")
+        s.register_agent("cam")
+        ok = True
+    except MemoryError:
+        ok = False
+    finally:
+        heap_unlock()
+    check(ok, "a hot call allocates")
+
+
+class Stream(io.IOBase):
+    """A stream written in Python, whose reads and writes do as the test says."""
+
+    def __init__(self):
+        self.input = b""
+        self.output = bytearray()
+        self.takes = 1000
+        self.fails = False
+
+    def readinto(self, buf):
+        if self.fails:
+            raise ValueError("stream broke")
+        if not self.input:
+            return None
+        n = min(len(buf), len(self.input))
+        buf[:n] = self.input[:n]
+        self.input = self.input[n:]
+        return n
+
+    def write(self, buf):
+        n = min(self.takes, len(buf))
+        if n == 0:
+            return None
+        self.output.extend(bytes(buf[:n]))
+        return n
+
+    def ioctl(self, request, arg):
+        if request == 3:  # poll: always ready, as if it could not tell
+            return arg
+        return 0
+
+
+def frame_of(data, session):
+    return f.frame_decode(bytes(data), session)
+
+
+def a_link_works_over_a_stream_that_takes_a_byte_at_a_time():
+    s = f.StateManager("tiny", 1)
+    stream = Stream()
+    link = f.Link(stream, s, "slow")
+    stream.takes = 1
+    for _ in range(200):
+        link.poll()
+    hello = frame_of(stream.output, 0)
+    check(hello is not None and hello[0] == 1 and not link.up, "hello %r" % (stream.output,))
+    stream.takes = 1000
+    session = link.session
+    ack = b"\x1a" + bytes([session >> 24 & 255, session >> 16 & 255, session >> 8 & 255, session & 255])
+    stream.input = b"noise\0" + f.frame_encode(3, 0, ack, 0)
+    stream.output = bytearray()
+    check(link.poll() is True and link.up, "no session")
+    check(link.rejected == 1, "%d rejected" % link.rejected)
+    delta = frame_of(stream.output, session)
+    check(delta is not None and delta[0] == 0x10 and delta[1] == 1, "no snapshot: %r" % (stream.output,))
+
+
+def a_stream_that_fails_raises_and_the_link_goes_on():
+    s = f.StateManager("tiny", 2)
+    stream = Stream()
+    link = f.Link(stream, s, "broken")
+    link.poll()
+    stream.fails = True
+    raises(ValueError, "stream broke", link.poll)
+    stream.fails = False
+    import time
+
+    # The next poll that is let through again is at most a second away.
+    start = time.ticks_ms()
+    stream.output = bytearray()
+    while not stream.output and time.ticks_diff(time.ticks_ms(), start) < 5000:
+        link.poll()
+    check(len(stream.output) > 0, "the link is dead after its stream failed once")
+
+
+def a_long_name_or_no_stream_is_refused():
+    s = f.StateManager("tiny")
+    raises(ValueError, "x" * 25, f.Link, io.BytesIO(), s, "x" * 25)
+    raises(ValueError, "64 pages", f.Link, io.BytesIO(), f.StateManager("host") if big_heap() else None, "x" * 25)
+    raises(OSError, "", f.Link, 5)
+    raises(TypeError, "3", f.Link, io.BytesIO(), 3)
+
+
+def big_heap():
+    import gc
+
+    return gc.mem_free() > 400000 if hasattr(gc, "mem_free") else False
+
+
+def run():
+    for test in (
+        errors_name_the_value_and_change_nothing,
+        fields_have_their_types,
+        agents_are_what_was_registered,
+        the_region_is_readable_and_not_writable,
+        hot_calls_allocate_nothing,
+        a_link_works_over_a_stream_that_takes_a_byte_at_a_time,
+        a_stream_that_fails_raises_and_the_link_goes_on,
+        a_long_name_or_no_stream_is_refused,
+    ):
+        test()
+    print(checks, "checks,", failed, "failed")

