@@ -180,3 +180,19 @@ class Simulation:
         assert self.watcher.mirror is not None
         region = self.device.region()
         return all(self.watcher.mirror.read_page(i) == region[at : at + n] for i, (at, n) in enumerate(PAGES))
+
+    def next_output(self) -> bytes:
+        """What the device sends next, without the host."""
+        while True:
+            self.now_ms += STEP_MS
+            self.device.ask("tick", self.now_ms - self.booted_ms)
+            out = bytes.fromhex(self.device.ask("out"))
+            if out:
+                return out
+
+    def device_is_quiet_for(self, ms: int) -> bool:
+        """Runs both sides for so long. Returns whether the device said nothing."""
+        frames = self.session.counters["frames"]
+        for _ in range(ms // STEP_MS):
+            self.step()
+        return self.session.counters["frames"] == frames

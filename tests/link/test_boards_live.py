@@ -1,0 +1,309 @@
+"""Real MicroPython on the emulated boards, watched, read, changed, killed and started again through the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import feagi_state
+from boards_by_cli import CLI, Started, Watching, is_alive, run_cli, until
+from feagi_state import spec
+
+BOARDS = ["unix", pytest.param("qemu_m3", marks=pytest.mark.qemu)]
+ARCHITECTURES = {"unix": "x64", "qemu_m3": "armv7m"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def state_dir(tmp_path_factory):
+    """Mirrors and ports of these tests, apart from the user's."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEAGI_STATE_DIR", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module", params=BOARDS)
+def board(request):
+    """A board with the demo program, started once."""
+    started = Started(request.param)
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def served(board):
+    """The board's port served by a watcher, with a live mirror."""
+    watcher = Watching(board.board)
+    until(lambda: watcher.seen, 15, "the first values")
+    yield watcher
+    watcher.stop()
+
+
+def boot_id(state_dir: Path, name: str) -> int:
+    """From the region's header, spec.toml: structs.header.boot_id."""
+    return struct.unpack_from("<I", (state_dir / f"{name}.mirror").read_bytes(), 16)[0]
+
+
+# ------------------------------------------------------------------------------------------------------- demo
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_demo_ends_with_equal_regions(name):
+    done = run_cli("demo", "--board", name, "--seconds", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["board"] == name
+    assert report["mcu_arch"] == ARCHITECTURES[name]
+    assert re.match(r"1\.\d+", report["micropython"])
+    assert report["schema"] == f"{spec.SCHEMA_HASH:#010x}"
+    assert report["mirror_equal_device"] is True
+    assert report["stale"] is False
+    assert report["frames"] > report["deltas"] > 10
+    assert report["events"] >= 5
+    assert report["events_lost"] == 0
+    assert report["commands"] == 1
+
+
+def test_the_demo_without_json_shows_the_state_and_the_proof():
+    done = run_cli("demo", "--seconds", "2")
+    assert done.returncode == 0, done.stderr
+    assert "burst_engine_state = RUNNING" in done.stdout
+    assert "they are equal" in done.stdout
+    assert '"mirror_equal_device": true' in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_ctrl_c_ends_the_demo_with_its_report():
+    process = subprocess.Popen([CLI, "demo", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: "unix" in feagi_state.mirrors() and not feagi_state.attach("unix").stale, 15, "a live mirror")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=15)
+    assert process.returncode == 0, err
+    assert json.loads(out)["mirror_equal_device"] is True
+
+
+# ------------------------------------------------------------------------------------------------ many readers
+
+
+def test_other_processes_read_the_mirror_without_the_port(board, served):
+    before = served.seen[-1]["link"]
+    first = int(run_cli("get", "neuron_count", board.board).stdout)
+    third = run_cli("watch", board.board, "--json", "--interval", "0.2", "--seconds", "1")
+    assert third.returncode == 0, third.stderr
+    objects = [json.loads(line) for line in third.stdout.splitlines()]
+    assert len(objects) in (4, 5, 6)
+    assert {entry["link"]["session"] for entry in objects} == {before["session"]}
+    assert not any(entry["stale"] for entry in objects)
+    # The engine sleeps for three of twenty seconds, and its synapses fade then: something changes all the time.
+    until(lambda: run_cli("get", "synapse_count").stdout != str(objects[0]["state"]["synapse_count"]), 10, "a change")
+    assert int(run_cli("get", "neuron_count").stdout) >= first
+    after = served.until(lambda entry: True, 5, "one more object")["link"]
+    assert after["sessions"] == before["sessions"], "a reader disturbed the link"
+    assert after["naks"] == before["naks"]
+    assert after["frames"] > before["frames"]
+
+
+def test_get_all_has_every_field(board, served):
+    shown = json.loads(run_cli("get", "all", "--json").stdout)
+    assert list(shown["state"]) == list(spec.CORE_FIELDS)
+    assert shown["stale"] is False
+    assert shown["name"] == board.board
+    assert shown["state"]["burst_engine_state"] in spec.BurstEngineState.__members__
+    assert isinstance(shown["state"]["fatigue_active"], bool)
+    lines = run_cli("get", "all").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(spec.CORE_FIELDS)
+
+
+def test_events_come_by_name(board, served):
+    done = run_cli("events", board.board, "--json", "--count", "4", "--seconds", "20")
+    assert done.returncode == 0, done.stderr
+    seen = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(seen) == 4
+    known = set(spec.EventKind.__members__)
+    assert all(entry["kind"] in known or int(entry["kind"]) >= spec.USER_EVENT_BASE for entry in seen)
+    times = [entry["time_ms"] for entry in seen]
+    assert times == sorted(times)
+
+
+def test_set_on_a_served_port_names_the_process(board, served):
+    done = run_cli("set", "memory_usage", "5", board.board)
+    assert done.returncode == 1
+    assert re.fullmatch(r"feagi-state: [^\n]+\n", done.stderr)
+    assert f"process {served.process.pid}" in done.stderr
+
+
+def test_a_reader_that_has_enough_ends_a_watcher(board, served):
+    pipe = f"set -o pipefail; '{CLI}' watch {board.board} --json --interval 0.05 | head -2 | wc -l"
+    done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True, timeout=20)
+    assert (done.stdout.strip(), done.stderr, done.returncode) == ("2", "", 141)
+
+
+def test_the_table_on_a_terminal(board, served):
+    """A pty 100 columns wide; Ctrl-C as the terminal sends it."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ.update(TERM="xterm-256color", COLUMNS="100", LINES="50")
+        os.execv(CLI, [str(CLI), "watch", board.board])
+    shown = b""
+    deadline = time.monotonic() + 15
+    while shown.count(b"burst_engine_state") < 4 and time.monotonic() < deadline:
+        shown += os.read(fd, 65536)
+    os.write(fd, b"\x03")
+    try:
+        while data := os.read(fd, 65536):
+            shown += data
+    except OSError:
+        pass  # the end of a pty
+    _, status = os.waitpid(pid, 0)
+    os.close(fd)
+    text = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown).decode()
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert "Traceback" not in text
+    for part in (f"{board.board} on ", "live, heard", "neurons", "Hz", "round trip"):
+        assert part in text
+    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l"), "the cursor stays hidden"
+
+
+# ------------------------------------------------------------------------------------------------------- writing
+
+
+def test_set_changes_the_device(board):
+    for value, answer in (("123,456 bytes", "123456"), ("0", "0"), ("7", "7")):
+        done = run_cli("set", "memory_usage", value, board.board)
+        assert (done.stdout.strip(), done.returncode) == (answer, 0), done.stderr
+    done = run_cli("set", "fq_sampler_state", "degraded", board.board, "--json")
+    assert json.loads(done.stdout) == {"name": board.board, "field": "fq_sampler_state", "value": "DEGRADED"}
+    shown = json.loads(run_cli("watch", board.board, "--json", "--seconds", "0.1").stdout.splitlines()[0])
+    assert shown["state"]["memory_usage"] == 7
+    assert shown["state"]["fq_sampler_state"] == "DEGRADED"
+    if board.ports["repl"]:
+        assert on_repl(board, "print(s.memory_usage, s.fq_sampler_state)") == "7 3"
+
+
+def on_repl(board: Started, code: str) -> str:
+    """What the real mpremote gets from the board's REPL, with `s` as the state."""
+    code = f"import feagi_state; s = feagi_state.StateManager.instance(); {code}"
+    command = [
+        sys.executable,
+        "-m",
+        "mpremote",
+        "connect",
+        os.path.realpath(board.ports["repl"]),
+        "resume",
+        "exec",
+        code,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_repl_reads_the_same_while_the_link_is_served(board, served):
+    if not board.ports["repl"]:
+        pytest.skip("this board has one line, which is the link's")
+    before = served.seen[-1]
+    assert on_repl(board, "s.memory_usage = 4711; print(s.memory_usage)") == "4711"
+    shown = served.until(lambda entry: entry["state"]["memory_usage"] == 4711, 5, "the value from the REPL")
+    assert shown["link"]["sessions"] == before["link"]["sessions"]
+
+
+# --------------------------------------------------------------------------------------------------- being killed
+
+
+def test_a_killed_board_leaves_a_stale_mirror_and_comes_back_new(board, served, state_dir):
+    name = board.board
+    old = served.seen[-1]
+    assert not old["stale"]
+    old_boot = boot_id(state_dir, name)
+    view = feagi_state.attach(name)
+    said = board.kill_board()
+    killed = time.monotonic()
+    assert re.search(rf"^feagi-state: board {name} has ended", said, re.MULTILINE)
+    until(lambda: view.stale, 2, "the mirror is stale")
+    assert time.monotonic() - killed < 2.0
+    with pytest.raises(feagi_state.StaleMirror):
+        view.require_live()
+    done = run_cli("get", "neuron_count", name)
+    assert done.returncode == 1
+    assert "STALE" in done.stderr
+    assert done.stdout == ""
+    old_value = run_cli("get", "neuron_count", name, "--stale-ok")
+    assert old_value.returncode == 0
+    assert "STALE" in old_value.stderr
+    served.until(lambda entry: entry["stale"], 5, "the watcher says stale")
+
+    before_restart = len(served.seen)
+    board.start()
+    new = served.until(lambda entry: not entry["stale"], 20, "the link is live again, by itself")
+    assert new["link"]["session"] != old["link"]["session"]
+    assert boot_id(state_dir, name) != old_boot
+    assert not view.stale
+    # The demo counts its writes from 0 again: a value of the old board would be larger.
+    live_again = [entry for entry in served.seen[before_restart:] if not entry["stale"]]
+    assert live_again[0]["state"]["version"] < old["state"]["version"]
+    view.close()
+
+
+def test_no_board_outlives_its_runner():
+    started = Started("unix", "--name", "doomed")
+    started.start()
+    pid = started.ports["board_pid"]
+    assert is_alive(pid)
+    started.process.kill()
+    started.process.communicate()
+    until(lambda: not is_alive(pid), 3, "the board has gone")
+    assert "doomed" not in run_cli("boards").stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_board_and_ports(state_dir, number):
+    started = Started("unix", "--name", "short")
+    started.start()
+    pid = started.ports["board_pid"]
+    assert os.path.exists(started.ports["link"])
+    assert run_cli("start", "unix", "--name", "short").stderr.count("runs already") == 1
+    started.process.send_signal(number)
+    _, said = started.process.communicate(timeout=10)
+    assert "Traceback" not in said
+    assert not is_alive(pid)
+    assert not os.path.lexists(started.ports["link"])
+
+
+def test_a_program_that_fails_is_quoted(tmp_path):
+    program = tmp_path / "main.py"
+    program.write_text("import feagi_state\nraise ValueError('no such wheel')\n")
+    done = run_cli("start", "unix", "--name", "failing", "--program", str(program))
+    assert done.returncode == 1
+    assert "ValueError: no such wheel" in done.stderr.splitlines()[-1]
+
+
+def test_text_of_the_program_does_not_disturb_the_link(tmp_path):
+    program = tmp_path / "main.py"
+    program.write_text(
+        "import sys, time, feagi_state\n"
+        "s = feagi_state.StateManager.instance()\n"
+        "link = feagi_state.Link(sys.stdin.buffer, s, 'chatty', sys.stdout.buffer)\n"
+        "while True:\n"
+        "    for _ in range(20):\n"
+        "        link.poll(); time.sleep_ms(2)\n"
+        "    s.add('neuron_count', 1); print('one more neuron:', s.neuron_count)\n"
+    )
+    started = Started("unix", "--name", "chatty", "--program", str(program))
+    started.start()
+    with feagi_state.connect(started.ports["link"], name="chatty") as device:
+        until(lambda: device.state.neuron_count > 20 and device.link.text_bytes > 200, 15, "state and text")
+        theirs, ours = device.digest()
+        assert theirs == ours
+        assert not device.stale
+    started.stop()
