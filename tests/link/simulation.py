@@ -181,14 +181,14 @@ class Simulation:
         region = self.device.region()
         return all(self.watcher.mirror.read_page(i) == region[at : at + n] for i, (at, n) in enumerate(PAGES))
 
-    def next_output(self) -> bytes:
-        """What the device sends next, without the host."""
+    def next_segments(self) -> list[bytes]:
+        """What the device sends next, without the host: the bytes between delimiters."""
         while True:
             self.now_ms += STEP_MS
             self.device.ask("tick", self.now_ms - self.booted_ms)
             out = bytes.fromhex(self.device.ask("out"))
             if out:
-                return out
+                return [segment for segment in out.split(b"\0") if segment]
 
     def device_is_quiet_for(self, ms: int) -> bool:
         """Runs both sides for so long. Returns whether the device said nothing."""
