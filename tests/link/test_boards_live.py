@@ -242,6 +242,10 @@ def test_a_killed_board_leaves_a_stale_mirror_and_comes_back_new(board, served, 
     assert old_value.returncode == 0
     assert "STALE" in old_value.stderr
     served.until(lambda entry: entry["stale"], 5, "the watcher says stale")
+    done = run_cli("watch", name, "--seconds", "0.5")
+    assert done.returncode == 0, done.stderr
+    assert f"{name} on " in done.stdout
+    assert "STALE" in done.stdout.splitlines()[0]
 
     before_restart = len(served.seen)
     board.start()

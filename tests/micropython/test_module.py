@@ -47,7 +47,7 @@ def start_quiet(board: Board, folder: Path) -> EmulatedBoard:
     main = folder / "main.py"
     main.write_text("")
     files = (HERE / "run_vectors.py", HERE / "check_module.py", VECTORS / "frames.txt", VECTORS / "regions.txt")
-    return start_board(board, program=Program(main, files), name=f"{board.name}-vectors-{os.getpid()}")
+    return start_board(board, program=Program(main, files), name=f"{folder.name}-{os.getpid()}")
 
 
 @pytest.fixture(scope="module")

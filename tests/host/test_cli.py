@@ -1,0 +1,246 @@
+"""The command line as its users have it: a process, its output, its one line of error, its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tty
+from pathlib import Path
+
+import pytest
+import serial
+
+from feagi_state import spec
+from feagi_state.frames import encode
+
+CLI = Path(sys.executable).parent / "feagi-state"
+COMMANDS = ("boards", "start", "watch", "get", "set", "events", "demo")
+
+
+@pytest.fixture
+def environment(tmp_path):
+    return {**os.environ, "FEAGI_STATE_DIR": str(tmp_path / "run"), "COLUMNS": "100", "TERM": "xterm"}
+
+
+@pytest.fixture
+def run(environment):
+    def run(*arguments: str, timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [CLI, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+
+    return run
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], status: int, *says: str) -> None:
+    assert done.returncode == status, done
+    assert "Traceback" not in done.stdout + done.stderr
+    assert re.fullmatch(r"feagi-state: [^\n]+\n", done.stderr), done.stderr
+    for text in says:
+        assert text in done.stderr
+
+
+class Talker:
+    """A pty on which something talks that may or may not be a device."""
+
+    def __init__(self, *messages: bytes, period_s: float = 0.1) -> None:
+        self.master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.port = os.ttyname(slave)
+        self._slave = slave
+        os.set_blocking(self.master, False)
+        self._messages, self._period_s = messages, period_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        number = 0
+        while not self._ended.wait(self._period_s):
+            try:
+                if self._messages:
+                    os.write(self.master, self._messages[number % len(self._messages)])
+                os.read(self.master, 4096)
+            except BlockingIOError:
+                pass
+            number += 1
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
+        os.close(self.master)
+        os.close(self._slave)
+
+
+@pytest.fixture
+def talker():
+    made: list[Talker] = []
+
+    def make(*messages: bytes) -> Talker:
+        made.append(Talker(*messages))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+# ------------------------------------------------------------------------------------------------------- help
+
+
+def test_without_arguments_it_shows_its_help(run):
+    done = run()
+    assert all(command in done.stdout for command in COMMANDS)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_with_an_example(run, command):
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert re.search(rf"Examples?:\n    feagi-state {command}", done.stdout)
+
+
+def test_the_version_names_the_schema(run):
+    done = run("--version")
+    assert done.returncode == 0
+    assert f"{spec.SCHEMA_HASH:#010x}" in done.stdout
+
+
+# ------------------------------------------------------------------------------------------------------ wrong usage
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nonsense"], "nonsense"),
+        (["watch", "--nonsense"], "--nonsense"),
+        (["watch", "--seconds", "soon"], "--seconds"),
+        (["get"], "FIELD"),
+        (["set", "neuron_count"], "VALUE"),
+        (["get", "neurons_count"], "did you mean neuron_count"),
+        (["set", "neurons_count", "1"], "did you mean neuron_count"),
+        (["set", "version", "1"], "kept by the device"),
+        (["set", "burst_engine_state", "flying"], "RUNNING"),
+        (["set", "fatigue_index", "101%"], "0 to 100"),
+        (["set", "neuron_count", "-1"], "0 to 4,294,967,295"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(run, arguments, says):
+    assert_one_line(run(*arguments), 2, says)
+
+
+# ------------------------------------------------------------------------------------- boards, mirrors, ports
+
+
+def test_boards_lists_them(run):
+    done = run("boards")
+    assert done.returncode == 0
+    assert "unix" in done.stdout
+    assert "qemu_m3" in done.stdout
+    listed = {entry["board"]: entry for entry in map(json.loads, run("boards", "--json").stdout.splitlines())}
+    assert listed["unix"]["mpy"] == "x64"
+    assert listed["qemu_m3"]["mpy"] == "armv7m"
+    assert listed["unix"]["running"] == []
+
+
+def test_an_unknown_board(run):
+    assert_one_line(run("start", "nonsense"), 1, "nonsense", "unix")
+    assert_one_line(run("demo", "--board", "nonsense", "--seconds", "1"), 1, "nonsense", "unix")
+
+
+def test_a_program_that_is_not_there(run):
+    done = run("start", "unix", "--program", "/nonexistent/main.py")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("feagi-state: ")
+    assert "/nonexistent/main.py" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["get", "neuron_count"], ["get", "all", "nobody"]])
+def test_get_without_a_mirror(run, arguments):
+    assert_one_line(run(*arguments), 1, "mirror", "feagi-state watch")
+
+
+@pytest.mark.parametrize("command", ["watch", "events"])
+def test_nothing_to_open(run, command):
+    assert_one_line(run(command), 1, "feagi-state start unix")
+    assert_one_line(run(command, "unix"), 1, "feagi-state start unix")
+    assert_one_line(run(command, "nobody"), 1, "nobody")
+
+
+@pytest.mark.parametrize("arguments", [["watch"], ["events"], ["set", "neuron_count", "1"]])
+def test_an_absent_port(run, arguments):
+    assert_one_line(run(*arguments, "/dev/ttyNONE7"), 1, "/dev/ttyNONE7")
+
+
+def test_a_file_that_is_no_port(run, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"text")
+    assert_one_line(run("watch", str(path)), 1, str(path))
+
+
+def test_a_silent_port(run, talker):
+    assert_one_line(run("watch", talker().port, "--timeout", "1"), 1, "silent")
+
+
+def test_noise(run, talker):
+    noise = [os.urandom(200) for _ in range(20)]
+    assert_one_line(run("watch", talker(*noise).port, "--timeout", "1"), 1, "no frames")
+
+
+def test_a_plain_repl(run, talker):
+    banner = b"MicroPython v1.25.0 on 2025-04-15; mps2-an385 with cortex-m3\r\n>>> "
+    assert_one_line(run("watch", talker(banner).port, "--timeout", "1"), 1, "prompt")
+
+
+def test_a_busy_port(run, talker):
+    port = talker().port
+    with serial.Serial(port, exclusive=True):
+        assert_one_line(run("watch", port, "--timeout", "1"), 1, port, "busy")
+
+
+def test_firmware_of_another_spec(run, talker):
+    other = spec.SCHEMA_HASH ^ 1
+    hello = encode(spec.Kind.HELLO, 0, (spec.PROTOCOL_VERSION, other, 77, 200, 24, 128, 1000, "old"), 0)
+    done = run("watch", talker(hello).port, "--timeout", "3")
+    assert_one_line(done, 1, f"0x{other:08x}", f"0x{spec.SCHEMA_HASH:08x}", "same version")
+
+
+# --------------------------------------------------------------------------------------------------- being ended
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_it_without_a_word(environment, talker, number, status):
+    process = subprocess.Popen(
+        [CLI, "watch", talker().port, "--timeout", "60"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(1.5)  # it must have come as far as waiting for the device
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (status, b"", b"")
+
+
+def test_a_reader_that_has_enough(environment):
+    done = subprocess.run(
+        ["bash", "-c", f"'{CLI}' get --help | head -1; echo ${{PIPESTATUS[0]}}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("Usage:")
+    assert done.stderr == ""

@@ -1,0 +1,158 @@
+"""Serial ports as they are: absent, busy, forbidden, something else, and unplugged. On real pseudo-terminals."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import threading
+import tty
+
+import pytest
+
+from feagi_state import PortError
+from feagi_state.transport import SerialTransport
+
+WAIT_S = 10.0
+
+
+class Pty:
+    """Both ends of a pseudo-terminal."""
+
+    def __init__(self) -> None:
+        self.master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.port = os.ttyname(slave)
+        self.slave: int | None = slave
+
+    def unplug(self) -> None:
+        if self.slave is not None:
+            os.close(self.master)
+            os.close(self.slave)
+            self.slave = None
+
+
+@pytest.fixture
+def line():
+    ends = Pty()
+    yield ends
+    ends.unplug()
+
+
+def open_error(port: str) -> PortError:
+    with pytest.raises(PortError) as caught:
+        SerialTransport(port)
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__  # one line, no foreign traceback
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_bytes_go_both_ways(line):
+    transport = SerialTransport(line.port)
+    assert transport.name == line.port
+    os.write(line.master, b"hello")
+    got = b""
+    while len(got) < 5:
+        got += transport.read(WAIT_S)
+    assert got == b"hello"
+    transport.write(b"\0\1\r\n\xff\x11\x13")
+    assert os.read(line.master, 100) == b"\0\1\r\n\xff\x11\x13"
+    assert transport.read(0.0) == b""
+    transport.close()
+    transport.close()
+
+
+def test_a_port_that_is_not_there():
+    error = open_error("/dev/ttyNONE")
+    assert error.reason == "absent" and "/dev/ttyNONE" in str(error)
+
+
+def test_a_port_that_is_open_already(line):
+    first = SerialTransport(line.port)
+    assert open_error(line.port).reason == "busy"
+    first.close()
+    SerialTransport(line.port).close()
+
+
+def test_a_port_that_another_process_has_open(line):
+    code = (
+        "import sys; from feagi_state.transport import SerialTransport\n"
+        "t = SerialTransport(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, line.port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "open\n"
+    assert open_error(line.port).reason == "busy"
+    process.communicate("")
+
+
+def test_a_file_is_no_port(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "no serial port" in str(open_error(str(tmp_path / "file")))
+    assert "no serial port" in str(open_error(str(tmp_path)))
+    assert open_error("/dev/null").reason == "failed"
+
+
+def test_no_permission(monkeypatch, line):
+    if os.getuid() == 0:  # who may do everything is refused nothing
+        real = os.open
+
+        def refuse(path, *rest, **more):
+            if path == line.port:
+                raise PermissionError(13, "Permission denied", path)
+            return real(path, *rest, **more)
+
+        monkeypatch.setattr(os, "open", refuse)
+    else:
+        os.chmod(line.port, 0)
+    error = open_error(line.port)
+    assert error.reason == "permission" and "group" in str(error)
+
+
+def test_urls_are_ports_too():
+    assert open_error("socket://127.0.0.1:1").reason in ("failed", "absent")
+    assert open_error("nonsense://x").reason == "failed"
+    transport = SerialTransport("loop://")
+    transport.write(b"abc")
+    assert transport.read(WAIT_S)
+    transport.close()
+
+
+def test_a_port_that_goes_away_while_it_is_read(line):
+    transport = SerialTransport(line.port)
+    line.unplug()
+    with pytest.raises(PortError) as caught:
+        while True:
+            transport.read(WAIT_S)
+    assert caught.value.reason == "gone" and caught.value.__suppress_context__
+    with pytest.raises(PortError):
+        while True:
+            transport.write(b"x")
+    transport.close()
+
+
+def test_a_line_that_takes_nothing_does_not_block_for_ever(line):
+    transport = SerialTransport(line.port)
+    for _ in range(3):
+        transport.write(bytes(1 << 16))  # the pseudo-terminal holds 4 kB
+    transport.close()
+
+
+def test_closing_ends_a_read_of_another_thread(line):
+    transport = SerialTransport(line.port)
+    ended = threading.Event()
+
+    def read() -> None:
+        try:
+            while True:
+                transport.read(0.05)
+        except PortError:
+            ended.set()
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    transport.close()
+    assert ended.wait(WAIT_S)
+    thread.join()
