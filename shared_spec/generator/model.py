@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 SCALARS = {"u8": 1, "bool": 1, "u16": 2, "u32": 4, "f32": 4, "u64": 8}
 REGION_STRUCTS = ("section", "header", "core", "agent", "ring", "event")

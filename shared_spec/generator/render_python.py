@@ -37,14 +37,15 @@ def module(spec: Spec, banner: list[str]) -> str:
         out.append("")
     out += ["", "class Kind(IntEnum):", '    """Frame kinds."""', ""]
     out += [f"    {k.upper()} = 0x{f['kind']:02X}" for k, f in spec.frames.items()]
-    out += ["", "", "class Field(NamedTuple):", '    """One field of a struct."""', ""]
+    # Outside of the class, whose own member `type` would be meant inside.
+    out += ["", "", "EnumType = type[IntEnum]", "", "", "class Field(NamedTuple):", '    """One field of a struct."""', ""]
     out += [
         "    offset: int  # bytes from the struct's start; a core field's name in a command",
         "    type: str  # u8, bool, u16, u32, f32, u64 or bytes",
         "    size: int  # bytes",
         "    maximum: int  # largest value that is stored",
         "    writable: bool",
-        "    enum: type[IntEnum] | None",
+        "    enum: EnumType | None",
         "    unit: str",
         "    doc: str",
         "",

@@ -33,9 +33,8 @@ def regions() -> Iterator[tuple[str, bytes, dict[str, int], int]]:
         elif words[0] == "bytes":
             data = bytes.fromhex(words[2])
             image[int(words[1]) : int(words[1]) + len(data)] = data
-        elif words[0] == "rest":
-            if not name.startswith("host"):  # a mirror is of a region that a link can carry
-                yield name, bytes(image), values, digest
+        elif words[0] == "rest" and not name.startswith("host"):  # a mirror is of a region that a link can carry
+            yield name, bytes(image), values, digest
 
 
 REGIONS = list(regions())

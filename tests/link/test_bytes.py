@@ -9,7 +9,7 @@ import pytest
 
 from common import ROOT
 from feagi_state import spec
-from simulation import FIELDS, STEP_MS, Simulation
+from simulation import FIELDS, Simulation
 
 
 @pytest.fixture(scope="module")

@@ -44,9 +44,9 @@ def test_a_board_with_another_schema_is_refused_with_both_hashes(other_module: P
     board = find_board("unix")
     path = tuple(other_module if entry.name == "x64_6.3" else entry for entry in board.path)
     assert other_module in path
-    with start_board(replace(board, path=path, module=other_module / "feagi_state.mpy"), name=f"other-{os.getpid()}") as running:
-        with pytest.raises(feagi_state.SchemaMismatch) as refused:
-            feagi_state.connect(running.link_port, timeout_s=10)
+    board = replace(board, path=path, module=other_module / "feagi_state.mpy")
+    with start_board(board, name=f"other-{os.getpid()}") as running, pytest.raises(feagi_state.SchemaMismatch) as refused:
+        feagi_state.connect(running.link_port, timeout_s=10)
     message = str(refused.value)
     hashes = set(re.findall(r"0x[0-9a-f]{8}", message))
     assert f"0x{spec.SCHEMA_HASH:08x}" in hashes and len(hashes) == 2, message
