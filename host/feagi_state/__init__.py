@@ -1,0 +1,88 @@
+"""FEAGI's runtime state of a microcontroller, live on the PC.
+
+`connect(port)` serves a device on a serial port and keeps a mirror of its state; `attach(name)` reads that mirror
+from any other process, without locks and at memory speed.
+"""
+
+from __future__ import annotations
+
+from . import spec
+from ._core import SCHEMA_HASH
+from .device import Device, connect
+from .errors import (
+    AgentAlreadyRegistered,
+    AgentNotFound,
+    CapacityError,
+    CommandRejected,
+    CommandTimeout,
+    InvalidField,
+    InvalidOperation,
+    InvalidValue,
+    LinkError,
+    MemoryMapError,
+    NotADevice,
+    PersistenceError,
+    PortError,
+    SchemaMismatch,
+    SerializationError,
+    SessionLost,
+    StaleMirror,
+    StateError,
+)
+from .mirror import AgentInfo, Event, EventStream, LinkInfo, MirrorView, StateView, attach, mirrors
+from .spec import (
+    AgentType,
+    BurstEngineState,
+    ConnectomeState,
+    EventKind,
+    GenomeState,
+    LinkState,
+    ServiceState,
+)
+
+if SCHEMA_HASH != spec.SCHEMA_HASH:
+    raise ImportError(
+        f"the compiled core has schema 0x{SCHEMA_HASH:08x}, spec.py 0x{spec.SCHEMA_HASH:08x}: "
+        "build the package again (pip install)"
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AgentAlreadyRegistered",
+    "AgentInfo",
+    "AgentNotFound",
+    "AgentType",
+    "BurstEngineState",
+    "CapacityError",
+    "CommandRejected",
+    "CommandTimeout",
+    "ConnectomeState",
+    "Device",
+    "Event",
+    "EventKind",
+    "EventStream",
+    "GenomeState",
+    "InvalidField",
+    "InvalidOperation",
+    "InvalidValue",
+    "LinkError",
+    "LinkInfo",
+    "LinkState",
+    "MemoryMapError",
+    "MirrorView",
+    "NotADevice",
+    "PersistenceError",
+    "PortError",
+    "SchemaMismatch",
+    "SerializationError",
+    "ServiceState",
+    "SessionLost",
+    "StaleMirror",
+    "StateError",
+    "StateView",
+    "__version__",
+    "attach",
+    "connect",
+    "mirrors",
+]

@@ -1,0 +1,182 @@
+"""Frames: bytes on the wire to items and back.
+
+LINK.md and frames.cddl say what is valid; spec.SHAPES is generated from them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from enum import IntEnum
+from typing import Any, Final, NamedTuple, Union
+
+import cbor2
+from cobs import cobs
+
+from . import spec
+from .errors import SerializationError
+
+__all__ = ["Deframer", "Frame", "Text", "decode", "encode"]
+
+Value = Union[int, bytes, str]
+
+_CRC_LEN: Final = 4
+_HEAD_LEN: Final = 2  # kind, seq
+_SEGMENT_MAX: Final = spec.FRAME_LEN_BYTES + 1  # COBS adds one byte
+_SEGMENT_MIN: Final = _HEAD_LEN + _CRC_LEN + 1
+_INT_MIN: Final = -(2**64)
+_INT_MAX: Final = 2**64 - 1
+# These two belong to no session yet: their CRC starts with 0.
+_SESSIONLESS: Final = frozenset((int(spec.Kind.HELLO), int(spec.Kind.HELLO_ACK)))
+
+
+class Frame(NamedTuple):
+    """A valid frame."""
+
+    kind: int  # spec.Kind
+    seq: int
+    items: tuple[Any, ...]  # int, bytes or str, as spec.SHAPES says for the kind
+
+
+class Text(bytes):
+    """Bytes between two zeros that cannot be a frame."""
+
+
+def _fits(item: spec.Item, value: object) -> bool:
+    # type() and not isinstance(): a bool is no int here. `encode` has made plain ints of enums.
+    if item.type == "U":
+        return type(value) is int and 0 <= value < 1 << 8 * item.hi
+    if item.type == "I":
+        return type(value) is int and _INT_MIN <= value <= _INT_MAX
+    if item.type == "B":
+        return type(value) is bytes and item.lo <= len(value) <= item.hi
+    if item.type == "T":
+        return type(value) is str and item.lo <= len(value.encode("utf-8", "surrogatepass")) <= item.hi
+    if type(value) is int:
+        return _INT_MIN <= value <= _INT_MAX
+    return type(value) is bytes and len(value) <= item.hi
+
+
+def _check(kind: int, items: tuple[Any, ...]) -> None:
+    """Raises SerializationError if `items` do not have the kind's shape."""
+    shape = spec.SHAPES.get(kind)
+    if shape is None:
+        raise SerializationError(f"no frame has the kind 0x{kind:02x}")
+    fixed = len(shape.items)
+    count = len(items)
+    if count < shape.required or (count > fixed and not shape.group):
+        raise SerializationError(f"a {spec.Kind(kind).name} frame does not have {count} items")
+    for item, value in zip(shape.items, items):
+        if not _fits(item, value):
+            raise SerializationError(f"{value!r:.80} is no {item.label} of a {spec.Kind(kind).name} frame")
+    if not shape.group:
+        return
+    groups, rest = divmod(max(count - fixed, 0), len(shape.group))
+    if rest or groups < shape.least or (shape.most and groups > shape.most):
+        raise SerializationError(f"a {spec.Kind(kind).name} frame does not have {count} items")
+    for at in range(fixed, count):
+        item = shape.group[(at - fixed) % len(shape.group)]
+        if not _fits(item, items[at]):
+            raise SerializationError(f"{items[at]!r:.80} is no {item.label} of a {spec.Kind(kind).name} frame")
+
+
+def encode(kind: int, seq: int, items: tuple[Any, ...] = (), seed: int = 0) -> bytes:
+    """A frame as it goes on the wire, between its two zeros.
+
+    `kind`: spec.Kind. `seq`: 0..255. `items`: the payload, as spec.SHAPES says. `seed`: the session id; HELLO and
+    HELLO_ACK have none and ignore it. Raises SerializationError if the items do not fit the kind or a frame. Any
+    thread.
+    """
+    items = tuple(int(value) if isinstance(value, IntEnum) else value for value in items)
+    _check(kind, items)
+    body = bytes((kind, seq)) + b"".join(map(cbor2.dumps, items))
+    if len(body) + _CRC_LEN > spec.FRAME_LEN_BYTES:
+        raise SerializationError(f"a frame of {len(body)} bytes does not fit {spec.FRAME_LEN_BYTES - _CRC_LEN}")
+    crc = zlib.crc32(body, 0 if kind in _SESSIONLESS else seed)
+    coded: bytes = cobs.encode(body + crc.to_bytes(_CRC_LEN, "little"))
+    return b"\0" + coded + b"\0"
+
+
+def decode(segment: bytes, seed: int) -> Frame:
+    """The frame in `segment`, the bytes between two zeros.
+
+    `seed`: the present session's id, or 0 if there is none; then only HELLO and HELLO_ACK are valid. Raises
+    SerializationError for everything that is no valid frame of this session. Any thread.
+    """
+    if not _SEGMENT_MIN <= len(segment) <= _SEGMENT_MAX:
+        raise SerializationError(f"{len(segment)} bytes are no frame")
+    try:
+        data = cobs.decode(segment)
+    except cobs.DecodeError as error:
+        raise SerializationError(f"no COBS: {error}") from None
+    kind = data[0]
+    start = 0 if kind in _SESSIONLESS else seed
+    if start == 0 and kind not in _SESSIONLESS:
+        raise SerializationError("there is no session that the frame could belong to")
+    if zlib.crc32(data[:-_CRC_LEN], start) != int.from_bytes(data[-_CRC_LEN:], "little"):
+        raise SerializationError("wrong CRC: damaged, of another session, or no frame")
+    items = _items(data[_HEAD_LEN:-_CRC_LEN])
+    _check(kind, items)
+    return Frame(kind, data[1], items)
+
+
+def _items(payload: bytes) -> tuple[Any, ...]:
+    if not payload:
+        return ()
+    try:
+        # As the content of an array of indefinite length. A break within the payload would end it early, but then the
+        # comparison below fails, as it does for every form that is not the preferred one.
+        values = cbor2.loads(b"\x9f" + payload + b"\xff")
+    except Exception as error:  # whatever cbor2 raises on bytes that nobody vouches for
+        raise SerializationError(f"no CBOR: {error}") from None
+    # Only these types: encoding others could run code of theirs, and no payload has them.
+    if type(values) is not list or not all(type(value) in (int, bytes, str) for value in values):
+        raise SerializationError("the payload has a type that no frame has")
+    if b"".join(map(cbor2.dumps, values)) != payload:
+        raise SerializationError("the payload is not in preferred serialization")
+    return tuple(values)
+
+
+class Deframer:
+    """Cuts a byte stream at its zeros, in constant memory. One thread."""
+
+    def __init__(self) -> None:
+        """Starts between two segments."""
+        self._part = bytearray()
+        self._in_text = False  # within a segment that is too long for a frame
+
+    @property
+    def pending(self) -> bytes:
+        """The bytes since the last zero that were not handed out."""
+        return bytes(self._part)
+
+    def reset(self) -> None:
+        """Forgets what is pending, for a line that was opened again."""
+        self._part.clear()
+        self._in_text = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Takes any number of bytes; returns the segments that they complete, in order and without the zeros.
+
+        A segment is not empty. One that is too long for a frame comes as Text, in as many pieces as it takes.
+        """
+        out: list[bytes] = []
+        *whole, rest = data.split(b"\0")
+        for piece in whole:
+            if self._part or self._in_text:
+                self._extend(piece, out)
+                if self._part:
+                    out.append(Text(self._part) if self._in_text else bytes(self._part))
+                    self._part.clear()
+                self._in_text = False
+            elif piece:
+                out.append(piece if len(piece) <= _SEGMENT_MAX else Text(piece))
+        if rest:
+            self._extend(rest, out)
+        return out
+
+    def _extend(self, piece: bytes, out: list[bytes]) -> None:
+        self._part += piece
+        if len(self._part) > _SEGMENT_MAX:
+            out.append(Text(self._part))
+            self._part.clear()
+            self._in_text = True

@@ -1,0 +1,423 @@
+"""Reading a mirror, from any process: the state, the agents, the events and the link of a device that another process
+serves.
+"""
+
+from __future__ import annotations
+
+import difflib
+import mmap
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from . import spec
+from ._core import Mirror
+from .errors import InvalidField, MemoryMapError, StaleMirror
+from .mirror_files import default_dir, mirror_names, mirror_path
+from .spec import AgentType, LinkState
+
+__all__ = [
+    "AgentInfo",
+    "Event",
+    "EventStream",
+    "LinkInfo",
+    "MirrorView",
+    "StateView",
+    "attach",
+    "field_value",
+    "mirrors",
+]
+
+_STALE_AFTER_S: Final = spec.STALE_AFTER_MS / 1000
+_CORE_PAGES: Final = (1, 2, 3)  # pages of the core block; page 0 is the header's
+_FORMATS: Final = {"u8": "B", "bool": "B", "u16": "H", "u32": "I", "f32": "f", "u64": "Q"}
+_LINK_STATE: Final = spec.MIRROR_FIELDS["link_state"].offset
+_LIVE: Final = int(LinkState.LIVE)
+_HEARD_MS: Final = spec.MIRROR_FIELDS["heard_ms"].offset
+_REGISTERED: Final = 1  # spec.toml, structs.agent: state
+_AGENT_LEN: Final = 64
+_POLL_S: Final = (0.0005, 0.01)  # least and most between two looks for a change
+
+
+def field_value(field: spec.Field, raw: int | float | bool) -> Any:
+    """`raw` as the field's type: an enum's member, bool, float or int.
+
+    Unknown enum numbers become the first member, as upstream.
+    """
+    if field.enum is not None:
+        try:
+            return field.enum(int(raw))
+        except ValueError:
+            return field.enum(0)
+    return bool(raw) if field.type == "bool" else raw
+
+
+@dataclass(frozen=True)
+class AgentInfo:
+    """A registered agent."""
+
+    agent_id: str
+    agent_type: AgentType
+    registered_at: int  # ms on the device's clock
+    last_seen: int  # ms on the device's clock
+    metadata: str | None
+    handle: int  # slot, and the slot's generation << 16: what events name
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event."""
+
+    kind: int  # spec.EventKind, or the application's from 256 on
+    arg: int  # the new state, an agent's handle, or the application's
+    time_ms: int  # low 32 bits of the device's clock
+    position: int  # in the mirror's ring, counted since the mirror was made
+
+
+@dataclass(frozen=True)
+class LinkInfo:
+    """What the link knows about its mirror."""
+
+    state: LinkState  # as its owner wrote it; an owner that died wrote nothing: `stale` knows
+    stale: bool
+    age_s: float | None  # since the last valid frame; None: there was none
+    device_name: str
+    port: str
+    session: int
+    owner_pid: int
+    round_trip_us: int  # 0: not measured yet
+    frames: int
+    deltas: int
+    events: int
+    events_lost: int
+    commands: int
+    naks: int
+    text_bytes: int
+    sessions: int
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """All counts by name."""
+        names = ("frames", "deltas", "events", "events_lost", "commands", "naks", "text_bytes", "sessions")
+        return {name: getattr(self, name) for name in names}
+
+
+class StateView:
+    """The core block's fields as attributes: enums, bool, float and int. Each read is one atomic access, however old
+    the mirror.
+
+    `as_dict()` reads all of them, the fields of a page (all but `version`, `last_modified` and from
+    `genome_timestamp` on) from one instant.
+    """
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Callable[[], Mirror]) -> None:
+        """`core` gives the mirror as it is mapped now."""
+        object.__setattr__(self, "_core", core)
+
+    def __getattr__(self, name: str) -> Any:
+        """Only called for names that are no field."""
+        near = difflib.get_close_matches(name, spec.CORE_FIELDS, n=2)
+        raise InvalidField(
+            f"the core block has no field {name!r}" + (f": did you mean {' or '.join(near)}?" if near else "")
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Always refuses: the device is the authority for its state."""
+        raise InvalidField(f"a mirror is read-only: ask the device with set({name!r}, {value!r})")
+
+    def __dir__(self) -> list[str]:
+        """Names of the fields."""
+        return [*super().__dir__(), *spec.CORE_FIELDS]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name."""
+        core: Mirror = self._core()
+        block = b"".join(core.read_page(page) for page in _CORE_PAGES)
+        return {
+            name: field_value(field, struct.unpack_from("<" + _FORMATS[field.type], block, field.offset)[0])
+            for name, field in spec.CORE_FIELDS.items()
+        }
+
+
+def _property(field: spec.Field) -> property:
+    offset = field.offset
+
+    def read(self: StateView) -> Any:
+        return self._core().load_field(offset)
+
+    def read_enum(self: StateView) -> Any:
+        return field_value(field, self._core().load_field(offset))
+
+    return property(read if field.enum is None else read_enum, doc=field.doc)
+
+
+for _name, _field in spec.CORE_FIELDS.items():
+    setattr(StateView, _name, _property(_field))
+
+
+class EventStream(Iterator[Event]):
+    """Events of a mirror from a position of its own on.
+
+    Ends when none came for its timeout; may be gone on with then.
+    """
+
+    def __init__(self, core: Callable[[], Mirror], timeout_s: float | None, from_start: bool) -> None:
+        """See MirrorView.events."""
+        self._find_core = core
+        self._core = core()
+        self._timeout_s = timeout_s
+        self.lost = 0  # events that were overwritten before they were read here
+        head = self._core.events_head
+        self.position = head - min(head, self._core.events_capacity) if from_start else head
+
+    def __next__(self) -> Event:
+        """The next event, waiting for it up to the timeout."""
+        event = self.get(self._timeout_s)
+        if event is None:
+            raise StopIteration
+        return event
+
+    def get(self, timeout_s: float | None = 0.0) -> Event | None:
+        """The next event, or None if none comes within `timeout_s` (None: waits for ever)."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        pause = _POLL_S[0]
+        while True:
+            event = self._next()
+            if event is not None:
+                return event
+            if deadline is not None and time.monotonic() >= deadline:
+                return None
+            time.sleep(pause if deadline is None else max(0.0, min(pause, deadline - time.monotonic())))
+            pause = min(2 * pause, _POLL_S[1])
+
+    def _next(self) -> Event | None:
+        while True:
+            found = self._core.read_event(self.position)
+            if isinstance(found, tuple):
+                event = Event(found[0], found[1], found[2], self.position)
+                self.position = (self.position + 1) & 0xFFFFFFFF
+                return event
+            if found is not None:
+                self.lost += found
+                self.position = (self.position + found) & 0xFFFFFFFF
+                continue
+            core = self._find_core()
+            if core is self._core:
+                return None
+            # The file was replaced, and this one is read to its end: the new one's events are all younger.
+            self._core, self.position = core, 0
+
+
+class MirrorView:
+    """A mirror, mapped read-only. Any number of processes may have one; none of them disturbs its owner.
+
+    A view follows its name: when the mirror's file is replaced (another firmware, another device) it maps the new one
+    by itself. Reads give the last values even if they are old; `stale` tells. Usable from several threads.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Maps the mirror's file. Raises MemoryMapError if it is not there or no mirror of this version."""
+        self._path = Path(path)
+        self._name = self._path.name[: -len(self._path.suffix)] if self._path.suffix else self._path.name
+        self._core, self._file_id = self._map()
+        self._state = StateView(self._state_core)
+
+    # --------------------------------------------------------------------------------------------- what one reads
+
+    @property
+    def name(self) -> str:
+        """The mirror's name."""
+        return self._name
+
+    @property
+    def path(self) -> Path:
+        """The mirror's file."""
+        return self._path
+
+    @property
+    def state(self) -> StateView:
+        """The core block's fields, as they are or, on a stale mirror, as they were last."""
+        return self._state
+
+    @property
+    def agents(self) -> list[AgentInfo]:
+        """The registered agents, in the order of their slots."""
+        core = self._current()
+        found = (_agent(core.read_agent(slot), slot) for slot in range(core.agents))
+        return [agent for agent in found if agent is not None]
+
+    def events(self, timeout_s: float | None = None, from_start: bool = False) -> EventStream:
+        """Events from now on, or from the oldest that is still there on.
+
+        The iterator ends when no event came for `timeout_s` (None: never), has a position of its own, and counts in
+        `lost` what was overwritten before it was read.
+        """
+        return EventStream(self._current, timeout_s, from_start)
+
+    @property
+    def link(self) -> LinkInfo:
+        """What the link knows about the mirror, at this instant."""
+        core = self._current()
+        values: dict[str, Any] = {}
+        for name, field in spec.MIRROR_FIELDS.items():
+            if field.type == "bytes":
+                values[name] = core.trailer_bytes(field.offset, field.size).rstrip(b"\0").decode("utf-8", "replace")
+            else:
+                values[name] = (core.trailer_u32 if field.size == 4 else core.trailer_u64)(field.offset)
+        age_s = max(0.0, time.monotonic() - values["heard_ms"] / 1000) if values["heard_ms"] else None
+        for unused in ("magic", "mirror_version", "heard_ms", "publications"):
+            del values[unused]
+        values["state"] = field_value(spec.MIRROR_FIELDS["link_state"], values.pop("link_state"))
+        return LinkInfo(stale=values["state"] != LinkState.LIVE or _too_old(age_s), age_s=age_s, **values)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the values may be old: the link is not live, nothing was heard for stale_after_ms, or its owner is
+        gone.
+        """
+        return _is_stale(self._current())
+
+    def require_live(self) -> None:
+        """Raises StaleMirror, which says why, if the mirror is stale."""
+        link = self.link
+        if not link.stale:
+            return
+        age = "never heard anything" if link.age_s is None else f"last heard {link.age_s:.1f} s ago"
+        why = (
+            f"its link is {link.state.name}"
+            if link.state != LinkState.LIVE
+            else f"its owner (process {link.owner_pid}) is silent"
+        )
+        raise StaleMirror(f"the mirror {self._name} is stale: {why}, {age}")
+
+    def wait_live(self, timeout_s: float | None = None) -> None:
+        """Waits until the mirror is not stale.
+
+        Raises StaleMirror if it still is after `timeout_s` (None: waits for ever).
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while self.stale:
+            if deadline is not None and time.monotonic() >= deadline:
+                self.require_live()
+            time.sleep(_POLL_S[1])
+
+    # ------------------------------------------------------------------------------------------------- the mapping
+
+    def close(self) -> None:
+        """Unmaps the mirror. Every later access raises ValueError."""
+        self._core.close()
+
+    def __enter__(self) -> MirrorView:
+        """The view itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Unmaps the mirror."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Name and file."""
+        return f"<MirrorView {self._name} at {self._path}>"
+
+    def _map(self) -> tuple[Mirror, tuple[int, int]]:
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise MemoryMapError(_not_there(self._path, error)) from None
+        try:
+            found = os.fstat(fd)
+            core = Mirror(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError) as error:
+            raise MemoryMapError(
+                f"{self._path} is no mirror of this version (schema 0x{spec.SCHEMA_HASH:08x}, mirror version "
+                f"{spec.MIRROR_VERSION}): {error}"
+            ) from None
+        finally:
+            os.close(fd)
+        return core, (found.st_dev, found.st_ino)
+
+    def _state_core(self) -> Mirror:
+        """As `_current`, but for reads that must be cheap: who replaces a mirror's file closes the old one first."""
+        core = self._core
+        return core if core.closed or core.trailer_u32(_LINK_STATE) == _LIVE else self._current()
+
+    def _current(self) -> Mirror:
+        """The mirror as it is mapped, after a look for a new file if this one is not live."""
+        core = self._core
+        if core.closed or not _is_stale(core):
+            return core
+        try:
+            found = os.stat(self._path)
+            if (found.st_dev, found.st_ino) == self._file_id:
+                return core
+            # The old mapping goes with its last reference: another thread may be reading it.
+            self._core, self._file_id = self._map()
+        except (OSError, MemoryMapError):
+            return core  # nothing better is there
+        return self._core
+
+
+def _too_old(age_s: float | None) -> bool:
+    return age_s is None or age_s > _STALE_AFTER_S
+
+
+def _is_stale(core: Mirror) -> bool:
+    if core.trailer_u32(_LINK_STATE) != _LIVE:
+        return True
+    return time.monotonic() - core.trailer_u64(_HEARD_MS) / 1000 > _STALE_AFTER_S
+
+
+def _agent(entry: bytes, slot: int) -> AgentInfo | None:
+    """The agent in a slot's bytes, None if there is none or the device was writing it."""
+
+    def value(name: str) -> int:
+        field = spec.AGENT_FIELDS[name]
+        return int.from_bytes(entry[field.offset : field.offset + field.size], "little")
+
+    if value("state") != _REGISTERED or value("sequence") & 1:
+        return None
+    start = spec.AGENT_FIELDS["id"].offset
+    agent_id = entry[start : start + min(value("id_len"), spec.AGENT_ID_LEN_BYTES)]
+    metadata = entry[_AGENT_LEN : _AGENT_LEN + value("metadata_len")]
+    return AgentInfo(
+        agent_id=agent_id.decode("utf-8", "replace"),
+        agent_type=field_value(spec.AGENT_FIELDS["agent_type"], value("agent_type")),
+        registered_at=value("registered_at"),
+        last_seen=value("last_seen"),
+        metadata=metadata.decode("utf-8", "replace") if metadata else None,
+        handle=value("generation") << 16 | slot,
+    )
+
+
+def _not_there(path: Path, error: OSError) -> str:
+    if not isinstance(error, FileNotFoundError):
+        return f"the mirror {path} cannot be opened: {error.strerror}"
+    there = mirror_names(path.parent)
+    return f"there is no mirror {path}; " + (
+        f"there are {', '.join(there)}" if there else "none is there at all: connect a device first"
+    )
+
+
+def attach(name_or_path: str | os.PathLike[str], *, mirror_dir: str | os.PathLike[str] | None = None) -> MirrorView:
+    """Maps a mirror for reading, by its name or its file's path.
+
+    `mirror_dir`: where names are looked up, by default $FEAGI_STATE_DIR or the user's runtime directory. Raises
+    MemoryMapError.
+    """
+    text = os.fspath(name_or_path)
+    is_path = os.sep in text or not isinstance(name_or_path, str)
+    return MirrorView(text if is_path else mirror_path(text, mirror_dir or default_dir()))
+
+
+def mirrors(mirror_dir: str | os.PathLike[str] | None = None) -> list[str]:
+    """Names of the mirrors that are there, live or not: what `attach` takes."""
+    return mirror_names(mirror_dir)

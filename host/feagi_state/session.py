@@ -1,0 +1,502 @@
+"""The host's role in the link (LINK.md), without a port, a clock or a thread: bytes and times go in, bytes come out.
+
+One HostSession serves one line for as long as it is wanted, over any number of sessions with the device. Its user
+calls `receive` and `poll` with the present time, sends what `take_output` gives, and hears through an Observer what
+happens.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from . import spec
+from ._core import Mirror, mirror_len, region_shape
+from .commands import Command, CommandQueue
+from .errors import LinkError, SerializationError, SessionLost
+from .frames import Deframer, Frame, Text, decode, encode
+from .spec import Kind, LinkState, NakReason
+
+__all__ = ["Hello", "HostSession", "Observer"]
+
+_NAK_PERIOD_S: Final = 0.020  # LINK.md, Deltas: "at most every 20 ms"
+_HELLO_PERIOD_S: Final = spec.HELLO_PERIOD_MS / 1000
+_PING_PERIOD_S: Final = spec.PING_PERIOD_MS / 1000
+_STALE_AFTER_S: Final = spec.STALE_AFTER_MS / 1000
+_PENDING_EVENTS: Final = 4096
+_PENDING_DELTAS: Final = 1024
+_PINGS: Final = 8
+_DEVICE_KINDS: Final = frozenset(
+    (Kind.HELLO, Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG)
+)
+# The trailer's counters, one u64 after the other.
+COUNTERS: Final = ("frames", "deltas", "events", "events_lost", "commands", "naks", "text_bytes", "sessions")
+_COUNTERS_AT: Final = spec.MIRROR_FIELDS[COUNTERS[0]].offset
+_TRAILER: Final = {name: field.offset for name, field in spec.MIRROR_FIELDS.items()}
+if [_TRAILER[name] for name in COUNTERS] != [_COUNTERS_AT + 8 * i for i in range(len(COUNTERS))]:
+    raise ImportError("the trailer's counters do not follow each other: spec.toml and session.py disagree")
+
+
+class Hello(NamedTuple):
+    """What a device says about itself."""
+
+    proto: int
+    schema: int
+    boot: int  # the id of the session that it offers
+    mtu: int  # bytes
+    npages: int
+    rxbuf: int  # bytes
+    uptime: int  # ms
+    name: str = ""
+
+
+class Observer:
+    """Hears what happens in a HostSession, in the thread and the call in which it happens.
+
+    All methods may be overridden.
+    """
+
+    def open_mirror(self, header: bytes, hello: Hello) -> Mirror:
+        """The memory for a mirror with this region header, when a first or another layout's snapshot is complete."""
+        region_len, _ = region_shape(header)
+        return Mirror(bytearray(mirror_len(region_len)), header)
+
+    def session_started(self, hello: Hello) -> None:
+        """A session was agreed on; its snapshot arrives from now on."""
+
+    def live(self, mirror: Mirror) -> None:
+        """The snapshot of a session is complete and published in `mirror`."""
+
+    def published(self, pages: tuple[int, ...]) -> None:
+        """These pages of a live mirror have changed."""
+
+    def event(self, kind: int, arg: int, time_ms: int) -> None:
+        """The device reported an event. It is in the mirror's ring already, or will be when the mirror is live."""
+
+    def text(self, data: bytes) -> None:
+        """Bytes between frames, as a REPL or print() sends them."""
+
+    def log(self, level: int, message: str) -> None:
+        """A log line of the device; levels as in Python's logging."""
+
+    def mismatch(self, hello: Hello) -> None:
+        """A device of another version said hello. Nothing was answered."""
+
+    def session_ended(self, reason: str) -> None:
+        """The session is over; the mirror shows its last values as stale."""
+
+
+def _is_from_device(frame: Frame) -> bool:
+    """Whether a device sent it; else it is an echo of this host's own, or another host on the line."""
+    if frame.kind == Kind.HELLO:
+        hello = Hello(*frame.items)
+        return hello.npages > 0 and hello.boot > 0
+    return frame.kind in _DEVICE_KINDS
+
+
+class HostSession:
+    """The host's role. Not thread-safe: its user calls it from one thread at a time."""
+
+    def __init__(self, observer: Observer | None = None, random_u32: Callable[[], int] | None = None) -> None:
+        """`random_u32` gives the boot ids of this host's hellos; for tests that want to repeat themselves."""
+        self._observer = observer or Observer()
+        self._random = random_u32 or (lambda: secrets.randbits(32))
+        self._deframer = Deframer()
+        self._out = bytearray()
+        self._port_open = False
+        self._mismatch = False
+        self._hello_at = 0.0  # when to say hello, while there is no session
+        self._mirror: Mirror | None = None
+        self._shown: tuple[LinkState, int] | None = None  # link_state and session as last written to the mirror
+        self._heard_at: float | None = None
+        self._heard_written = 0
+        self._events_pending: deque[tuple[int, int, int]] = deque()
+        self._commands = CommandQueue(self._send)
+        self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        self.hello: Hello | None = None  # of the present or last session
+        self.clock_offset_us = 0  # the device's clock minus this one's, by the best recent ping
+        self.round_trip_us = 0
+        self._pings: deque[tuple[int, int]] = deque(maxlen=_PINGS)
+        self._clear_session()
+
+    def _clear_session(self) -> None:
+        self._session = 0
+        self._started = False  # a frame of the session was heard: the device is in it
+        self._complete = False  # every page has arrived
+        self._last = 0
+        self._event_last = 0
+        self._applied = 0
+        self._nak_at = float("-inf")
+        self._ping_at = 0.0
+        self._pings_sent: deque[int] = deque(maxlen=_PINGS)
+        self._staging: Mirror | None = None
+        self._early: list[tuple[Any, ...]] = []  # deltas that came before the header
+        self._missing: set[int] = set()
+
+    # ------------------------------------------------------------------------------------------------ the user's side
+
+    @property
+    def session(self) -> int:
+        """The present session's id, or 0."""
+        return self._session
+
+    @property
+    def is_live(self) -> bool:
+        """Whether every page of the present session has arrived and the port is open.
+
+        Says nothing of silence: see `link_state`.
+        """
+        return self._complete and self._port_open
+
+    @property
+    def link_state(self) -> LinkState:
+        """What the mirror shows, as of the last `receive` or `poll`."""
+        return self._shown[0] if self._shown else LinkState.CONNECTING
+
+    @property
+    def mirror(self) -> Mirror | None:
+        """The mirror, once a first snapshot was complete."""
+        return self._mirror
+
+    @property
+    def unread(self) -> bytes:
+        """What came since the last frame's end: a prompt, perhaps."""
+        return self._deframer.pending
+
+    def port_opened(self, now: float) -> None:
+        """The line was opened, at `now` (monotonic seconds, as for all calls). Greets the device."""
+        self._port_open = True
+        self._mismatch = False
+        self._deframer.reset()
+        self._out.clear()
+        self._end_session("the port was opened again")
+        self._say_hello(now)
+        self._show(now)
+
+    def port_lost(self, now: float) -> None:
+        """The line is gone. The mirror is stale at once; commands that were sent have an unknown outcome."""
+        self._port_open = False
+        self._out.clear()
+        self._end_session("the port went away")
+        self._show(now)
+
+    def close(self) -> None:
+        """The end: the mirror is closed, and no command is answered any more."""
+        self._port_open = False
+        self._end_session("the link was closed")
+        self._commands.fail_all(LinkError("the link was closed"))
+        if self._mirror is not None:
+            self._mirror.set_trailer_u32(_TRAILER["link_state"], LinkState.CLOSED)
+            self._shown = (LinkState.CLOSED, 0)
+
+    def command(
+        self,
+        op: int,
+        args: tuple[int | bytes, ...],
+        now: float,
+        timeout_s: float,
+        on_done: Callable[[Command], None] | None = None,
+    ) -> Command:
+        """Queues a command; it is sent when the link is live and the ones before it are done, and runs at most once.
+
+        `on_done` is called when it is answered or has failed. Raises SerializationError for what does not fit a
+        frame.
+        """
+        len_bytes = len(encode(Kind.COMMAND, 0, (op, *args))) - 3  # without COBS and zeros
+        if self.hello is not None and len_bytes > self.hello.rxbuf:
+            raise SerializationError(f"a command of {len_bytes} bytes; the device takes {self.hello.rxbuf}")
+        command = Command(op, args, now + timeout_s, on_done)
+        self._commands.add(command)
+        self._commands.serve(now, self.is_live)
+        return command
+
+    def cancel(self, command: Command) -> None:
+        """Forgets a command whose caller has given up. If it was sent, the device may have run it."""
+        self._commands.cancel(command)
+
+    def take_output(self) -> bytes:
+        """The bytes to send since the last call."""
+        out = bytes(self._out)
+        self._out.clear()
+        return out
+
+    def poll(self, now: float) -> None:
+        """Does what is due: retries, pings, hellos, staleness. To be called every few ten ms."""
+        if self._port_open:
+            if not self._session and not self._mismatch and now >= self._hello_at:
+                self._say_hello(now)
+            if self._started and now >= self._ping_at:
+                self._ping(now)
+        self._commands.serve(now, self.is_live)
+        self._show(now)
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Takes any number of bytes from the line."""
+        for segment in self._deframer.feed(data):
+            if type(segment) is Text:
+                self._text(segment)
+                continue
+            try:
+                frame = decode(segment, self._session)
+            except SerializationError:
+                self._text(segment)
+                continue
+            if _is_from_device(frame):
+                self._heard_at = now
+                self.counters["frames"] += 1
+                self._handle(frame, now)
+        self._commands.serve(now, self.is_live)
+        self._show(now)
+
+    # ------------------------------------------------------------------------------------------------------- frames
+
+    def _text(self, data: bytes) -> None:
+        self.counters["text_bytes"] += len(data)
+        self._observer.text(bytes(data))
+
+    def _send(self, kind: Kind, seq: int, items: tuple[Any, ...] = ()) -> None:
+        wire = encode(kind, seq, items, self._session)
+        # Adjacent frames share a zero; the first one brings its own, since anything may stand before it on the line.
+        self._out += wire[1:] if self._out else wire
+
+    def _handle(self, frame: Frame, now: float) -> None:
+        kind = frame.kind
+        if kind == Kind.HELLO:
+            self._on_hello(Hello(*frame.items), now)
+            return
+        if not self._started:
+            self._started = True
+            self._ping_at = now
+        if kind in (Kind.DELTA, Kind.REPAIR):
+            self._on_delta(frame, now)
+        elif kind == Kind.KEEPALIVE:
+            if frame.seq != self._last:
+                self._nak(NakReason.GAP, now)
+        elif kind == Kind.EVENT:
+            self._on_event(frame)
+        elif kind == Kind.REPLY:
+            self._on_reply(frame, now)
+        elif kind == Kind.PONG:
+            self._on_pong(frame.items, now)
+        elif kind == Kind.LOG:
+            self._observer.log(frame.items[0], frame.items[1])
+
+    def _say_hello(self, now: float) -> None:
+        self._hello_at = now + _HELLO_PERIOD_S
+        boot = self._random() & 0xFFFFFFFF
+        limit = spec.FRAME_LEN_BYTES
+        uptime = int(now * 1000)
+        self._send(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, boot or 1, limit - 4, 0, limit, uptime))
+
+    def _on_hello(self, hello: Hello, now: float) -> None:
+        if (hello.proto, hello.schema) != (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH):
+            self._mismatch = True
+            self._end_session("a device of another version said hello")
+            self._observer.mismatch(hello)
+            return
+        self._mismatch = False
+        if hello.boot != self._session:
+            self._end_session("the device started a new session")
+            self._session = hello.boot
+            self.hello = hello
+            self.counters["sessions"] += 1
+            self._observer.session_started(hello)
+        elif self._applied:
+            # It started again and offers the id that this copy was made with: its numbers would look like old ones.
+            self._restart("the device started again", now)
+            return
+        self._send(Kind.HELLO_ACK, 0, (hello.boot,))
+
+    def _restart(self, reason: str, now: float) -> None:
+        self._end_session(reason)
+        self._say_hello(now)
+
+    def _end_session(self, reason: str) -> None:
+        had_session = self._session != 0
+        self._clear_session()
+        self._commands.fail_sent(SessionLost(f"{reason} before the command was answered: its outcome is unknown"))
+        if had_session:
+            self._observer.session_ended(reason)
+
+    # ------------------------------------------------------------------------------------------------------- deltas
+
+    def _ack(self) -> None:
+        self._send(Kind.ACK, self._last, (spec.LINK_WINDOW,))
+
+    def _nak(self, reason: NakReason, now: float) -> None:
+        if now - self._nak_at < _NAK_PERIOD_S:
+            return
+        self._nak_at = now
+        self.counters["naks"] += 1
+        self._send(Kind.NAK, self._last, ((self._last + 1) & 255, reason))
+
+    def _on_delta(self, frame: Frame, now: float) -> None:
+        ahead = (frame.seq - self._last) & 255
+        if ahead == 0 or ahead >= 128:
+            self._ack()  # it is here already
+            return
+        start = 0
+        follows = ahead == 1
+        if frame.kind == Kind.REPAIR:
+            start = 1
+            follows = (self._last - frame.items[0]) & 255 < 128
+        if not follows:
+            self._nak(NakReason.GAP, now)
+            return
+        try:
+            self._apply(frame.items[start:] if start else frame.items)
+        except ValueError:
+            self._nak(NakReason.BAD_DELTA, now)
+            return
+        if not self._session:
+            self._say_hello(now)  # what had come before the header did not fit it
+            return
+        self._last = frame.seq
+        self._applied += 1
+        self.counters["deltas"] += 1
+        self._ack()
+        if not self._complete and self._staging is not None and not self._missing:
+            self._publish_snapshot(now)
+
+    def _apply(self, items: tuple[Any, ...]) -> None:
+        """Raises ValueError, with nothing changed, for words that do not fit the region."""
+        if self._complete and self._mirror is not None:
+            self._observer.published(self._mirror.publish(items))
+        elif self._staging is not None:
+            self._missing.difference_update(self._staging.publish(items))
+        else:
+            self._apply_early(items)
+
+    def _apply_early(self, items: tuple[Any, ...]) -> None:
+        """Keeps a delta until the one with the header has come, which says where the pages lie."""
+        assert self.hello is not None
+        words, data = items[0::2], items[1::2]
+        low, high = -spec.HEADER_LEN_BYTES // 4, self.hello.npages * spec.PAGE_LEN_BYTES // 4
+        if any(not low <= word < high for word in words):
+            raise ValueError("a word that no region of so many pages has")
+        header = bytearray(spec.HEADER_LEN_BYTES)
+        for word, chunk in zip(words, data):
+            if word < 0:
+                at = (word - low) * 4
+                header[at : at + len(chunk)] = chunk
+        if words and min(words) < 0:
+            if len(header) != spec.HEADER_LEN_BYTES:
+                raise ValueError("a run that goes over the header's end")
+            region_len, pages = region_shape(header)
+            if pages != self.hello.npages:
+                raise ValueError(f"the header says {pages} pages, the hello {self.hello.npages}")
+            staging = Mirror(bytearray(mirror_len(region_len)), header)
+            here = set(staging.publish(items))
+            self._missing = set(range(pages)) - here
+            self._staging = staging
+            early, self._early = self._early, []
+            try:
+                # In the order of their arrival, and this one again, which came last.
+                for earlier in early:
+                    self._missing.difference_update(staging.publish(earlier))
+            except ValueError:
+                self._end_session("the device sent words that its own header has no place for")
+                return
+            staging.publish(items)
+        elif len(self._early) < _PENDING_DELTAS:
+            self._early.append(items)
+        else:
+            self._end_session("the device did not send its header")
+
+    def _publish_snapshot(self, now: float) -> None:
+        assert self._staging is not None and self.hello is not None
+        staging, self._staging = self._staging, None
+        mirror = self._observer.open_mirror(staging.read_page(0), self.hello)
+        if mirror is not self._mirror:
+            for name in COUNTERS:  # of a mirror that was taken over: counted since it was made
+                self.counters[name] += mirror.trailer_u64(_TRAILER[name])
+            self._mirror = mirror
+        for page in range(staging.pages):
+            mirror.publish_page(page, staging.read_page(page))
+        while self._events_pending:
+            mirror.push_event(*self._events_pending.popleft())
+        self._complete = True
+        self._show(now)
+        self._observer.live(mirror)
+
+    # ------------------------------------------------------------------------------------- events, commands, time
+
+    def _on_event(self, frame: Frame) -> None:
+        if frame.seq == (self._event_last + 1) & 255:
+            self._event_last = frame.seq
+            kind, arg, time_ms, *lost = frame.items
+            self.counters["events"] += 1
+            self.counters["events_lost"] += lost[0] if lost else 0
+            if self._complete and self._mirror is not None:
+                self._mirror.push_event(kind, arg, time_ms)
+            else:
+                # It stands in the mirror after the state that it tells of.
+                if len(self._events_pending) == _PENDING_EVENTS:
+                    self._events_pending.popleft()
+                    self.counters["events_lost"] += 1
+                self._events_pending.append((kind, arg, time_ms))
+            self._observer.event(kind, arg, time_ms)
+        self._send(Kind.EVENT_ACK, self._event_last)
+
+    def _on_reply(self, frame: Frame, now: float) -> None:
+        def digest() -> int | None:
+            # At once: DIGEST is answered for the state that everything before this frame has made (LINK.md,
+            # Commands).
+            return self._mirror.digest() if self._mirror is not None and self._complete else None
+
+        if self._commands.reply(frame, digest):
+            self.counters["commands"] += 1
+            self._commands.serve(now, self.is_live)
+
+    def _ping(self, now: float) -> None:
+        self._ping_at = now + _PING_PERIOD_S
+        now_us = int(now * 1_000_000)
+        self._pings_sent.append(now_us)
+        self._send(Kind.PING, 0, (now_us,))
+
+    def _on_pong(self, items: tuple[int, ...], now: float) -> None:
+        sent, arrived, answered = items
+        if sent not in self._pings_sent:
+            return
+        self._pings_sent.remove(sent)
+        here = int(now * 1_000_000)
+        round_trip = (here - sent) - (answered - arrived)
+        if not 0 <= round_trip <= 0xFFFFFFFF:
+            return
+        self._pings.append((round_trip, (arrived - sent + answered - here) // 2))
+        self.round_trip_us, self.clock_offset_us = min(self._pings)
+
+    # ---------------------------------------------------------------------------------------------- what readers see
+
+    def _state(self, now: float) -> LinkState:
+        if not self._port_open:
+            return LinkState.STALE
+        if not self._complete:
+            return LinkState.CONNECTING
+        heard = self._heard_at
+        return LinkState.LIVE if heard is not None and now - heard <= _STALE_AFTER_S else LinkState.STALE
+
+    def _show(self, now: float) -> None:
+        """Brings the mirror's trailer up to date. LIVE is written last and taken back first."""
+        state = self._state(now)
+        mirror = self._mirror
+        if mirror is None:
+            return
+        session = self._session if self._complete else (self._shown[1] if self._shown else 0)
+        changed = self._shown != (state, session)
+        if changed and state != LinkState.LIVE:
+            mirror.set_trailer_u32(_TRAILER["link_state"], state)
+        frames = self.counters["frames"] + self.counters["text_bytes"]
+        if changed or frames != self._heard_written:
+            self._heard_written = frames
+            if self._heard_at is not None:
+                mirror.set_trailer_u64(_TRAILER["heard_ms"], int(self._heard_at * 1000))
+            mirror.set_trailer_u64(_COUNTERS_AT, *self.counters.values())
+            mirror.set_trailer_u32(_TRAILER["round_trip_us"], self.round_trip_us)
+        if changed:
+            mirror.set_trailer_u32(_TRAILER["session"], session)
+            if state == LinkState.LIVE:
+                mirror.set_trailer_u32(_TRAILER["link_state"], state)
+            self._shown = (state, session)
