@@ -116,6 +116,7 @@ class HostSession:
         self._commands = CommandQueue(self._send)
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self.hello: Hello | None = None  # of the present or last session
+        self._old_session = 0  # the last one that ended
         self.clock_offset_us = 0  # the device's clock minus this one's, by the best recent ping
         self.round_trip_us = 0
         self._pings: deque[tuple[int, int]] = deque(maxlen=_PINGS)
@@ -241,7 +242,8 @@ class HostSession:
             try:
                 frame = decode(segment, self._session)
             except SerializationError:
-                self._text(segment)
+                if not self._is_of_old_session(segment):
+                    self._text(segment)
                 continue
             if _is_from_device(frame):
                 self._heard_at = now
@@ -251,6 +253,16 @@ class HostSession:
         self._show(now)
 
     # ------------------------------------------------------------------------------------------------------- frames
+
+    def _is_of_old_session(self, segment: bytes) -> bool:
+        """Whether this is a frame that was on its way when its session ended: nothing that a user should read as text."""
+        if not self._old_session:
+            return False
+        try:
+            decode(segment, self._old_session)
+        except SerializationError:
+            return False
+        return True
 
     def _text(self, data: bytes) -> None:
         self.counters["text_bytes"] += len(data)
@@ -315,6 +327,8 @@ class HostSession:
 
     def _end_session(self, reason: str) -> None:
         had_session = self._session != 0
+        if had_session:
+            self._old_session = self._session
         self._clear_session()
         self._commands.fail_sent(SessionLost(f"{reason} before the command was answered: its outcome is unknown"))
         if had_session:

@@ -343,7 +343,7 @@ def test_a_keepalive_that_tells_of_a_missed_delta_is_answered_with_nak():
     assert bench.device_says(Kind.KEEPALIVE, last + 1)[0][0] == Kind.NAK
 
 
-def test_frames_of_a_former_session_are_text():
+def test_frames_of_a_session_that_never_was_are_text():
     bench = quiet_bench()
     before = bench.mirror.read_region()
     wire = encode(Kind.DELTA, bench.device.seq + 1, (4, b"\x07"), bench.host.session ^ 5)
@@ -351,6 +351,18 @@ def test_frames_of_a_former_session_are_text():
     assert bench.mirror.read_region() == before
     assert bench.heard.texts == wire.strip(b"\0")
     assert bench.host.counters["text_bytes"] == len(wire) - 2
+
+
+def test_frames_of_the_session_before_change_nothing_and_are_no_text():
+    bench = quiet_bench()
+    old = bench.host.session
+    bench.device.quiet = False
+    bench.device.restart(old ^ 1)
+    bench.until(lambda: bench.host.session not in (0, old) and bench.equal())
+    before = bench.mirror.read_region()
+    bench.host.receive(encode(Kind.DELTA, bench.device.seq + 1, (4, b"\x07"), old), bench.now)
+    assert bench.mirror.read_region() == before
+    assert bench.heard.texts == b""
 
 
 # --------------------------------------------------------------------------------------------------------- events

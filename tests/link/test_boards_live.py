@@ -209,9 +209,8 @@ def on_repl(board: Started, code: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.parametrize("board", BOARDS[1:], indirect=True)  # the unix port has one line, which is the link's
 def test_the_repl_reads_the_same_while_the_link_is_served(board, served):
-    if not board.ports["repl"]:
-        pytest.skip("this board has one line, which is the link's")
     before = served.seen[-1]
     assert on_repl(board, "s.memory_usage = 4711; print(s.memory_usage)") == "4711"
     shown = served.until(lambda entry: entry["state"]["memory_usage"] == 4711, 5, "the value from the REPL")
