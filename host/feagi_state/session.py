@@ -255,7 +255,7 @@ class HostSession:
     # ------------------------------------------------------------------------------------------------------- frames
 
     def _is_of_old_session(self, segment: bytes) -> bool:
-        """Whether this is a frame that was on its way when its session ended: nothing that a user should read as text."""
+        """Whether this is a frame that was on its way when its session ended: no text for users."""
         if not self._old_session:
             return False
         try:
