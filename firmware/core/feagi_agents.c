@@ -6,16 +6,8 @@
 
 #define NO_SLOT UINT32_MAX
 
-static uint32_t hash_of(const uint8_t *id, size_t len_bytes) {
-    uint32_t hash = 0x811c9dc5u; // FNV-1a
-    while (len_bytes--) {
-        hash = (hash ^ *id++) * 0x01000193u;
-    }
-    return hash;
-}
-
 feagi_agent_t *feagi_agents_slot(const feagi_region_t *r, uint32_t slot) {
-    return (feagi_agent_t *)(void *)(r->base + r->agents_at + slot * r->agent_len);
+    return (feagi_agent_t *)(void *)(r->base + r->agents.at + slot * r->agents.entry_len);
 }
 
 const uint8_t *feagi_agents_metadata(const feagi_agent_t *agent) {
@@ -30,8 +22,8 @@ uint32_t feagi_agents_handle(const feagi_region_t *r, uint32_t slot) {
 // receives the first slot on the way that a registration may take. Returns the id's slot or NO_SLOT.
 static uint32_t search(const feagi_region_t *r, const uint8_t *id, size_t len_bytes, uint32_t hash, uint32_t *free_slot) {
     *free_slot = NO_SLOT;
-    uint32_t slot = hash % r->agents;
-    for (uint32_t tries = r->agents; tries; tries--) {
+    uint32_t slot = hash % r->agents.capacity;
+    for (uint32_t tries = r->agents.capacity; tries; tries--) {
         const feagi_agent_t *a = feagi_agents_slot(r, slot);
         if (a->state != FEAGI_AGENTS_REGISTERED) {
             if (*free_slot == NO_SLOT) {
@@ -43,7 +35,7 @@ static uint32_t search(const feagi_region_t *r, const uint8_t *id, size_t len_by
         } else if (a->id_hash == hash && a->id_len == len_bytes && feagi_port_equal(a->id, id, len_bytes)) {
             return slot;
         }
-        if (++slot == r->agents) {
+        if (++slot == r->agents.capacity) {
             slot = 0;
         }
     }
@@ -52,7 +44,7 @@ static uint32_t search(const feagi_region_t *r, const uint8_t *id, size_t len_by
 
 static uint32_t lookup(const feagi_region_t *r, const uint8_t *id, size_t len_bytes) {
     uint32_t free_slot;
-    return search(r, id, len_bytes, hash_of(id, len_bytes), &free_slot);
+    return search(r, id, len_bytes, feagi_text_hash(id, len_bytes), &free_slot);
 }
 
 int feagi_agents_find(const feagi_region_t *r, const uint8_t *id, size_t id_len_bytes) {
@@ -60,24 +52,15 @@ int feagi_agents_find(const feagi_region_t *r, const uint8_t *id, size_t id_len_
     return slot == NO_SLOT ? FEAGI_ERR_NOT_FOUND : (int)slot;
 }
 
-// Marks words of the slot's first page, which holds all but the end of long metadata.
-static void mark_head(const feagi_region_t *r, uint32_t slot, uint32_t words) {
-    feagi_region_mark(r, (uint32_t)feagi_region_page_of(r, r->agents_at + slot * r->agent_len), words);
-}
-
-static void mark_all(const feagi_region_t *r, uint32_t slot) {
-    uint32_t at = r->agents_at + slot * r->agent_len;
-    for (uint32_t end = at + r->agent_len; at < end; at += FEAGI_PAGE_LEN_BYTES) {
-        uint32_t words = (end - at) / 4;
-        feagi_region_mark(r, (uint32_t)feagi_region_page_of(r, at), words < 32 ? (1u << words) - 1 : UINT32_MAX);
-    }
-}
-
-#define WORD(field) (1u << offsetof(feagi_agent_t, field) / 4)
+// Marks one member of a slot as changed.
+#define MARK(r, slot, field)                                                                                                     \
+    feagi_region_mark_bytes((r), (r)->agents.at + (slot) * (r)->agents.entry_len + (uint32_t)offsetof(feagi_agent_t, field),     \
+                            sizeof(((feagi_agent_t *)0)->field))
 
 int feagi_agents_register(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes, uint8_t agent_type, const uint8_t *metadata,
                           size_t metadata_len_bytes, uint32_t *handle) {
-    if (!id_len_bytes || id_len_bytes > FEAGI_AGENT_ID_LEN_BYTES || metadata_len_bytes > r->agent_len - sizeof(feagi_agent_t)) {
+    if (!id_len_bytes || id_len_bytes > FEAGI_AGENT_ID_LEN_BYTES ||
+        metadata_len_bytes > r->agents.entry_len - sizeof(feagi_agent_t)) {
         return FEAGI_ERR_LENGTH;
     }
     if (!feagi_text_valid(id, id_len_bytes) || !feagi_text_valid(metadata, metadata_len_bytes)) {
@@ -86,7 +69,7 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id, size_t id_len_by
     if (agent_type > FEAGI_AGENT_TYPE_INFRASTRUCTURE) {
         return FEAGI_ERR_RANGE;
     }
-    uint32_t hash = hash_of(id, id_len_bytes);
+    uint32_t hash = feagi_text_hash(id, id_len_bytes);
     uint32_t slot;
     if (search(r, id, id_len_bytes, hash, &slot) != NO_SLOT) {
         return FEAGI_ERR_EXISTS;
@@ -99,7 +82,7 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id, size_t id_len_by
     feagi_port_key_t key = feagi_port_lock();
     uint32_t sequence = a->sequence;
     uint16_t generation = a->generation == UINT16_MAX ? 1 : (uint16_t)(a->generation + 1); // 0: never used
-    feagi_port_clear(a, r->agent_len);
+    feagi_port_clear(a, r->agents.entry_len);
     a->agent_type = agent_type;
     a->id_len = (uint8_t)id_len_bytes;
     a->metadata_len = (uint16_t)metadata_len_bytes;
@@ -112,7 +95,7 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id, size_t id_len_by
     a->sequence = sequence + 2;
     a->state = FEAGI_AGENTS_REGISTERED;
     feagi_state_put(r, FEAGI_FIELD_AGENT_COUNT, feagi_state_get(r, FEAGI_FIELD_AGENT_COUNT) + 1);
-    mark_all(r, slot);
+    feagi_region_mark_bytes(r, r->agents.at + slot * r->agents.entry_len, r->agents.entry_len);
     feagi_port_unlock(key);
     uint32_t made = feagi_agents_handle(r, slot);
     (void)feagi_events_push(r, FEAGI_EVENT_KIND_AGENT_REGISTERED, made); // a full ring counts it; the agent stands
@@ -132,7 +115,8 @@ int feagi_agents_deregister(feagi_region_t *r, const uint8_t *id, size_t id_len_
     a->state = FEAGI_AGENTS_DEREGISTERED;
     a->sequence += 2;
     feagi_state_put(r, FEAGI_FIELD_AGENT_COUNT, feagi_state_get(r, FEAGI_FIELD_AGENT_COUNT) - 1);
-    mark_head(r, slot, WORD(state) | WORD(sequence));
+    MARK(r, slot, state);
+    MARK(r, slot, sequence);
     feagi_port_unlock(key);
     (void)feagi_events_push(r, FEAGI_EVENT_KIND_AGENT_DEREGISTERED, feagi_agents_handle(r, slot));
     return 0;
@@ -145,7 +129,7 @@ int feagi_agents_heartbeat(feagi_region_t *r, const uint8_t *id, size_t id_len_b
     }
     feagi_port_key_t key = feagi_port_lock();
     feagi_port_store_u64(&feagi_agents_slot(r, slot)->last_seen, r->now_ms);
-    mark_head(r, slot, WORD(last_seen) * 3u); // a u64: two words
+    MARK(r, slot, last_seen);
     feagi_port_unlock(key);
     return 0;
 }

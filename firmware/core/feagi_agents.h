@@ -29,7 +29,7 @@ int feagi_agents_heartbeat(feagi_region_t *r, const uint8_t *id, size_t id_len_b
 // The slot of a registered agent, or FEAGI_ERR_NOT_FOUND. Any context.
 int feagi_agents_find(const feagi_region_t *r, const uint8_t *id, size_t id_len_bytes);
 
-// Slot `slot` (< r->agents), whatever its state. Any context.
+// Slot `slot` (< r->agents.capacity), whatever its state. Any context.
 feagi_agent_t *feagi_agents_slot(const feagi_region_t *r, uint32_t slot);
 
 // Metadata of a slot; metadata_len bytes of it count. Any context.

@@ -8,18 +8,25 @@
 #include "feagi_port.h"
 #include "feagi_spec.h"
 
+// Where a section lies that is more than one entry.
 typedef struct {
-    uint8_t *base;        // first byte of the region, aligned to 8
-    uint32_t *dirty;      // a word a page: bit i says that the page's i-th word changed. NULL: changes are not tracked
-    uint64_t now_ms;      // the owner's clock, for last_modified, agents and events
-    uint32_t len_bytes;   // of the region
-    uint32_t agents_at;   // offset of the agent table
-    uint32_t events_at;   // offset of the events section
-    uint16_t agents;      // slots of the agent table
-    uint16_t agent_len;   // bytes of a slot
-    uint16_t agent_pages; // pages of a slot
-    uint16_t pages;       // pages of the region
-    uint32_t events_mask; // capacity of the ring - 1
+    uint32_t at;        // offset of its first entry in the region
+    uint16_t capacity;  // entries
+    uint16_t entry_len; // bytes
+} feagi_place_t;
+
+typedef struct {
+    uint8_t *base;         // first byte of the region, aligned to 8
+    uint32_t *dirty;       // a word a page: bit i says that the page's i-th word changed. NULL: changes are not tracked
+    uint64_t now_ms;       // the owner's clock, for last_modified, agents and events
+    uint32_t len_bytes;    // of the region
+    uint32_t events_at;    // offset of the events section
+    uint32_t events_mask;  // capacity of the ring - 1
+    feagi_place_t agents;  // an agent's entry is longer than feagi_agent_t by its metadata
+    feagi_place_t locks;   // feagi_lock_t
+    feagi_place_t windows; // feagi_window_t, behind one feagi_windows_t
+    feagi_place_t stats;   // feagi_stat_t
+    uint16_t pages;        // pages of the region
 } feagi_region_t;
 
 // The profile with this id (FEAGI_PROFILE_*), or NULL. Any context.
@@ -60,6 +67,9 @@ static inline uint32_t *feagi_region_u32(const feagi_region_t *r, uint32_t offse
 static inline uint64_t *feagi_region_u64(const feagi_region_t *r, uint32_t offset) {
     return (uint64_t *)(void *)(r->base + offset);
 }
+
+// Marks the words that hold these bytes as changed; they must lie in pages. Any context, ISR-safe.
+void feagi_region_mark_bytes(const feagi_region_t *r, uint32_t offset, uint32_t len_bytes);
 
 // Marks words of a page as changed. Any context, ISR-safe.
 static inline void feagi_region_mark(const feagi_region_t *r, uint32_t page, uint32_t words) {

@@ -46,10 +46,7 @@ void feagi_state_put(feagi_region_t *r, unsigned field, uint64_t value) {
     feagi_port_add_u64(feagi_region_u64(r, place_of(FEAGI_FIELD_VERSION)), 1);
     feagi_port_store_u64(feagi_region_u64(r, place_of(FEAGI_FIELD_LAST_MODIFIED)), r->now_ms);
     // The clock's page needs no mark: the link compares it with what it sent.
-    int page = feagi_region_page_of(r, at);
-    uint32_t len_bytes;
-    uint32_t word = (at - feagi_region_page(r, (uint32_t)page, &len_bytes)) / 4;
-    feagi_region_mark(r, (uint32_t)page, (feagi_fields[field].type == FEAGI_TYPE_U64 ? 3u : 1u) << word);
+    feagi_region_mark_bytes(r, at, feagi_fields[field].type == FEAGI_TYPE_U64 ? 8 : 1);
     feagi_port_unlock(key);
 }
 

@@ -25,3 +25,11 @@ bool feagi_text_valid(const uint8_t *text, size_t len_bytes) {
     }
     return true;
 }
+
+uint32_t feagi_text_hash(const uint8_t *text, size_t len_bytes) {
+    uint32_t hash = 0x811c9dc5u;
+    while (len_bytes--) {
+        hash = (hash ^ *text++) * 0x01000193u;
+    }
+    return hash;
+}

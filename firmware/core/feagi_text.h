@@ -9,4 +9,7 @@
 // Whether the bytes are well-formed UTF-8 (no overlong form, no surrogate, nothing beyond U+10FFFF). Any context.
 bool feagi_text_valid(const uint8_t *text, size_t len_bytes);
 
+// FNV-1a, 32 bits: where a text's search in a table begins. Any context.
+uint32_t feagi_text_hash(const uint8_t *text, size_t len_bytes);
+
 #endif

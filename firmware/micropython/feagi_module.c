@@ -13,10 +13,14 @@
 #include "feagi_agents.h"
 #include "feagi_events.h"
 #include "feagi_frame.h"
+#include "feagi_hashes.h"
 #include "feagi_link.h"
+#include "feagi_locks.h"
 #include "feagi_names.h"
 #include "feagi_state.h"
+#include "feagi_stats.h"
 #include "feagi_text.h"
+#include "feagi_windows.h"
 
 // A poll that began so long ago was left by an exception in the stream: the next one takes over.
 #define POLL_ABANDONED_MS 1000u
@@ -85,6 +89,8 @@ static void check(int status, mp_obj_t about) {
             raise_about(FEAGI_ATTRIBUTE_ERROR, "%s is kept by feagi_state and cannot be written", about);
         case FEAGI_ERR_OPERATION:
             raise_about(&mp_type_TypeError, "%s takes no add or subtract", about);
+        case FEAGI_ERR_NOT_OWNER:
+            raise_about(FEAGI_NOT_LOCK_OWNER, "area %r is not locked by this owner", about);
         case FEAGI_ERR_ENCODING:
             raise_about(&mp_type_ValueError, "%r is not UTF-8", about);
         default:
@@ -176,7 +182,7 @@ static mp_obj_t state_make_new(const mp_obj_type_t *type, size_t n_args, size_t 
     mp_arg_check_num(n_args, n_kw, 0, 2, false);
     uint8_t profile = n_args > 0 ? profile_of(args[0]) : FEAGI_PROFILE_MICRO;
     uint32_t len = feagi_region_len(feagi_region_profile(profile));
-    feagi_names_fill(FEAGI_FIELD_QSTRS);
+    feagi_names_fill(FEAGI_NAME_QSTRS);
     state_obj_t *self = mp_obj_malloc(state_obj_t, type);
     self->agent_info = MP_OBJ_NULL;
     self->now_us = self->now_ms = 0;
@@ -204,16 +210,20 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_instance_obj, 0, 1, state_insta
 
 // ---- StateManager: fields
 
-static int field_named(qstr name) {
-    for (unsigned i = 0; i < FEAGI_FIELDS; i++) {
-        if (FEAGI_FIELD_QSTRS[i] == name) {
+// Index of an attribute: a field, or behind the fields a hash.
+static int attribute_named(qstr name) {
+    for (unsigned i = 0; i < FEAGI_NAMES; i++) {
+        if (FEAGI_NAME_QSTRS[i] == name) {
             return (int)i;
         }
     }
     return FEAGI_ERR_FIELD;
 }
 
-static mp_obj_t field_value(state_obj_t *self, unsigned field) {
+static mp_obj_t attribute_value(state_obj_t *self, unsigned field) {
+    if (field >= FEAGI_NAMES_HASHES) {
+        return new_number(feagi_hashes_get(&self->region, field - FEAGI_NAMES_HASHES));
+    }
     uint64_t value = feagi_state_get(&self->region, field);
     if (feagi_fields[field].type == FEAGI_TYPE_F32) {
         // By its bytes: a float argument would tie the module to one floating-point ABI.
@@ -235,20 +245,28 @@ static uint64_t value_for(unsigned field, mp_obj_t o) {
     return number_of(o);
 }
 
+static void set_attribute(state_obj_t *self, unsigned field, qstr name, mp_obj_t value) {
+    if (field >= FEAGI_NAMES_HASHES) {
+        feagi_hashes_set(&self->region, field - FEAGI_NAMES_HASHES, number_of(value));
+        return;
+    }
+    int status = feagi_state_set(&self->region, field, value_for(field, value), NULL);
+    check(status, status == FEAGI_ERR_READ_ONLY ? MP_OBJ_NEW_QSTR(name) : value);
+}
+
 static void state_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
     state_obj_t *self = MP_OBJ_TO_PTR(self_in);
-    int field = field_named(attr);
+    int field = attribute_named(attr);
     if (dest[0] == MP_OBJ_NULL) {
         if (field >= 0) {
-            dest[0] = field_value(self, (unsigned)field);
+            dest[0] = attribute_value(self, (unsigned)field);
         } else if (attr == MP_QSTR_boot_id) {
             dest[0] = new_number(((feagi_header_t *)(void *)self->region.base)->boot_id);
         } else {
             dest[1] = MP_OBJ_SENTINEL; // a method, then
         }
     } else if (field >= 0 && dest[1] != MP_OBJ_NULL) {
-        int status = feagi_state_set(&self->region, (unsigned)field, value_for((unsigned)field, dest[1]), NULL);
-        check(status, status == FEAGI_ERR_READ_ONLY ? MP_OBJ_NEW_QSTR(attr) : dest[1]);
+        set_attribute(self, (unsigned)field, attr, dest[1]);
         dest[0] = MP_OBJ_NULL; // done
     }
 }
@@ -258,7 +276,7 @@ static unsigned field_of(mp_obj_t name) {
     size_t len, own_len;
     const uint8_t *text = text_of(name, &len);
     for (unsigned i = 0; i < FEAGI_FIELDS; i++) {
-        mp_obj_t own = MP_OBJ_NEW_QSTR(FEAGI_FIELD_QSTRS[i]);
+        mp_obj_t own = MP_OBJ_NEW_QSTR(FEAGI_NAME_QSTRS[i]);
         if (own == name) {
             return i;
         }
@@ -367,7 +385,7 @@ static MP_DEFINE_CONST_FUN_OBJ_2(state_get_agent_obj, state_get_agent);
 static mp_obj_t state_get_agents(mp_obj_t self_in) {
     state_obj_t *self = MP_OBJ_TO_PTR(self_in);
     mp_obj_t list = mp_obj_new_list(0, NULL);
-    for (uint32_t slot = 0; slot < self->region.agents; slot++) {
+    for (uint32_t slot = 0; slot < self->region.agents.capacity; slot++) {
         if (feagi_agents_slot(&self->region, slot)->state == FEAGI_AGENTS_REGISTERED) {
             mp_obj_list_append(list, agent_at(self, slot));
         }
@@ -375,6 +393,149 @@ static mp_obj_t state_get_agents(mp_obj_t self_in) {
     return list;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(state_get_agents_obj, state_get_agents);
+
+// ---- StateManager: cortical areas
+
+// An int below 2^32.
+static uint32_t u32_of(mp_obj_t o) {
+    uint64_t value = number_of(o);
+    check(value > UINT32_MAX ? FEAGI_ERR_RANGE : 0, o);
+    return (uint32_t)value;
+}
+
+// A lock's owner: 1 unless given.
+static uint64_t owner_of(size_t n_args, const mp_obj_t *args) {
+    uint64_t owner = n_args > 2 ? number_of(args[2]) : 1;
+    check(owner ? 0 : FEAGI_ERR_RANGE, n_args > 2 ? args[2] : mp_const_none);
+    return owner;
+}
+
+static mp_obj_t state_try_lock(size_t n_args, const mp_obj_t *args) {
+    state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
+    int status = feagi_locks_try_lock(&self->region, u32_of(args[1]), owner_of(n_args, args));
+    if (status != FEAGI_ERR_LOCKED) {
+        check(status, args[1]);
+    }
+    return mp_obj_new_bool(status == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_try_lock_obj, 2, 3, state_try_lock);
+
+static mp_obj_t state_unlock(size_t n_args, const mp_obj_t *args) {
+    state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
+    check(feagi_locks_unlock(&self->region, u32_of(args[1]), owner_of(n_args, args)), args[1]);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_unlock_obj, 2, 3, state_unlock);
+
+static mp_obj_t state_is_locked(mp_obj_t self_in, mp_obj_t area) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    return mp_obj_new_bool(feagi_locks_owner(&self->region, u32_of(area)) != 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_is_locked_obj, state_is_locked);
+
+static mp_obj_t state_get_locked_areas(mp_obj_t self_in) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    mp_obj_t list = mp_obj_new_list(0, NULL);
+    for (uint32_t i = 0; i < self->region.locks.capacity; i++) {
+        uint32_t area;
+        uint64_t owner;
+        if (feagi_locks_at(&self->region, i, &area, &owner)) {
+            mp_obj_list_append(list, new_number(area));
+        }
+    }
+    return list;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(state_get_locked_areas_obj, state_get_locked_areas);
+
+static mp_obj_t state_get_fcl_window(mp_obj_t self_in, mp_obj_t area) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    return new_number(feagi_windows_get(&self->region, u32_of(area)));
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_get_fcl_window_obj, state_get_fcl_window);
+
+static mp_obj_t state_set_fcl_window(mp_obj_t self_in, mp_obj_t area, mp_obj_t window) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    if (area == mp_const_none) {
+        feagi_windows_set_default(&self->region, u32_of(window));
+    } else {
+        check(feagi_windows_set(&self->region, u32_of(area), u32_of(window)), area);
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(state_set_fcl_window_obj, state_set_fcl_window);
+
+static mp_obj_t state_remove_fcl_window(mp_obj_t self_in, mp_obj_t area) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    return mp_obj_new_bool(feagi_windows_remove(&self->region, u32_of(area)));
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_remove_fcl_window_obj, state_remove_fcl_window);
+
+static mp_obj_t state_get_fcl_windows(mp_obj_t self_in) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    mp_obj_t dict = mp_obj_new_dict(0);
+    for (uint32_t i = 0; i < self->region.windows.capacity; i++) {
+        uint32_t area, window;
+        if (feagi_windows_at(&self->region, i, &area, &window)) {
+            mp_obj_dict_store(dict, new_number(area), new_number(window));
+        }
+    }
+    return dict;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(state_get_fcl_windows_obj, state_get_fcl_windows);
+
+static mp_obj_t state_init_area_stats(mp_obj_t self_in, mp_obj_t id_in) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    size_t len;
+    const uint8_t *id = text_of(id_in, &len);
+    check(feagi_stats_init(&self->region, id, len), id_in);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_init_area_stats_obj, state_init_area_stats);
+
+static uint32_t stats_slot(state_obj_t *self, mp_obj_t id_in) {
+    size_t len;
+    const uint8_t *id = text_of(id_in, &len);
+    int slot = feagi_stats_find(&self->region, id, len);
+    if (slot < 0) {
+        raise_about(FEAGI_AREA_NOT_FOUND, "no statistics of area %r", id_in);
+    }
+    return (uint32_t)slot;
+}
+
+// (neurons, incoming synapses, outgoing synapses)
+static mp_obj_t state_get_area_stats(mp_obj_t self_in, mp_obj_t id_in) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    uint32_t slot = stats_slot(self, id_in);
+    mp_obj_t values[FEAGI_STATS_COUNTS];
+    for (unsigned count = 0; count < FEAGI_STATS_COUNTS; count++) {
+        values[count] = new_number(feagi_stats_get(&self->region, slot, count));
+    }
+    return mp_obj_new_tuple(FEAGI_STATS_COUNTS, values);
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_get_area_stats_obj, state_get_area_stats);
+
+// change_area_stats(id, neurons, incoming=0, outgoing=0): adds each, or subtracts what is negative
+static mp_obj_t state_change_area_stats(size_t n_args, const mp_obj_t *args) {
+    state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
+    uint32_t slot = stats_slot(self, args[1]);
+    bool down[FEAGI_STATS_COUNTS];
+    uint32_t amounts[FEAGI_STATS_COUNTS];
+    size_t counts = n_args - 2;
+    // All are looked at before the first is changed, so that a wrong one changes nothing.
+    for (size_t i = 0; i < counts; i++) {
+        down[i] = mp_obj_is_true(mp_binary_op(MP_BINARY_OP_LESS, args[2 + i], MP_OBJ_NEW_SMALL_INT(0)));
+        amounts[i] = u32_of(down[i] ? mp_unary_op(MP_UNARY_OP_NEGATIVE, args[2 + i]) : args[2 + i]);
+    }
+    for (unsigned i = 0; i < counts; i++) {
+        if (down[i]) {
+            (void)feagi_stats_subtract(&self->region, slot, i, amounts[i]);
+        } else {
+            (void)feagi_stats_add(&self->region, slot, i, amounts[i]);
+        }
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_change_area_stats_obj, 3, 5, state_change_area_stats);
 
 // ---- StateManager: events and bytes
 

@@ -1,23 +1,26 @@
 // The module as a native .mpy. Such a module has no initialised data, and its types are not in ROM: they are made at import.
 // Uninitialised globals are one block on the heap, which the collector scans for as long as the module is loaded.
 #include "feagi_module.h"
-#include "feagi_spec.h"
+#include "feagi_names.h"
 
 mp_obj_full_type_t feagi_state_type, feagi_link_type;
-mp_obj_full_type_t feagi_state_error, feagi_agent_not_found, feagi_agent_already_registered, feagi_capacity_error;
+mp_obj_full_type_t feagi_state_error, feagi_agent_not_found, feagi_agent_already_registered, feagi_capacity_error,
+    feagi_area_not_found, feagi_not_lock_owner;
 mp_obj_t feagi_instance;
-qstr_short_t feagi_field_qstrs[FEAGI_FIELDS];
+qstr_short_t feagi_name_qstrs[FEAGI_NAMES];
 
 #define FEAGI_STATE_TYPE ((const mp_obj_type_t *)&feagi_state_type)
 #define FEAGI_AGENT_NOT_FOUND ((const mp_obj_type_t *)&feagi_agent_not_found)
 #define FEAGI_AGENT_ALREADY_REGISTERED ((const mp_obj_type_t *)&feagi_agent_already_registered)
 #define FEAGI_CAPACITY_ERROR ((const mp_obj_type_t *)&feagi_capacity_error)
+#define FEAGI_AREA_NOT_FOUND ((const mp_obj_type_t *)&feagi_area_not_found)
+#define FEAGI_NOT_LOCK_OWNER ((const mp_obj_type_t *)&feagi_not_lock_owner)
 #define FEAGI_INSTANCE feagi_instance
-#define FEAGI_FIELD_QSTRS feagi_field_qstrs
+#define FEAGI_NAME_QSTRS feagi_name_qstrs
 
 #include "feagi_module.c"
 
-mp_map_elem_t feagi_state_methods[13];
+mp_map_elem_t feagi_state_methods[24];
 static MP_DEFINE_CONST_DICT(feagi_state_locals, feagi_state_methods);
 mp_map_elem_t feagi_link_methods[1];
 static MP_DEFINE_CONST_DICT(feagi_link_locals, feagi_link_methods);
@@ -47,6 +50,17 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     *m++ = METHOD(MP_QSTR_digest, state_digest_obj);
     *m++ = METHOD(MP_QSTR_tick, state_tick_obj);
     *m++ = METHOD(MP_QSTR_instance, state_instance_obj);
+    *m++ = METHOD(MP_QSTR_try_lock, state_try_lock_obj);
+    *m++ = METHOD(MP_QSTR_unlock, state_unlock_obj);
+    *m++ = METHOD(MP_QSTR_is_locked, state_is_locked_obj);
+    *m++ = METHOD(MP_QSTR_get_locked_areas, state_get_locked_areas_obj);
+    *m++ = METHOD(MP_QSTR_get_fcl_window, state_get_fcl_window_obj);
+    *m++ = METHOD(MP_QSTR_set_fcl_window, state_set_fcl_window_obj);
+    *m++ = METHOD(MP_QSTR_remove_fcl_window, state_remove_fcl_window_obj);
+    *m++ = METHOD(MP_QSTR_get_fcl_windows, state_get_fcl_windows_obj);
+    *m++ = METHOD(MP_QSTR_init_area_stats, state_init_area_stats_obj);
+    *m++ = METHOD(MP_QSTR_get_area_stats, state_get_area_stats_obj);
+    *m++ = METHOD(MP_QSTR_change_area_stats, state_change_area_stats_obj);
     feagi_state_type.base.type = &mp_type_type;
     feagi_state_type.flags = MP_TYPE_FLAG_NONE;
     feagi_state_type.name = MP_QSTR_StateManager;
@@ -69,6 +83,8 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     make_exception(&feagi_agent_not_found, MP_QSTR_AgentNotFound, &feagi_state_error);
     make_exception(&feagi_agent_already_registered, MP_QSTR_AgentAlreadyRegistered, &feagi_state_error);
     make_exception(&feagi_capacity_error, MP_QSTR_CapacityError, &feagi_state_error);
+    make_exception(&feagi_area_not_found, MP_QSTR_AreaNotFound, &feagi_state_error);
+    make_exception(&feagi_not_lock_owner, MP_QSTR_NotLockOwner, &feagi_state_error);
 
     mp_store_global(MP_QSTR_frame_encode, MP_OBJ_FROM_PTR(&frame_encode_obj));
     mp_store_global(MP_QSTR_frame_decode, MP_OBJ_FROM_PTR(&frame_decode_obj));

@@ -1,6 +1,6 @@
 // The module as part of a firmware (USER_C_MODULES): types and names in ROM.
 #include "feagi_module.h"
-#include "feagi_spec.h"
+#include "feagi_names.h"
 
 #include "py/objexcept.h"
 #include "py/objtype.h"
@@ -8,19 +8,23 @@
 MP_REGISTER_ROOT_POINTER(mp_obj_t feagi_instance);
 
 extern const mp_obj_type_t feagi_state_type, feagi_link_type;
-static qstr_short_t feagi_field_qstrs[FEAGI_FIELDS];
+static qstr_short_t feagi_name_qstrs[FEAGI_NAMES];
 
 MP_DEFINE_EXCEPTION(StateError, Exception)
 MP_DEFINE_EXCEPTION(AgentNotFound, StateError)
 MP_DEFINE_EXCEPTION(AgentAlreadyRegistered, StateError)
 MP_DEFINE_EXCEPTION(CapacityError, StateError)
+MP_DEFINE_EXCEPTION(AreaNotFound, StateError)
+MP_DEFINE_EXCEPTION(NotLockOwner, StateError)
 
 #define FEAGI_STATE_TYPE (&feagi_state_type)
 #define FEAGI_AGENT_NOT_FOUND (&mp_type_AgentNotFound)
 #define FEAGI_AGENT_ALREADY_REGISTERED (&mp_type_AgentAlreadyRegistered)
 #define FEAGI_CAPACITY_ERROR (&mp_type_CapacityError)
+#define FEAGI_AREA_NOT_FOUND (&mp_type_AreaNotFound)
+#define FEAGI_NOT_LOCK_OWNER (&mp_type_NotLockOwner)
 #define FEAGI_INSTANCE MP_STATE_VM(feagi_instance)
-#define FEAGI_FIELD_QSTRS feagi_field_qstrs
+#define FEAGI_NAME_QSTRS feagi_name_qstrs
 
 #include "feagi_module.c"
 
@@ -38,6 +42,17 @@ static const mp_rom_map_elem_t feagi_state_methods[] = {
     {MP_ROM_QSTR(MP_QSTR_digest), MP_ROM_PTR(&state_digest_obj)},
     {MP_ROM_QSTR(MP_QSTR_tick), MP_ROM_PTR(&state_tick_obj)},
     {MP_ROM_QSTR(MP_QSTR_instance), MP_ROM_PTR(&state_instance_obj)},
+    {MP_ROM_QSTR(MP_QSTR_try_lock), MP_ROM_PTR(&state_try_lock_obj)},
+    {MP_ROM_QSTR(MP_QSTR_unlock), MP_ROM_PTR(&state_unlock_obj)},
+    {MP_ROM_QSTR(MP_QSTR_is_locked), MP_ROM_PTR(&state_is_locked_obj)},
+    {MP_ROM_QSTR(MP_QSTR_get_locked_areas), MP_ROM_PTR(&state_get_locked_areas_obj)},
+    {MP_ROM_QSTR(MP_QSTR_get_fcl_window), MP_ROM_PTR(&state_get_fcl_window_obj)},
+    {MP_ROM_QSTR(MP_QSTR_set_fcl_window), MP_ROM_PTR(&state_set_fcl_window_obj)},
+    {MP_ROM_QSTR(MP_QSTR_remove_fcl_window), MP_ROM_PTR(&state_remove_fcl_window_obj)},
+    {MP_ROM_QSTR(MP_QSTR_get_fcl_windows), MP_ROM_PTR(&state_get_fcl_windows_obj)},
+    {MP_ROM_QSTR(MP_QSTR_init_area_stats), MP_ROM_PTR(&state_init_area_stats_obj)},
+    {MP_ROM_QSTR(MP_QSTR_get_area_stats), MP_ROM_PTR(&state_get_area_stats_obj)},
+    {MP_ROM_QSTR(MP_QSTR_change_area_stats), MP_ROM_PTR(&state_change_area_stats_obj)},
 };
 static MP_DEFINE_CONST_DICT(feagi_state_locals, feagi_state_methods);
 
@@ -60,6 +75,8 @@ static const mp_rom_map_elem_t feagi_globals[] = {
     {MP_ROM_QSTR(MP_QSTR_AgentNotFound), MP_ROM_PTR(&mp_type_AgentNotFound)},
     {MP_ROM_QSTR(MP_QSTR_AgentAlreadyRegistered), MP_ROM_PTR(&mp_type_AgentAlreadyRegistered)},
     {MP_ROM_QSTR(MP_QSTR_CapacityError), MP_ROM_PTR(&mp_type_CapacityError)},
+    {MP_ROM_QSTR(MP_QSTR_AreaNotFound), MP_ROM_PTR(&mp_type_AreaNotFound)},
+    {MP_ROM_QSTR(MP_QSTR_NotLockOwner), MP_ROM_PTR(&mp_type_NotLockOwner)},
     {MP_ROM_QSTR(MP_QSTR_frame_encode), MP_ROM_PTR(&frame_encode_obj)},
     {MP_ROM_QSTR(MP_QSTR_frame_decode), MP_ROM_PTR(&frame_decode_obj)},
     {MP_ROM_QSTR(MP_QSTR_schema_hash), MP_ROM_PTR(&schema_hash_obj)},

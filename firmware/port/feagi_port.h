@@ -8,6 +8,8 @@
 //       atomic OR; atomic exchange with 0
 //   feagi_port_add_u64(p, n)
 //       atomic add, on ports without one inside feagi_port_lock
+//   feagi_port_cas_u64(p, expected, desired)
+//       atomic compare and exchange; whether it stored
 //
 // all of them ISR-safe. To add a target, add a header here and a line below.
 #ifndef FEAGI_PORT_H

@@ -35,5 +35,8 @@ static inline uint32_t feagi_port_take_u32(uint32_t *p) {
 static inline void feagi_port_add_u64(uint64_t *p, uint64_t n) {
     __atomic_fetch_add(p, n, __ATOMIC_ACQ_REL);
 }
+static inline bool feagi_port_cas_u64(uint64_t *p, uint64_t expected, uint64_t desired) {
+    return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
 
 #endif

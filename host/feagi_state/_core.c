@@ -314,30 +314,31 @@ static PyObject *mirror_read_agent(Mirror *self, PyObject *object) {
         return NULL;
     }
     const feagi_region_t *r = &self->map.region;
-    Py_ssize_t slot = index_below(object, r->agents, "agent slot");
+    Py_ssize_t slot = index_below(object, r->agents.capacity, "agent slot");
     if (slot < 0) {
         return NULL;
     }
-    const uint32_t first = (uint32_t)feagi_region_page_of(r, r->agents_at + (uint32_t)slot * r->agent_len);
+    const uint32_t agent_pages = (r->agents.entry_len + FEAGI_PAGE_LEN_BYTES - 1) / FEAGI_PAGE_LEN_BYTES;
+    const uint32_t first = (uint32_t)feagi_region_page_of(r, r->agents.at + (uint32_t)slot * r->agents.entry_len);
     // Up to a page more than the entry, since a page is copied as a whole.
-    uint8_t *copy = PyMem_Malloc((size_t)r->agent_pages * FEAGI_PAGE_LEN_BYTES);
+    uint8_t *copy = PyMem_Malloc((size_t)agent_pages * FEAGI_PAGE_LEN_BYTES);
     if (!copy) {
         return PyErr_NoMemory();
     }
     PyObject *result = NULL;
     for (uint32_t tries = 0;; tries++) {
         uint32_t page = 0;
-        while (page < r->agent_pages && !read_page(self, first + page, copy + page * FEAGI_PAGE_LEN_BYTES)) {
+        while (page < agent_pages && !read_page(self, first + page, copy + page * FEAGI_PAGE_LEN_BYTES)) {
             page++;
         }
-        if (page < r->agent_pages) {
+        if (page < agent_pages) {
             break;
         }
         // An entry of several pages is one version if the first page, which has the entry's sequence, is still the same.
         uint8_t again[FEAGI_PAGE_LEN_BYTES];
         if (page == 1 || (!read_page(self, first, again) && feagi_port_equal(again + offsetof(feagi_agent_t, sequence),
                                                                              copy + offsetof(feagi_agent_t, sequence), 4))) {
-            result = PyBytes_FromStringAndSize((const char *)copy, r->agent_len);
+            result = PyBytes_FromStringAndSize((const char *)copy, r->agents.entry_len);
             break;
         }
         if (PyErr_Occurred() || tries == READ_TRIES) {
@@ -522,9 +523,9 @@ static PyObject *mirror_get(Mirror *self, void *which) {
         case GET_REGION_LEN:
             return PyLong_FromUnsignedLong(r->len_bytes);
         case GET_AGENTS:
-            return PyLong_FromUnsignedLong(r->agents);
+            return PyLong_FromUnsignedLong(r->agents.capacity);
         case GET_AGENT_LEN:
-            return PyLong_FromUnsignedLong(r->agent_len);
+            return PyLong_FromUnsignedLong(r->agents.entry_len);
         case GET_EVENTS:
             return PyLong_FromUnsignedLong(r->events_mask + 1);
         default:

@@ -11,7 +11,7 @@ from typing import Any
 import tomllib
 
 SCALARS = {"u8": 1, "bool": 1, "u16": 2, "u32": 4, "f32": 4, "u64": 8}
-REGION_STRUCTS = ("section", "header", "core", "agent", "ring", "event")
+REGION_STRUCTS = ("section", "header", "core", "hashes", "agent", "lock", "windows", "window", "stat", "ring", "event")
 
 
 class SpecError(Exception):
@@ -146,6 +146,11 @@ class Spec:
         """The core block's fields that hold a value."""
         return [f for f in self.structs["core"].fields if not f.type.startswith("bytes")]
 
+    @property
+    def hash_fields(self) -> list[Field]:
+        """The hashes."""
+        return [f for f in self.structs["hashes"].fields if f.type == "u64"]
+
     def maximum(self, f: Field) -> int:
         """Largest value that a field takes."""
         if f.enum:
@@ -159,11 +164,9 @@ class Spec:
         out = []
         for s in self.sections_raw:
             entry_len = self.structs[s["entry"]].size
-            capacity = 1
             if s["name"] == "agents":
-                capacity, entry_len = p["agents"], entry_len + p["agent_metadata_len"]
-            elif s["name"] == "events":
-                capacity = p["events"]
+                entry_len += p["agent_metadata_len"]
+            capacity = p.get(s["name"], 1)
             head = self.structs[s["head"]].size if "head" in s else 0
             out.append(Section(s["name"], s["number"], offset, capacity, entry_len, head, s["pages"]))
             offset += -(-(head + capacity * entry_len) // align) * align
@@ -182,10 +185,10 @@ class Spec:
                 struct = self.structs["core"]
                 ends = [*struct.pages[1:], struct.size]
                 out += [(s.offset + a, b - a) for a, b in zip(struct.pages, ends)]
-            elif s.paged == "entry":
-                for i in range(s.capacity):
-                    for at in range(0, s.entry_len, most):
-                        out.append((s.offset + i * s.entry_len + at, min(most, s.entry_len - at)))
+            elif s.paged in ("entry", "block"):
+                step = s.entry_len if s.paged == "entry" else s.head_len + s.capacity * s.entry_len
+                for i in range(s.capacity if s.paged == "entry" else 1):
+                    out += [(s.offset + i * step + at, min(most, step - at)) for at in range(0, step, most)]
         return out
 
     def canonical(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .model import Field, Shape, Spec, Struct, snake
 
 C_TYPES = {"u8": "uint8_t", "bool": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "f32": "uint32_t", "u64": "uint64_t"}
+CAPACITIES = ("agents", "agent_metadata_len_bytes", "cortical_locks", "fcl_windows", "area_stats", "events")
 FIELD_TYPES = ("u8", "bool", "u32", "f32", "u64")
 
 
@@ -55,14 +56,15 @@ def header(spec: Spec, banner: list[str]) -> str:
         out += _struct(s, spec)
     core = spec.structs["core"]
     out += [
+        f"#define FEAGI_HASHES_AT {spec.sections('tiny')[1].offset}u // of the hashes section in any profile's region",
         f"#define FEAGI_CORE_PAGES {len(core.pages)}u // pages of the core block, at these offsets in it",
         f"#define FEAGI_CORE_PAGE_OFFSETS {{{', '.join(f'{p}u' for p in (*core.pages, core.size))}}}",
         f"#define FEAGI_CLOCK_PAGE {1 + _page_of(core, 'version')}u // page of the region that holds version and last_modified",
         "",
         "// A profile's capacities.",
         "typedef struct {",
+        f"    uint16_t {', '.join(CAPACITIES)};",
         "    uint8_t id; // 0 ends the table",
-        "    uint16_t agents, agent_metadata_len_bytes, events;",
         "} feagi_profile_t;",
     ]
     for name, p in spec.profiles.items():
@@ -131,8 +133,10 @@ def _shape_row(name: str, shape: Shape) -> str:
 def tables(spec: Spec, banner: list[str]) -> str:
     out = [f"// {line}" for line in banner]
     out += ['#include "feagi_spec.h"', "", "const feagi_profile_t feagi_profiles[] = {"]
-    out += [f"    {{{p['id']}, {p['agents']}, {p['agent_metadata_len']}, {p['events']}}}, // {n}" for n, p in spec.profiles.items()]
-    out += ["    {0, 0, 0, 0},", "};", "", "const feagi_field_t feagi_fields[FEAGI_FIELDS] = {"]
+    for name, p in spec.profiles.items():
+        capacities = ", ".join(str(p[c.removesuffix("_bytes")]) for c in CAPACITIES)
+        out.append(f"    {{{capacities}, {p['id']}}}, // {name}")
+    out += [f"    {{{'0, ' * len(CAPACITIES)}0}},", "};", "", "const feagi_field_t feagi_fields[FEAGI_FIELDS] = {"]
     out += [_field_row(f, spec) for f in spec.core_fields]
     out += ["};", "", "const uint8_t feagi_shapes[] = {"]
     out += [_shape_row(name, shape) for name, shape in spec.shapes.items()]
@@ -147,9 +151,10 @@ def board_names(spec: Spec, banner: list[str]) -> str:
     out += [
         '#include "feagi_names.h"',
         "",
-        "void feagi_names_fill(qstr_short_t *fields) {",
+        "void feagi_names_fill(qstr_short_t *names) {",
     ]
-    out += [f"    fields[FEAGI_FIELD_{f.name.upper()}] = MP_QSTR_{f.name};" for f in spec.core_fields]
+    out += [f"    names[FEAGI_FIELD_{f.name.upper()}] = MP_QSTR_{f.name};" for f in spec.core_fields]
+    out += [f"    names[FEAGI_NAMES_HASHES + {i}] = MP_QSTR_{f.name}_hash;" for i, f in enumerate(spec.hash_fields)]
     out += ["}", "", "#if !MICROPY_ENABLE_DYNRUNTIME", "#include \"py/obj.h\""]
     for name, enum in spec.enums.items():
         if name in BOARD_ENUMS:
@@ -171,7 +176,9 @@ def board_names_header(spec: Spec, banner: list[str]) -> str:
     out = [f"// {line}" for line in banner]
     out += ["#ifndef FEAGI_NAMES_H", "#define FEAGI_NAMES_H", "", "#if MICROPY_ENABLE_DYNRUNTIME"]
     out += ['#include "py/dynruntime.h"', "#else", '#include "py/runtime.h"', "#endif", '#include "feagi_spec.h"', ""]
-    out += ["// Writes the qstr of every core field to fields[FEAGI_FIELDS]. Set-up only.", "void feagi_names_fill(qstr_short_t *fields);", ""]
+    out += ["// Attributes of a state: the core fields in the order of feagi_fields, then the hashes."]
+    out += ["#define FEAGI_NAMES_HASHES FEAGI_FIELDS", f"#define FEAGI_NAMES (FEAGI_FIELDS + {len(spec.hash_fields)}u)", ""]
+    out += ["// Writes the qstr of every attribute to names[FEAGI_NAMES]. Set-up only.", "void feagi_names_fill(qstr_short_t *names);", ""]
     out += ["#if !MICROPY_ENABLE_DYNRUNTIME", "// The enums as types with integer attributes; a native module has them from enums.py."]
     out += [f"extern const mp_obj_type_t feagi_names_{snake(n)};" for n in BOARD_ENUMS]
     rows = "".join(f" \\\n    {{MP_ROM_QSTR(MP_QSTR_{n}), MP_ROM_PTR(&feagi_names_{snake(n)})}}," for n in BOARD_ENUMS)

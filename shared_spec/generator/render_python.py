@@ -80,7 +80,7 @@ def module(spec: Spec, banner: list[str]) -> str:
         "",
         "",
     ]
-    for struct in ("core", "agent", "mirror"):
+    for struct in ("core", "hashes", "agent", "lock", "windows", "window", "stat", "mirror"):
         rows = {}
         for f in spec.structs[struct].fields:
             if f.name.startswith("reserved"):
@@ -124,6 +124,8 @@ def board_stub(spec: Spec, banner: list[str], enums: tuple[str, ...]) -> str:
             out += [f"    {f.name}: {kind}", f'    """{about}"""']
         else:
             out += ["    @property", f"    def {f.name}(self) -> {kind}:", f'        """{about}; kept by feagi_state"""']
+    for f in spec.hash_fields:
+        out += [f"    {f.name}_hash: int", f'    """{f.doc}; no write of the core block"""']
     for name in enums:
         out += ["", f"class {name}:", f'    """{spec.enums[name]["doc"]}"""', ""]
         out += [f"    {k}: int  # {v}" for k, v in spec.enums[name]["values"].items()]

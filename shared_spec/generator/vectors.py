@@ -165,6 +165,7 @@ class Model:
         for s in self.sections.values():
             at = self._field("header", "sections").offset + 8 * s.number
             struct.pack_into("<IHH", self.data, at, s.offset, s.capacity, s.entry_len)
+        self._put("windows", self.sections["fcl_windows"].offset, "default_window", spec.limits["fcl_window_default"])
 
     def _field(self, struct_name: str, name: str):  # type: ignore[no-untyped-def]
         return next(f for f in self.spec.structs[struct_name].fields if f.name == name)
@@ -294,6 +295,118 @@ class Model:
         self._put("agent", at, "last_seen", self.now)
         return 0
 
+    def get_hash(self, name: str) -> int:
+        return self._get("hashes", self.sections["hashes"].offset, name)
+
+    def set_hash(self, name: str, value: int) -> int:
+        self._put("hashes", self.sections["hashes"].offset, name, value)
+        return value
+
+    # Tables by area: a slot belongs to the area that took it, for good.
+    def _area(self, section: str, entry: str, area: int, claim: bool) -> int | None:
+        s = self.sections[section]
+        for i in range(s.capacity):
+            at = s.offset + s.head_len + (area * 0x9E3779B9 % 2**32 + i) % s.capacity * s.entry_len
+            if not self._get(entry, at, "used"):
+                if claim:
+                    self._put(entry, at, "area", area)
+                    self._put(entry, at, "used", 1)
+                    return at
+                return None
+            if self._get(entry, at, "area") == area:
+                return at
+        return None
+
+    def try_lock(self, area: int, owner: int) -> int | str:
+        if owner == 0:
+            return "RANGE"
+        at = self._area("cortical_locks", "lock", area, True)
+        if at is None:
+            return "FULL"
+        if self._get("lock", at, "owner"):
+            return "LOCKED"
+        self._put("lock", at, "owner", owner)
+        return 0
+
+    def unlock(self, area: int, owner: int) -> int | str:
+        return self.take_over(area, owner, 0)
+
+    def take_over(self, area: int, old: int, new: int) -> int | str:
+        at = self._area("cortical_locks", "lock", area, False)
+        if at is None or old == 0 or self._get("lock", at, "owner") != old:
+            return "NOT_OWNER"
+        self._put("lock", at, "owner", new)
+        return 0
+
+    def owner(self, area: int) -> int:
+        at = self._area("cortical_locks", "lock", area, False)
+        return 0 if at is None else self._get("lock", at, "owner")
+
+    def get_window(self, area: int) -> int:
+        at = self._area("fcl_windows", "window", area, False)
+        if at is None or not self._get("window", at, "present"):
+            return self._get("windows", self.sections["fcl_windows"].offset, "default_window")
+        return self._get("window", at, "window")
+
+    def set_window(self, area: int, window: int) -> int | str:
+        at = self._area("fcl_windows", "window", area, True)
+        if at is None:
+            return "FULL"
+        self._put("window", at, "window", window)
+        self._put("window", at, "present", 1)
+        return 0
+
+    def remove_window(self, area: int) -> int:
+        at = self._area("fcl_windows", "window", area, False)
+        if at is None or not self._get("window", at, "present"):
+            return 0
+        self._put("window", at, "window", 0)
+        self._put("window", at, "present", 0)
+        return 1
+
+    def default_window(self, window: int) -> int:
+        self._put("windows", self.sections["fcl_windows"].offset, "default_window", window)
+        return 0
+
+    def _stat(self, area_id: bytes) -> tuple[int | None, bool]:
+        """(slot of the id or where it would go, whether it is there)."""
+        s = self.sections["area_stats"]
+        id_at = self._field("stat", "id").offset
+        for i in range(s.capacity):
+            at = s.offset + (fnv1a(area_id) + i) % s.capacity * s.entry_len
+            if not self._get("stat", at, "state"):
+                return at, False
+            if self.data[at + id_at : at + id_at + self._get("stat", at, "id_len")] == area_id:
+                return at, True
+        return None, False
+
+    def init_stats(self, area_id: bytes) -> int | str:
+        if not 1 <= len(area_id) <= self.spec.limits["area_id_len_bytes"]:
+            return "LENGTH"
+        try:
+            area_id.decode()
+        except UnicodeDecodeError:
+            return "ENCODING"
+        at, _ = self._stat(area_id)
+        if at is None:
+            return "FULL"
+        s = self.sections["area_stats"]
+        self.data[at : at + s.entry_len] = bytes(s.entry_len)
+        self._put("stat", at, "state", 1)
+        self._put("stat", at, "id_len", len(area_id))
+        id_at = at + self._field("stat", "id").offset
+        self.data[id_at : id_at + len(area_id)] = area_id
+        return 0
+
+    def stat(self, op: str, area_id: bytes, count: str, amount: int) -> int | str:
+        at, there = self._stat(area_id)
+        if at is None or not there:
+            return "NOT_FOUND"
+        value = self._get("stat", at, count)
+        value = {"set": amount, "get": value, "add": min(value + amount, 2**32 - 1), "subtract": max(value - amount, 0)}[op]
+        self._put("stat", at, count, value)
+        return value
+
     def event(self, kind: int, arg: int) -> int | str:
         s = self.sections["events"]
         head, tail = self._get("ring", s.offset, "head"), self._get("ring", s.offset, "tail")
@@ -412,6 +525,58 @@ def regions(spec: Spec, banner: list[str]) -> str:
         do(m, "heartbeat", b"late")
         do(m, "get", "agent_count")
         do(m, "get", "version")
+        end(m)
+
+    for profile in ("tiny", "micro"):
+        m = start(profile, 5)
+        hashes = [f.name for f in spec.structs["hashes"].fields if f.name != "reserved"]
+        for i, name in enumerate(hashes):
+            do(m, "set_hash", name, 2**64 - 1 - i)
+            do(m, "get_hash", name)
+        capacity = m.sections["cortical_locks"].capacity
+        areas = [0, 1, 2**32 - 1, 7, 7 + capacity, *range(100, 100 + capacity)]
+        do(m, "unlock", 7, 1)
+        do(m, "try_lock", 7, 0)
+        for area in areas:
+            do(m, "try_lock", area, area + 1)
+        do(m, "try_lock", 7, 9)
+        do(m, "try_lock", 7, 8)
+        do(m, "unlock", 7, 9)
+        do(m, "unlock", 7, 8)
+        do(m, "unlock", 7, 8)
+        do(m, "try_lock", 7, 2**64 - 1)
+        do(m, "take_over", 7, 8, 9)
+        do(m, "take_over", 7, 2**64 - 1, 9)
+        do(m, "take_over", 12345, 1, 2)
+        for area in (7, 0, 12345):
+            do(m, "owner", area)
+        for area in areas:
+            do(m, "get_window", area)
+            do(m, "set_window", area, area)
+        do(m, "default_window", 33)
+        do(m, "remove_window", 1)
+        do(m, "remove_window", 1)
+        do(m, "remove_window", 999)
+        do(m, "set_window", 0, 2**32 - 1)
+        for area in (0, 1, 7, 999):
+            do(m, "get_window", area)
+        do(m, "init_stats", b"")
+        do(m, "init_stats", b"a" * 17)
+        do(m, "init_stats", b"\xff")
+        do(m, "stat", "get", b"nothing", "neuron_count", 0)
+        for i in range(m.sections["area_stats"].capacity + 1):
+            do(m, "init_stats", f"area_{i}".encode())
+        counts = ("neuron_count", "incoming_synapse_count", "outgoing_synapse_count")
+        for i, count in enumerate(counts):
+            do(m, "stat", "set", b"area_1", count, 10 * i)
+            do(m, "stat", "add", b"area_1", count, 5)
+            do(m, "stat", "subtract", b"area_1", count, 3 + i)
+            do(m, "stat", "add", b"area_2", count, 2**32 - 1)
+            do(m, "stat", "add", b"area_2", count, 1)
+            do(m, "stat", "subtract", b"area_3", count, 1)
+            do(m, "stat", "get", b"area_1", count, 0)
+        do(m, "init_stats", b"area_2")
+        do(m, "stat", "get", b"area_2", "neuron_count", 0)
         end(m)
 
     m = start("tiny", 9)

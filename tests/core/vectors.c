@@ -9,7 +9,11 @@
 #include "feagi_agents.h"
 #include "feagi_events.h"
 #include "feagi_frame.h"
+#include "feagi_hashes.h"
+#include "feagi_locks.h"
 #include "feagi_state.h"
+#include "feagi_stats.h"
+#include "feagi_windows.h"
 
 static int ran, failed, line_number;
 
@@ -105,7 +109,8 @@ static const struct {
     int number;
 } error_names[] = {{"NOT_FOUND", FEAGI_ERR_NOT_FOUND}, {"EXISTS", FEAGI_ERR_EXISTS},       {"FULL", FEAGI_ERR_FULL},
                    {"RANGE", FEAGI_ERR_RANGE},         {"READ_ONLY", FEAGI_ERR_READ_ONLY}, {"LENGTH", FEAGI_ERR_LENGTH},
-                   {"OPERATION", FEAGI_ERR_OPERATION}, {"ENCODING", FEAGI_ERR_ENCODING}};
+                   {"OPERATION", FEAGI_ERR_OPERATION}, {"ENCODING", FEAGI_ERR_ENCODING},   {"LOCKED", FEAGI_ERR_LOCKED},
+                   {"NOT_OWNER", FEAGI_ERR_NOT_OWNER}};
 
 static const char *const field_names[] = {FIELD_NAMES}; // from the spec, by the build
 
@@ -154,6 +159,76 @@ static void start_region(char **w) {
           "could not attach to the region");
 }
 
+static unsigned index_of(const char *name, const char *const *names, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return i;
+        }
+    }
+    fprintf(stderr, "line %d: no %s\n", line_number, name);
+    exit(2);
+}
+
+static const char *const hash_names[] = {"brain_regions", "cortical_areas",    "brain_geometry",
+                                         "morphologies",  "cortical_mappings", "agent_data"};
+static const char *const count_names[] = {"neuron_count", "incoming_synapse_count", "outgoing_synapse_count"};
+
+// stat OP ID COUNT AMOUNT
+static void run_stat(char **w, char *result) {
+    uint8_t id[300];
+    int slot = feagi_stats_find(&region, id, from_hex(w[2], id, sizeof id));
+    if (slot < 0) {
+        say(result, slot, 0);
+        return;
+    }
+    unsigned count = index_of(w[3], count_names, FEAGI_STATS_COUNTS);
+    uint32_t at = (uint32_t)slot, amount = (uint32_t)strtoul(w[4], NULL, 10);
+    if (strcmp(w[1], "set") == 0) {
+        feagi_stats_set(&region, at, count, amount);
+    } else if (strcmp(w[1], "add") == 0) {
+        check(feagi_stats_add(&region, at, count, amount) == feagi_stats_get(&region, at, count), "add returned something else");
+    } else if (strcmp(w[1], "subtract") == 0) {
+        check(feagi_stats_subtract(&region, at, count, amount) == feagi_stats_get(&region, at, count),
+              "subtract returned something else");
+    }
+    say(result, 0, feagi_stats_get(&region, at, count));
+}
+
+// Operations on hashes, locks, windows and statistics.
+static void run_area_operation(char **w, char *result) {
+    uint32_t area = w[1] ? (uint32_t)strtoul(w[1], NULL, 10) : 0;
+    uint64_t second = w[2] ? strtoull(w[2], NULL, 10) : 0;
+    uint8_t id[300];
+    if (strcmp(w[0], "set_hash") == 0) {
+        feagi_hashes_set(&region, index_of(w[1], hash_names, FEAGI_HASHES_COUNT), second);
+        say(result, 0, feagi_hashes_get(&region, index_of(w[1], hash_names, FEAGI_HASHES_COUNT)));
+    } else if (strcmp(w[0], "get_hash") == 0) {
+        say(result, 0, feagi_hashes_get(&region, index_of(w[1], hash_names, FEAGI_HASHES_COUNT)));
+    } else if (strcmp(w[0], "try_lock") == 0) {
+        say(result, feagi_locks_try_lock(&region, area, second), 0);
+    } else if (strcmp(w[0], "unlock") == 0) {
+        say(result, feagi_locks_unlock(&region, area, second), 0);
+    } else if (strcmp(w[0], "take_over") == 0) {
+        say(result, feagi_locks_take_over(&region, area, second, strtoull(w[3], NULL, 10)), 0);
+    } else if (strcmp(w[0], "owner") == 0) {
+        say(result, 0, feagi_locks_owner(&region, area));
+    } else if (strcmp(w[0], "get_window") == 0) {
+        say(result, 0, feagi_windows_get(&region, area));
+    } else if (strcmp(w[0], "set_window") == 0) {
+        say(result, feagi_windows_set(&region, area, (uint32_t)second), 0);
+    } else if (strcmp(w[0], "remove_window") == 0) {
+        say(result, 0, (uint64_t)feagi_windows_remove(&region, area));
+    } else if (strcmp(w[0], "default_window") == 0) {
+        feagi_windows_set_default(&region, area);
+        say(result, 0, 0);
+    } else if (strcmp(w[0], "init_stats") == 0) {
+        int status = feagi_stats_init(&region, id, from_hex(w[1], id, sizeof id));
+        say(result, status < 0 ? status : 0, 0);
+    } else if (strcmp(w[0], "stat") == 0) {
+        run_stat(w, result);
+    }
+}
+
 static void run_operation(char **w) {
     char result[64] = "not understood";
     uint8_t id[300], text[300];
@@ -192,6 +267,8 @@ static void run_operation(char **w) {
         }
     } else if (strcmp(w[0], "digest") == 0) {
         sprintf(result, "%" PRIu32, feagi_region_digest(&region));
+    } else {
+        run_area_operation(w, result);
     }
     if (strcmp(result, expect) != 0) {
         printf("line %d: gave %s\n", line_number, result);

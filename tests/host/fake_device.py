@@ -16,32 +16,22 @@ from collections.abc import Callable
 
 import cbor2
 
+from common import ROOT
 from feagi_state import spec
 from feagi_state.errors import SerializationError
 from feagi_state.frames import Deframer, Text, decode, encode
 from feagi_state.spec import CommandOp, Kind
+from generator.model import Spec
+from generator.vectors import Model
 
+SPEC = Spec(ROOT / "shared_spec")
 Page = tuple[int, int]  # offset, length
 
 
 def layout(profile: str) -> tuple[bytearray, list[Page]]:
-    """A fresh region of this profile, and its pages."""
-    capacities = spec.PROFILES[profile]
-    agent_len = 64 + capacities.agent_metadata_len
-    agents_at = 256
-    events_at = -(-(agents_at + capacities.agents * agent_len) // 64) * 64
-    region = bytearray(capacities.region_len)
-    struct.pack_into(
-        "<IHBBIII", region, 0, 0x54534746, spec.LAYOUT_VERSION, capacities.id, 7, spec.SCHEMA_HASH, len(region), 1
-    )
-    sections = {0: (128, 1, 128), 2: (agents_at, capacities.agents, agent_len), 6: (events_at, capacities.events, 16)}
-    for number, section in sections.items():
-        struct.pack_into("<IHH", region, 32 + 8 * number, *section)
-    pages = [(0, 128), (128, 48), (176, 16), (192, 64)]
-    for slot in range(capacities.agents):
-        start = agents_at + slot * agent_len
-        pages += [(start + at, min(128, agent_len - at)) for at in range(0, agent_len, 128)]
-    return region, pages
+    """A fresh region of this profile, and its pages, as the vectors' model has them."""
+    model = Model(SPEC, profile, 1)
+    return model.data, model.pages
 
 
 class FakeDevice:

@@ -31,6 +31,7 @@ from feagi_state._core import Mirror
 from feagi_state.mirror import MirrorView
 from feagi_state.mirror_files import OwnedMirror, default_dir, mirror_path, safe_name
 
+TINY_LEN = spec.PROFILES["tiny"].region_len
 OFFSETS = {name: field.offset for name, field in spec.MIRROR_FIELDS.items()}
 
 
@@ -389,7 +390,7 @@ def genuine() -> bytearray:
         ("another magic", 0, b"ELF\0"),
         ("another schema", 8, b"\1\2\3\4"),
         ("another version of the mirror", 1156, b"\x09"),
-        ("no trailer", 1152, b"\0\0\0\0"),
+        ("no trailer", TINY_LEN, b"\0\0\0\0"),
         ("a region longer than the file", 12, struct.pack("<I", 0x7FFFFFFF)),
         ("agents outside of the file", 48, struct.pack("<I", 0xFFFFFF00)),
         ("events outside of the file", 80, struct.pack("<I", 0xFFFFFF00)),

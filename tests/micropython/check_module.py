@@ -93,10 +93,40 @@ def set_item(view):
     view[0] = 0
 
 
+def areas_have_locks_windows_and_statistics():
+    s = f.StateManager("tiny")
+    check(s.try_lock(7) is True and s.try_lock(7) is False and s.is_locked(7), "lock")
+    raises(f.NotLockOwner, "7", s.unlock, 7, 2)
+    raises(f.NotLockOwner, "8", s.unlock, 8)
+    check(s.get_locked_areas() == [7], "locked areas")
+    s.unlock(7)
+    check(not s.is_locked(7) and s.get_locked_areas() == [], "unlock")
+    raises(ValueError, "0", s.try_lock, 7, 0)
+    raises(ValueError, "-1", s.try_lock, -1)
+    check(s.get_fcl_window(3) == 20, "default window")
+    s.set_fcl_window(3, 5)
+    s.set_fcl_window(None, 30)
+    check(s.get_fcl_window(3) == 5 and s.get_fcl_window(4) == 30 and s.get_fcl_windows() == {3: 5}, "windows")
+    check(s.remove_fcl_window(3) is True and s.remove_fcl_window(3) is False and s.get_fcl_window(3) == 30, "remove")
+    raises(f.CapacityError, "", lambda: [s.set_fcl_window(n, 1) for n in range(100, 200)])
+    raises(f.AreaNotFound, "'iic'", s.get_area_stats, "iic")
+    s.init_area_stats("iic")
+    s.change_area_stats("iic", 10, 4, 2**32 - 1)
+    s.change_area_stats("iic", -3, -5, 7)
+    check(s.get_area_stats("iic") == (7, 0, 2**32 - 1), "statistics %r" % (s.get_area_stats("iic"),))
+    before = s.digest()
+    raises(ValueError, "", s.change_area_stats, "iic", 1, 2**32)
+    raises(ValueError, "'%s'" % ("a" * 17), s.init_area_stats, "a" * 17)
+    check(s.digest() == before, "an error changed the statistics")
+    version = s.version
+    s.cortical_areas_hash = 2**64 - 1
+    check(s.cortical_areas_hash == 2**64 - 1 and s.version == version, "hash")
+
+
 def the_region_is_readable_and_not_writable():
     s = f.StateManager("tiny", 77)
     view = memoryview(s)
-    check(bytes(view[:4]) == b"FGST" and len(view) == 1152, "memoryview")
+    check(bytes(view[:4]) == b"FGST" and len(view) == int.from_bytes(bytes(view[12:16]), "little"), "memoryview")
     raises(TypeError, "", set_item, view)
     try:
         io.BytesIO(bytes(100)).readinto(s)
@@ -228,6 +258,7 @@ def run():
         errors_name_the_value_and_change_nothing,
         fields_have_their_types,
         agents_are_what_was_registered,
+        areas_have_locks_windows_and_statistics,
         the_region_is_readable_and_not_writable,
         hot_calls_allocate_nothing,
         a_link_works_over_a_stream_that_takes_a_byte_at_a_time,

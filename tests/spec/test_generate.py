@@ -43,7 +43,7 @@ def test_check_names_every_file_that_a_changed_spec_would_change(tmp_path: Path)
     ("old", "new"),
     [
         ("GENOME_STATE_CHANGED = 2", "GENOME_STATE_CHANGED = 9"),
-        ('name = "neuron_count"', 'name = "neurons"'),
+        ('name = "memory_usage"', 'name = "memory"'),
         ('"agent_count", offset = 8, type = "u32"', '"agent_count", offset = 8, type = "f32"'),
         ("pages = [0, 48, 64]", "pages = [0, 64]"),
     ],

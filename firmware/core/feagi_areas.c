@@ -1,0 +1,47 @@
+#include "feagi_areas.h"
+
+// area and used as one word.
+static uint64_t key_of(uint32_t area) {
+    return 1ull << 32 | area;
+}
+
+// Goes from the area's place until its slot or a free one. Returns the entry, whose key is *key (0: free), or NULL behind all.
+static void *search(const feagi_region_t *r, const feagi_place_t *table, uint32_t area, uint64_t *key) {
+    // Fibonacci hashing: neighbouring areas are spread.
+    uint32_t slot = (area * 0x9e3779b9u) % table->capacity;
+    for (uint32_t tries = table->capacity; tries; tries--) {
+        uint64_t *entry = feagi_region_u64(r, table->at + slot * table->entry_len);
+        *key = feagi_port_load_u64(entry);
+        if (*key == key_of(area) || *key == 0) {
+            return entry;
+        }
+        slot = slot + 1 == table->capacity ? 0 : slot + 1;
+    }
+    return NULL;
+}
+
+void *feagi_areas_find(const feagi_region_t *r, const feagi_place_t *table, uint32_t area) {
+    uint64_t key;
+    void *entry = search(r, table, area, &key);
+    return entry && key ? entry : NULL;
+}
+
+void *feagi_areas_claim(feagi_region_t *r, const feagi_place_t *table, uint32_t area) {
+    for (;;) {
+        uint64_t key;
+        uint64_t *entry = search(r, table, area, &key);
+        if (!entry || key) {
+            return entry;
+        }
+        // Somebody else may have taken the slot since, perhaps for the same area: then search again.
+        feagi_port_key_t section = feagi_port_lock();
+        bool taken = feagi_port_cas_u64(entry, 0, key_of(area));
+        if (taken) {
+            feagi_region_mark_bytes(r, (uint32_t)((uint8_t *)entry - r->base), sizeof *entry);
+        }
+        feagi_port_unlock(section);
+        if (taken) {
+            return entry;
+        }
+    }
+}

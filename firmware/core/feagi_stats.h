@@ -1,0 +1,32 @@
+// Statistics of cortical areas by text id: neurons, and synapses that come in and go out.
+//
+// One context adds areas: set-up, or the event ring's producer. Any context may read and count.
+#ifndef FEAGI_STATS_H
+#define FEAGI_STATS_H
+
+#include "feagi_region.h"
+
+// Index of a count.
+enum { FEAGI_STATS_NEURONS, FEAGI_STATS_INCOMING, FEAGI_STATS_OUTGOING, FEAGI_STATS_COUNTS };
+
+// Adds an area with all counts 0, or sets the counts of one that is there to 0. The id has 1..16 bytes of UTF-8.
+// Returns its slot, FEAGI_ERR_FULL, FEAGI_ERR_LENGTH or FEAGI_ERR_ENCODING. One writer.
+int feagi_stats_init(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes);
+
+// The area's slot, or FEAGI_ERR_NOT_FOUND. Any context.
+int feagi_stats_find(const feagi_region_t *r, const uint8_t *id, size_t id_len_bytes);
+
+// One count (FEAGI_STATS_*) of a slot. Any context, ISR-safe.
+uint32_t feagi_stats_get(const feagi_region_t *r, uint32_t slot, unsigned count);
+
+// Stores a count. Any context, ISR-safe.
+void feagi_stats_set(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t value);
+
+// Adds to a count, which stays at 4294967295, or subtracts, which stays at 0. Returns the value after it. Any context, ISR-safe.
+uint32_t feagi_stats_add(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t amount);
+uint32_t feagi_stats_subtract(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t amount);
+
+// Slot `slot` (< r->stats.capacity), used if its state is 1. Any context.
+const feagi_stat_t *feagi_stats_at(const feagi_region_t *r, uint32_t slot);
+
+#endif

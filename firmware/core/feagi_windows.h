@@ -1,0 +1,25 @@
+// FCL windows: a number for every cortical area, a default for those that have none of their own.
+#ifndef FEAGI_WINDOWS_H
+#define FEAGI_WINDOWS_H
+
+#include "feagi_region.h"
+
+// The area's window, or the default. Wait-free. Any context, ISR-safe.
+uint32_t feagi_windows_get(const feagi_region_t *r, uint32_t area);
+
+// Gives an area a window of its own. Any context, ISR-safe. Returns 0 or FEAGI_ERR_FULL.
+int feagi_windows_set(feagi_region_t *r, uint32_t area, uint32_t window);
+
+// Lets the area have the default again. Any context, ISR-safe. Returns 1 if it had one of its own, else 0.
+int feagi_windows_remove(feagi_region_t *r, uint32_t area);
+
+// The default, 20 unless set. Any context.
+uint32_t feagi_windows_default(const feagi_region_t *r);
+
+// Sets the default. Set-up only.
+void feagi_windows_set_default(feagi_region_t *r, uint32_t window);
+
+// Area and window of slot `index` (< r->windows.capacity). Returns 1 if it has a window of its own, else 0. Any context.
+int feagi_windows_at(const feagi_region_t *r, uint32_t index, uint32_t *area, uint32_t *window);
+
+#endif
