@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import select
-import struct
 import threading
 import time
 import tty
@@ -16,22 +15,11 @@ from collections.abc import Callable
 
 import cbor2
 
-from common import ROOT
 from feagi_state import spec
 from feagi_state.errors import SerializationError
 from feagi_state.frames import Deframer, Text, decode, encode
 from feagi_state.spec import CommandOp, Kind
-from generator.model import Spec
-from generator.vectors import Model
-
-SPEC = Spec(ROOT / "shared_spec")
-Page = tuple[int, int]  # offset, length
-
-
-def layout(profile: str) -> tuple[bytearray, list[Page]]:
-    """A fresh region of this profile, and its pages, as the vectors' model has them."""
-    model = Model(SPEC, profile, 1)
-    return model.data, model.pages
+from places import HEADER_LEN, layout, word_of
 
 
 class FakeDevice:
@@ -83,12 +71,12 @@ class FakeDevice:
     def set(self, field: str, value: int) -> None:
         """Writes a core field."""
         found = spec.CORE_FIELDS[field]
-        self.write(128 + found.offset, value.to_bytes(found.size, "little"))
+        self.write(HEADER_LEN + found.offset, value.to_bytes(found.size, "little"))
 
     def get(self, field: str) -> int:
         """Reads a core field."""
         found = spec.CORE_FIELDS[field]
-        return int.from_bytes(self.region[128 + found.offset : 128 + found.offset + found.size], "little")
+        return int.from_bytes(self.region[HEADER_LEN + found.offset :][: found.size], "little")
 
     def event(self, kind: int, arg: int, time_ms: int = 0) -> None:
         """Queues an event."""
@@ -212,7 +200,7 @@ class FakeDevice:
         if not self.up:
             if now >= self.hello_at:
                 self.hello_at = now + spec.HELLO_PERIOD_MS / 1000
-                items = (spec.PROTOCOL_VERSION, self.schema, self.offer, 200, len(self.pages), 128, int(now * 1000))
+                items = (spec.PROTOCOL_VERSION, self.schema, self.offer, spec.LINK_MTU_BYTES, len(self.pages), spec.LINK_RXBUF_BYTES, int(now * 1000))
                 self.send(Kind.HELLO, 0, items if self.name is None else (*items, self.name))
             return
         if self.flights and now - self.sent_at >= spec.RETRANSMIT_MS / 1000:
@@ -277,7 +265,7 @@ class FakeDevice:
                 least = len(data) - 3
                 while len(data) > least and data[-1] == 0:
                     data = data[:-1]
-                runs += [words[start] - 32, data]
+                runs += [word_of(4 * words[start]), data]
                 start = i
         return runs
 

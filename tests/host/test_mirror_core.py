@@ -13,13 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fake_device import layout
 from feagi_state import spec
 from feagi_state._core import HEADER_LEN, SCHEMA_HASH, Mirror, mirror_len, region_shape
+from places import TRAILER_LEN, header_at, layout, page_of, section_at, section_head_at, table_at, trailer_at, word_of
 
 TINY_LEN = spec.PROFILES["tiny"].region_len
-TRAILER_LEN = 256
-SEQUENCES = 256
+SEQUENCES = 256  # feagi_mirror.h: FEAGI_MIRROR_PAGES
+AGENTS_AT = section_at("tiny", "agents")  # of both profiles
+AGENTS_WORD = word_of(AGENTS_AT)
+AGENT_PAGE = page_of("tiny", AGENTS_AT)
+CORE_WORDS = layout("tiny")[1][1][1] // 4  # of the core block's first page
+AGENT_WORDS = (section_at("micro", "agents", 1) - section_at("micro", "agents")) // 4
+HEADER_WORD = word_of(0)
 
 
 def make(profile: str = "tiny") -> tuple[bytearray, Mirror, list[tuple[int, int]]]:
@@ -41,7 +46,7 @@ def test_the_compiled_core_has_the_schema_of_the_python_constants():
     assert HEADER_LEN == spec.HEADER_LEN_BYTES
     for profile in spec.PROFILES.values():
         region, pages = layout(next(n for n, p in spec.PROFILES.items() if p is profile))
-        assert region_shape(region[:128]) == (profile.region_len, len(pages))
+        assert region_shape(region[:HEADER_LEN]) == (profile.region_len, len(pages))
 
 
 @pytest.mark.parametrize("profile", ["tiny", "micro"])
@@ -56,8 +61,8 @@ def test_a_new_mirror_has_the_image_it_was_made_from(profile):
 
 def test_a_mirror_of_a_header_alone_is_zero_otherwise():
     region, _ = layout("tiny")
-    mirror = Mirror(bytearray(b"\xff" * mirror_len(len(region))), region[:128])
-    assert mirror.read_region() == region[:128] + bytes(len(region) - 128)
+    mirror = Mirror(bytearray(b"\xff" * mirror_len(len(region))), region[:HEADER_LEN])
+    assert mirror.read_region() == region[:HEADER_LEN] + bytes(len(region) - HEADER_LEN)
 
 
 def test_a_region_with_too_many_pages_for_a_mirror_is_refused():
@@ -98,7 +103,8 @@ def test_a_delta_fills_the_last_words_missing_bytes_with_zeros():
 def test_all_runs_of_a_page_are_one_publication():
     memory, mirror, _ = make()
     at = sequence_at(mirror, 1)
-    assert mirror.publish((0, b"\x01", 4, b"\x02", 9, b"\x03", 12, b"\x04", 32, b"\x05")) == (1, 2, 4)
+    runs = (0, b"\x01", 4, b"\x02", 9, b"\x03", 12, b"\x04", AGENTS_WORD, b"\x05")
+    assert mirror.publish(runs) == (1, 2, AGENT_PAGE)
     assert struct.unpack_from("<I", memory, at)[0] == 2
     assert mirror.trailer_u32(spec.MIRROR_FIELDS["publications"].offset) == 3
 
@@ -109,7 +115,7 @@ TINY_WORDS = spec.PROFILES["tiny"].region_len // 4
 @pytest.mark.parametrize(
     "items",
     [
-        (-33, b"x"),
+        (HEADER_WORD - 1, b"x"),
         (-1, b"12345"),  # over the header's end
         (11, b"12345"),  # over the end of the core block's first page
         (0, b"x" * 53),
@@ -119,18 +125,19 @@ TINY_WORDS = spec.PROFILES["tiny"].region_len // 4
         (5, b"x", 4, b"x"),  # falling
         (4, b"12345", 5, b"x"),  # overlapping
         (0, b"x", 12, b"x", 1, b"x"),  # a page that comes back
-        (96, b"x"),  # the ring of events is no page
+        (word_of(section_head_at("tiny", "events")), b"x"),  # the ring of events is no page
+        (word_of(section_at("tiny", "events")), b"x"),
         (2**31 - 1, b"x"),
         (-(2**31), b"x"),
         (2**64 - 1, b"x"),
         (TINY_WORDS, b"x"),
-        (-32, b"FGSX"),  # the header's magic
-        (-29, struct.pack("<I", 4096)),  # its length
-        (-24, struct.pack("<I", 256)),  # its section table
+        (HEADER_WORD, b"FGSX"),  # the header's magic
+        (word_of(header_at("region_len")), struct.pack("<I", 4096)),
+        (word_of(header_at("sections")), struct.pack("<I", 256)),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("before", [(), (16, b"\x07", 32, b"\x08")], ids=["alone", "behind good runs"])
+@pytest.mark.parametrize("before", [(), (16, b"\x07", AGENTS_WORD, b"\x08")], ids=["alone", "behind good runs"])
 def test_a_delta_that_does_not_fit_changes_nothing(items, before):
     memory, mirror, _ = make()
     image = bytes(memory)
@@ -141,8 +148,8 @@ def test_a_delta_that_does_not_fit_changes_nothing(items, before):
 
 def test_the_headers_flags_and_boot_id_may_change():
     _, mirror, _ = make()
-    assert mirror.publish((-28, struct.pack("<II", 99, 1))) == (0,)
-    assert struct.unpack_from("<II", mirror.read_page(0), 16) == (99, 1)
+    assert mirror.publish((word_of(header_at("boot_id")), struct.pack("<II", 99, 1))) == (0,)
+    assert struct.unpack_from("<II", mirror.read_page(0), header_at("boot_id")) == (99, 1)
 
 
 @pytest.mark.parametrize("wrong", [[0, b"x"], (0, "x"), (0.0, b"x"), (b"x", 0)])
@@ -167,11 +174,11 @@ def test_deltas_make_the_same_bytes_as_a_plain_copy(seed, profile):
             words = list(range(at // 4, (at + length) // 4))
             first = source.choice(words)
             data = source.randbytes(source.randrange(1, 4 * (words[-1] + 1 - first) + 1))
-            items += [first - 32, data]
+            items += [word_of(4 * first), data]
             padded = data + bytes(-len(data) % 4)
             region[4 * first : 4 * first + len(padded)] = padded
         assert set(mirror.publish(tuple(items))) == set(chosen)
-    assert mirror.read_region() == region[:128] + bytes(len(region) - 128)
+    assert mirror.read_region() == region
 
 
 @pytest.mark.parametrize("profile", ["tiny", "micro"])
@@ -187,14 +194,15 @@ def test_digest_is_the_crc_of_all_pages_in_order(profile):
     assert mirror.digest() == crc
 
 
-WRITER = """
+WRITER = f"""
+CORE_WORDS, AGENTS_WORD, AGENT_WORDS = {CORE_WORDS}, {AGENTS_WORD}, {AGENT_WORDS}
 import mmap, struct, sys
 from feagi_state._core import Mirror
 file = open(sys.argv[1], "r+b")
 mirror = Mirror(mmap.mmap(file.fileno(), 0))
 for n in range(1, int(sys.argv[2]) + 1):
     word = struct.pack("<I", n)
-    mirror.publish((0, word * 12, 16, word * 16, 32, word * 22))
+    mirror.publish((0, word * CORE_WORDS, 16, word * 16, AGENTS_WORD, word * AGENT_WORDS))
     if n % 100 == 0:
         mirror.push_event(300, n, n)
 """
@@ -214,12 +222,12 @@ def test_a_reader_of_another_process_never_sees_half_of_a_page(tmp_path):
     while seen < last:
         assert writer.poll() in (None, 0)
         field = mirror.load_field(16)
-        page = set(struct.unpack("<12I", mirror.read_page(1)))
+        page = set(struct.unpack(f"<{CORE_WORDS}I", mirror.read_page(1)))
         assert len(page) == 1, f"half of a page: {page}"
         [now] = page
         # A field and a page are two views of one history.
         assert seen <= field <= now <= mirror.load_field(16)
-        agent = set(struct.unpack("<22I", mirror.read_agent(0)))
+        agent = set(struct.unpack(f"<{AGENT_WORDS}I", mirror.read_agent(0)))
         assert len(agent) == 1
         event = mirror.read_event(position)
         if isinstance(event, int):
@@ -237,11 +245,11 @@ def test_a_reader_of_another_process_never_sees_half_of_a_page(tmp_path):
 def half_published(profile: str = "tiny") -> tuple[bytearray, Mirror, int]:
     """A mirror as a killed owner leaves it: an agent's page half new in the region, whole and old in the shadow."""
     memory, mirror, pages = make(profile)
-    mirror.publish((32, b"old!" * 16))
-    at, length = pages[4]
+    mirror.publish((AGENTS_WORD, b"old!" * 16))
+    at, length = pages[AGENT_PAGE]
     memory[at : at + length // 2] = b"new?" * (length // 8)
-    memory[sequence_at(mirror, 4)] += 1
-    return memory, mirror, 4
+    memory[sequence_at(mirror, AGENT_PAGE)] += 1
+    return memory, mirror, AGENT_PAGE
 
 
 @pytest.mark.parametrize("profile", ["tiny", "micro"])
@@ -250,7 +258,7 @@ def test_readers_take_the_shadow_of_a_page_that_is_half_published(profile):
     reader = Mirror(bytes(memory))
     assert reader.read_page(page)[:64] == b"old!" * 16
     assert reader.read_agent(0)[:64] == b"old!" * 16
-    assert reader.read_region()[256:320] == b"old!" * 16
+    assert reader.read_region()[AGENTS_AT : AGENTS_AT + 64] == b"old!" * 16
 
 
 def test_single_fields_agree_with_their_page_while_it_is_published():
@@ -267,9 +275,9 @@ def test_a_take_over_repairs_what_the_dead_owner_left():
     memory, _, page = half_published()
     owner = Mirror(memory)
     owner.take_over()
-    assert memory[256:320] == b"old!" * 16
+    assert memory[AGENTS_AT : AGENTS_AT + 64] == b"old!" * 16
     assert struct.unpack_from("<I", memory, sequence_at(owner, page))[0] % 2 == 0
-    assert owner.publish((32, b"next")) == (page,)
+    assert owner.publish((AGENTS_WORD, b"next")) == (page,)
     assert owner.read_page(page)[:8] == b"nextold!"
 
 
@@ -316,7 +324,7 @@ def test_an_event_that_is_being_overwritten_is_lost_not_torn():
     capacity = mirror.events_capacity
     for n in range(capacity):
         mirror.push_event(300, n, 0)
-    slot = 512 + 128
+    slot = section_at("tiny", "events")
     struct.pack_into("<I", memory, slot, (capacity + 1) ^ 0x80000000)  # as the owner begins with position `capacity`
     assert mirror.read_event(0) == 1
     assert mirror.read_event(1) == (300, 1, 0)
@@ -325,7 +333,7 @@ def test_an_event_that_is_being_overwritten_is_lost_not_torn():
 
 def test_positions_wrap():
     memory, mirror, _ = make()
-    struct.pack_into("<I", memory, 512, 2**32 - 2)
+    struct.pack_into("<I", memory, section_head_at("tiny", "events"), 2**32 - 2)
     for n in range(4):
         mirror.push_event(300, n, 0)
     assert mirror.events_head == 2
@@ -374,7 +382,7 @@ def test_a_closed_mirror_gives_its_buffer_back_and_refuses_everything():
             use()
 
 
-@pytest.mark.parametrize("offset", [-1, 253, 256, 10**20])
+@pytest.mark.parametrize("offset", [-1, TRAILER_LEN - 3, TRAILER_LEN, 10**20])
 def test_the_trailer_has_ends(offset):
     _, mirror, _ = make()
     for use in (
@@ -388,7 +396,7 @@ def test_the_trailer_has_ends(offset):
         with pytest.raises((IndexError, OverflowError)):
             use()
     with pytest.raises(IndexError):
-        mirror.set_trailer_u64(240, 1, 2, 3)
+        mirror.set_trailer_u64(TRAILER_LEN - 16, 1, 2, 3)
     with pytest.raises(ValueError):
         mirror.trailer_u32(2)
 
@@ -409,27 +417,24 @@ def spoiled(offset: int, data: bytes, profile: str = "tiny") -> bytes:
         bytes(8),
         bytes(4096),
         b"\xff" * 4096,
-        spoiled(0, b"XGST"),
-        spoiled(4, b"\x63"),
-        spoiled(8, b"\0\0\0\0"),  # another schema
-        spoiled(12, struct.pack("<I", 2**31)),
-        spoiled(12, struct.pack("<I", 64)),
-        spoiled(32, struct.pack("<I", 2**32 - 64)),  # core outside
-        spoiled(48, struct.pack("<I", 2**32 - 64)),  # agents outside
-        spoiled(48, struct.pack("<IHH", 256, 65535, 65528)),
-        spoiled(52, struct.pack("<HH", 65535, 64)),
-        spoiled(54, struct.pack("<H", 0)),
-        spoiled(54, struct.pack("<H", 65)),
-        spoiled(80, struct.pack("<I", 2**32 - 64)),  # events outside
-        spoiled(84, struct.pack("<H", 65535)),
-        spoiled(84, struct.pack("<H", 0)),
-        spoiled(TINY_LEN, b"XGMR"),
-        spoiled(1156, b"\x63"),
+        spoiled(header_at("magic"), b"XGST"),
+        spoiled(header_at("layout_version"), b"\x63"),
+        spoiled(header_at("schema_hash"), b"\0\0\0\0"),  # another schema
+        spoiled(header_at("region_len"), struct.pack("<I", 2**31)),
+        spoiled(header_at("region_len"), struct.pack("<I", 64)),
+        spoiled(table_at("agents"), struct.pack("<IHH", AGENTS_AT, 65535, 65528)),
+        spoiled(table_at("agents", "capacity"), struct.pack("<HH", 65535, 64)),
+        spoiled(table_at("agents", "entry_len"), struct.pack("<H", 65)),
+        *(spoiled(table_at(name), struct.pack("<I", 2**32 - 64)) for name in spec.SECTIONS),  # outside
+        *(spoiled(table_at(name, "capacity"), struct.pack("<H", 65535)) for name in spec.SECTIONS),
+        *(spoiled(table_at(name, "capacity"), struct.pack("<H", 0)) for name in spec.SECTIONS),
+        *(spoiled(table_at(name, "entry_len"), struct.pack("<H", 0)) for name in spec.SECTIONS),
+        spoiled(trailer_at("tiny", "magic"), b"XGMR"),
+        spoiled(trailer_at("tiny", "mirror_version"), b"\x63"),
         make()[0][:-1],
-        make()[0][: TINY_LEN + 256],
+        make()[0][: TINY_LEN + TRAILER_LEN],
         make()[0][:200],
     ],
-    ids=range(23),
 )
 def test_memory_that_is_no_mirror_is_refused(memory):
     with pytest.raises(ValueError):

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from fake_device import layout
 from feagi_state import (
     AgentType,
     BurstEngineState,
@@ -30,6 +29,7 @@ from feagi_state import (
 from feagi_state._core import Mirror
 from feagi_state.mirror import MirrorView
 from feagi_state.mirror_files import OwnedMirror, default_dir, mirror_path, safe_name
+from places import HEADER_LEN, TRAILER_LEN, header_at, layout, section_at, table_at, trailer_at, word_of
 
 TINY_LEN = spec.PROFILES["tiny"].region_len
 OFFSETS = {name: field.offset for name, field in spec.MIRROR_FIELDS.items()}
@@ -43,7 +43,7 @@ def directory(tmp_path, monkeypatch) -> Path:
 
 def serve(name: str = "board", profile: str = "micro", port: str = "/dev/ttyX") -> tuple[OwnedMirror, Mirror]:
     owned = OwnedMirror(name)
-    return owned, owned.open(bytes(layout(profile)[0][:128]), name, port)
+    return owned, owned.open(bytes(layout(profile)[0][:HEADER_LEN]), name, port)
 
 
 def heard_now(mirror: Mirror, ago_s: float = 0.0) -> None:
@@ -70,7 +70,7 @@ def test_only_the_user_can_open_what_is_made(directory):
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert stat.S_IMODE(owned.path.stat().st_mode) == 0o600
     shared = OwnedMirror("shared", mode=0o644)
-    shared.open(bytes(layout("tiny")[0][:128]), "", "")
+    shared.open(bytes(layout("tiny")[0][:HEADER_LEN]), "", "")
     assert stat.S_IMODE(shared.path.stat().st_mode) == 0o644
     assert sorted(path.name for path in directory.iterdir()) == [
         "board.lock",
@@ -150,8 +150,8 @@ def test_a_view_reads_state_agents_and_link():
         (0, struct.pack("<BBBBBBBx", 2, 3, 3, 0, 0, 0, 1), 3, struct.pack("<f", 30.5), 4, b"\x2a", 18, b"\x55\x01")
     )
     entry = struct.pack("<BBBxHHQQ32sII", 1, 1, 4, 5, 7, 1000, 2000, "näh".encode(), 2, 99) + b"hello"
-    mirror.publish((32 + 22 * 3, entry))
-    mirror.publish((32 + 22, b"\x02" + entry[1:]))  # deregistered
+    mirror.publish((word_of(section_at("micro", "agents", 3)), entry))
+    mirror.publish((word_of(section_at("micro", "agents", 1)), b"\x02" + entry[1:]))  # deregistered
     view = attach("board")
     assert view.name == "board" and view.path == owned.path and not view.stale
     assert view.state.burst_engine_state is BurstEngineState.RUNNING
@@ -215,16 +215,16 @@ def test_another_process_reads_without_disturbing_the_owner():
 
 OWNER = """
 import struct, sys
-from fake_device import layout
 from feagi_state import spec
 from feagi_state.mirror_files import OwnedMirror
-mirror = OwnedMirror("board").open(bytes(layout("micro")[0][:128]), "board", "port")
+mirror = OwnedMirror("board").open(bytes.fromhex(sys.argv[1]), "board", "port")
+core_words, agents_word, agent_words = map(int, sys.argv[2:])
 mirror.set_trailer_u32(spec.MIRROR_FIELDS["link_state"].offset, 2)
 n = 0
 while True:
     n += 1
     word = struct.pack("<I", n)
-    mirror.publish((0, word * 12, 16, word * 16, 32, word * 22))
+    mirror.publish((0, word * core_words, 16, word * 16, agents_word, word * agent_words))
     if n == 1000:
         print("ready", flush=True)
 """
@@ -232,8 +232,13 @@ while True:
 
 @pytest.mark.parametrize("attempt", range(5))
 def test_an_owner_killed_while_it_publishes_leaves_whole_pages_and_a_name_to_take_over(attempt):
+    region, pages = layout("micro")
+    core_words = pages[1][1] // 4
+    agents = section_at("micro", "agents")
+    agent_words = (section_at("micro", "agents", 1) - agents) // 4
+    numbers = [str(n) for n in (core_words, word_of(agents), agent_words)]
     process = subprocess.Popen(
-        [sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent
+        [sys.executable, "-c", OWNER, region[:HEADER_LEN].hex(), *numbers], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     view = attach("board")
@@ -241,8 +246,8 @@ def test_an_owner_killed_while_it_publishes_leaves_whole_pages_and_a_name_to_tak
     process.wait()
     process.stdout.close()
     before = view._core.read_page(1)
-    assert len(set(struct.unpack("<12I", before))) == 1
-    assert len(set(struct.unpack("<22I", view._core.read_agent(0)))) == 1
+    assert len(set(struct.unpack(f"<{core_words}I", before))) == 1
+    assert len(set(struct.unpack(f"<{agent_words}I", view._core.read_agent(0)))) == 1
     assert view.stale
     owned, mirror = serve(port="port")
     assert owned.name == "board"
@@ -329,8 +334,8 @@ def test_the_same_owner_replaces_its_file_for_other_firmware():
     owned, mirror = serve()
     heard_now(mirror)
     view = attach("board")
-    other = owned.open(bytes(layout("tiny")[0][:128]), "board", "/dev/ttyX")
-    assert other is not mirror and owned.open(bytes(layout("tiny")[0][:128]), "board", "/dev/ttyX") is other
+    other = owned.open(bytes(layout("tiny")[0][:HEADER_LEN]), "board", "/dev/ttyX")
+    assert other is not mirror and owned.open(bytes(layout("tiny")[0][:HEADER_LEN]), "board", "/dev/ttyX") is other
     heard_now(other)
     assert not view.stale and view._core.region_len == other.region_len
 
@@ -386,15 +391,14 @@ def genuine() -> bytearray:
     [
         ("empty", 0, None),
         ("truncated", 1000, None),
-        ("without its shadow", 2000, None),
-        ("another magic", 0, b"ELF\0"),
-        ("another schema", 8, b"\1\2\3\4"),
-        ("another version of the mirror", 1156, b"\x09"),
-        ("no trailer", TINY_LEN, b"\0\0\0\0"),
-        ("a region longer than the file", 12, struct.pack("<I", 0x7FFFFFFF)),
-        ("agents outside of the file", 48, struct.pack("<I", 0xFFFFFF00)),
-        ("events outside of the file", 80, struct.pack("<I", 0xFFFFFF00)),
-        ("more agents than fit", 52, struct.pack("<H", 65535)),
+        ("without its shadow", TINY_LEN + TRAILER_LEN + 4 * 256, None),
+        ("another magic", header_at("magic"), b"ELF\0"),
+        ("another schema", header_at("schema_hash"), b"\1\2\3\4"),
+        ("another version of the mirror", trailer_at("tiny", "mirror_version"), b"\x09"),
+        ("no trailer", trailer_at("tiny", "magic"), b"\0\0\0\0"),
+        ("a region longer than the file", header_at("region_len"), struct.pack("<I", 0x7FFFFFFF)),
+        *((f"{name} outside of the file", table_at(name), struct.pack("<I", 0xFFFFFF00)) for name in spec.SECTIONS),
+        *((f"more {name} than fit", table_at(name, "capacity"), struct.pack("<H", 65535)) for name in spec.SECTIONS),
     ],
 )
 def test_a_hostile_file_is_refused_and_replaced_by_an_owner(directory, what, at, value):
@@ -424,7 +428,8 @@ def test_a_symbolic_link_in_a_mirrors_place_is_replaced_and_not_written_through(
 
 def test_agents_with_impossible_lengths_are_cut():
     _, mirror = serve()
-    mirror.publish((32, struct.pack("<BBBxHHQQ32sII", 1, 99, 255, 65535, 1, 0, 0, b"\xff" * 32, 2, 0)))
+    entry = struct.pack("<BBBxHHQQ32sII", 1, 99, 255, 65535, 1, 0, 0, b"\xff" * 32, 2, 0)
+    mirror.publish((word_of(section_at("micro", "agents")), entry))
     [agent] = attach("board").agents
     assert len(agent.agent_id) == 31 and agent.agent_type == AgentType.SENSORY
     assert len(agent.metadata or "") <= 24

@@ -15,6 +15,7 @@ from feagi_state.errors import CommandTimeout, LinkError, SerializationError, Se
 from feagi_state.frames import Deframer, decode, encode
 from feagi_state.session import Hello, HostSession, Observer
 from feagi_state.spec import CommandOp, Kind, LinkState, NakReason
+from places import HEADER_LEN, layout, table_at, word_of
 
 STEP_S = 0.01
 LINK_STATE = spec.MIRROR_FIELDS["link_state"].offset
@@ -136,7 +137,7 @@ def test_the_host_greets_first_and_acknowledges_the_devices_hello():
     assert (kind, seq) == (Kind.HELLO, 0)
     hello = Hello(*items)
     assert (hello.proto, hello.schema, hello.npages, hello.boot) == (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 0, 0x1234)
-    offer = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 42, 200, 8, 128, 0, "board")
+    offer = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 42, 200, len(bench.device.pages), 128, 0, "board")
     assert bench.device_says(Kind.HELLO, 0, offer) == [(Kind.HELLO_ACK, 0, (42,))]
     assert bench.host.session == 42 and bench.heard.started[0].name == "board"
     # Again, as long as it has applied nothing.
@@ -201,7 +202,7 @@ def test_another_schema_is_reported_and_not_answered():
 
 def test_another_protocol_is_reported_as_well():
     bench = Bench()
-    offer = (spec.PROTOCOL_VERSION + 1, spec.SCHEMA_HASH, 42, 200, 8, 128, 0)
+    offer = (spec.PROTOCOL_VERSION + 1, spec.SCHEMA_HASH, 42, 200, len(bench.device.pages), 128, 0)
     assert bench.device_says(Kind.HELLO, 0, offer) == []
     assert bench.heard.mismatches[0].proto == spec.PROTOCOL_VERSION + 1
 
@@ -250,12 +251,12 @@ def test_a_device_that_restarts_with_the_same_session_id_is_asked_for_a_new_one(
     assert "the device started again" in bench.heard.ended
 
 
-@pytest.mark.parametrize("npages", [7, 9])
+@pytest.mark.parametrize("npages", [len(layout("tiny")[1]) + more for more in (-1, 1)])
 def test_a_header_with_other_pages_than_the_hello_is_refused(npages):
     bench = Bench()
     device = bench.device
     bench.device_says(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 42, 200, npages, 128, 0))
-    [(kind, _, items)] = bench.device_says(Kind.DELTA, 1, (-32, device.page(0)[:100]))
+    [(kind, _, items)] = bench.device_says(Kind.DELTA, 1, (word_of(0), device.page(0)[:100]))
     assert (kind, items) == (Kind.NAK, (1, NakReason.BAD_DELTA))
     assert bench.host.mirror is None
 
@@ -263,17 +264,17 @@ def test_a_header_with_other_pages_than_the_hello_is_refused(npages):
 def test_a_header_of_another_layout_is_refused():
     bench = Bench()
     header = bytearray(bench.device.page(0))
-    header[48] ^= 64  # the agents' section lies elsewhere
-    bench.device_says(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 42, 200, 8, 128, 0))
-    [(kind, _, items)] = bench.device_says(Kind.DELTA, 1, (-32, bytes(header)))
+    header[table_at("agents")] ^= 64  # the agents' section lies elsewhere
+    bench.device_says(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 42, 200, len(bench.device.pages), 128, 0))
+    [(kind, _, items)] = bench.device_says(Kind.DELTA, 1, (word_of(0), bytes(header)))
     assert (kind, items) == (Kind.NAK, (1, NakReason.BAD_DELTA))
 
 
 def test_words_that_came_before_a_header_that_has_no_place_for_them_end_the_session():
     bench = Bench()
-    bench.device_says(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 42, 200, 8, 128, 0))
+    bench.device_says(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 42, 200, len(bench.device.pages), 128, 0))
     assert bench.device_says(Kind.DELTA, 1, (11, b"12345678"))[0][0] == Kind.ACK
-    [(kind, _, _)] = bench.device_says(Kind.DELTA, 2, (-32, bench.device.page(0)[:100]))
+    [(kind, _, _)] = bench.device_says(Kind.DELTA, 2, (word_of(0), bench.device.page(0)[:100]))
     assert kind == Kind.HELLO
     assert bench.host.session == 0 and bench.heard.ended
 
@@ -644,7 +645,7 @@ def test_whatever_the_line_does_the_mirror_is_never_torn_and_ends_equal(seed, ra
     for n in range(300):
         what = source.random()
         if what < 0.3:
-            device.write(128 + source.choice(counters), source.randbytes(4))
+            device.write(HEADER_LEN + source.choice(counters), source.randbytes(4))
         elif what < 0.5:
             at, length = source.choice(device.pages[4:])
             device.write(at, source.randbytes(length // 4 * 4))
