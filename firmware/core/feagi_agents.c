@@ -25,11 +25,11 @@ static uint32_t search(const feagi_region_t *r, const uint8_t *id, size_t len_by
     uint32_t slot = hash % r->agents.capacity;
     for (uint32_t tries = r->agents.capacity; tries; tries--) {
         const feagi_agent_t *a = feagi_agents_slot(r, slot);
-        if (a->state != FEAGI_AGENTS_REGISTERED) {
+        if (a->state != FEAGI_AGENT_SLOT_STATE_REGISTERED) {
             if (*free_slot == NO_SLOT) {
                 *free_slot = slot;
             }
-            if (a->state == FEAGI_AGENTS_UNUSED) {
+            if (a->state == FEAGI_AGENT_SLOT_STATE_UNUSED) {
                 return NO_SLOT;
             }
         } else if (a->id_hash == hash && a->id_len == len_bytes && feagi_port_equal(a->id, id, len_bytes)) {
@@ -93,7 +93,7 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id, size_t id_len_by
     feagi_port_copy(a->id, id, id_len_bytes);
     feagi_port_copy(a + 1, metadata, metadata_len_bytes);
     a->sequence = sequence + 2;
-    a->state = FEAGI_AGENTS_REGISTERED;
+    a->state = FEAGI_AGENT_SLOT_STATE_REGISTERED;
     feagi_state_put(r, FEAGI_FIELD_AGENT_COUNT, feagi_state_get(r, FEAGI_FIELD_AGENT_COUNT) + 1);
     feagi_region_mark_bytes(r, r->agents.at + slot * r->agents.entry_len, r->agents.entry_len);
     feagi_port_unlock(key);
@@ -112,7 +112,7 @@ int feagi_agents_deregister(feagi_region_t *r, const uint8_t *id, size_t id_len_
     }
     feagi_agent_t *a = feagi_agents_slot(r, slot);
     feagi_port_key_t key = feagi_port_lock();
-    a->state = FEAGI_AGENTS_DEREGISTERED;
+    a->state = FEAGI_AGENT_SLOT_STATE_DEREGISTERED;
     a->sequence += 2;
     feagi_state_put(r, FEAGI_FIELD_AGENT_COUNT, feagi_state_get(r, FEAGI_FIELD_AGENT_COUNT) - 1);
     MARK(r, slot, state);

@@ -6,9 +6,6 @@
 
 #include "feagi_region.h"
 
-// States of a slot. A deregistered slot keeps its id, so that who hears of it late can still name it.
-enum { FEAGI_AGENTS_UNUSED = 0, FEAGI_AGENTS_REGISTERED = 1, FEAGI_AGENTS_DEREGISTERED = 2 };
-
 // An agent's handle: generation of its slot << 16 | number of the slot.
 #define FEAGI_AGENTS_SLOT(handle) ((handle)&0xffffu)
 

@@ -386,7 +386,7 @@ static mp_obj_t state_get_agents(mp_obj_t self_in) {
     state_obj_t *self = MP_OBJ_TO_PTR(self_in);
     mp_obj_t list = mp_obj_new_list(0, NULL);
     for (uint32_t slot = 0; slot < self->region.agents.capacity; slot++) {
-        if (feagi_agents_slot(&self->region, slot)->state == FEAGI_AGENTS_REGISTERED) {
+        if (feagi_agents_slot(&self->region, slot)->state == FEAGI_AGENT_SLOT_STATE_REGISTERED) {
             mp_obj_list_append(list, agent_at(self, slot));
         }
     }

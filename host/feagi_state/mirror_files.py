@@ -28,7 +28,11 @@ _SUFFIX: Final = ".mirror"
 _NAMES_TRIED: Final = 100
 _TRAILER: Final = spec.MIRROR_FIELDS
 # What must be equal for a file to be used for another session: all of the header but the boot id and the flags.
-_FIXED_HEADER: Final = (slice(0, 16), slice(24, spec.HEADER_LEN_BYTES))
+_FLAGS: Final = spec.HEADER_FIELDS["flags"]
+_FIXED_HEADER: Final = (
+    slice(0, spec.HEADER_FIELDS["boot_id"].offset),
+    slice(_FLAGS.offset + _FLAGS.size, spec.HEADER_LEN_BYTES),
+)
 
 
 def default_dir() -> Path:

@@ -136,6 +136,9 @@ class Spec:
         for name, p in self.profiles.items():
             if p["events"] & (p["events"] - 1):
                 raise SpecError(f"profile {name}: events {p['events']} is not a power of two")
+            for s in self.sections(name):
+                if s.paged == "block" and (s.head_len % s.entry_len or self.limits["page_len_bytes"] % s.entry_len):
+                    raise SpecError(f"section {s.name}: an entry of {s.entry_len} bytes would lie on two pages")
             if (self.structs["agent"].size + p["agent_metadata_len"]) % 8:
                 raise SpecError(f"profile {name}: an agent's length must be a multiple of 8")
 

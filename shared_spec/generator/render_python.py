@@ -80,12 +80,12 @@ def module(spec: Spec, banner: list[str]) -> str:
         "",
         "",
     ]
-    for struct in ("core", "hashes", "agent", "lock", "windows", "window", "stat", "mirror"):
+    for struct in ("header", "core", "hashes", "agent", "lock", "windows", "window", "stat", "mirror"):
         rows = {}
         for f in spec.structs[struct].fields:
             if f.name.startswith("reserved"):
                 continue
-            ftype = "bytes" if f.type.startswith("bytes") else f.type
+            ftype = "bytes" if "[" in f.type else f.type
             maximum = spec.maximum(f) if ftype != "bytes" else 0
             rows[f.name] = (
                 f'Field({f.offset}, "{ftype}", {f.size}, {maximum}, {f.access == "rw"}, {f.enum or None}, "{f.unit}", "{f.doc}")'
@@ -93,6 +93,8 @@ def module(spec: Spec, banner: list[str]) -> str:
                 else f'Field({f.offset}, "{ftype}", {f.size}, {maximum}, {f.access == "rw"}, {f.enum or None}, "{f.unit}", {f.doc!r})'
             )
         out += _mapping(f"{struct.upper()}_FIELDS", "str, Field", rows)
+        if f"{struct}_len_bytes" not in spec.limits:
+            out += [f"{struct.upper()}_LEN_BYTES: Final = {spec.structs[struct].size}", ""]
     sections = {s["name"]: s["number"] for s in spec.sections_raw}
     out += _mapping("SECTIONS", "str, int", sections)
     profiles = {

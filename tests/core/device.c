@@ -1,10 +1,11 @@
 // The device's role of the link as a process, for tests that play the host and the line: a command a line on standard input, an
 // answer a line on standard output. Time is what the test says.
 //
-//   tick MS | rx HEX | out (answers HEX) | set FIELD VALUE | add FIELD AMOUNT | register ID | deregister ID | heartbeat ID (ids
-//   in hex) event KIND ARG | region (answers HEX) | rejected | session
+//   tick MS | rx HEX | out (answers HEX) | set FIELD VALUE | add FIELD AMOUNT | register ID | deregister ID | heartbeat ID |
+//   event KIND ARG | hash INDEX VALUE | lock AREA OWNER | unlock AREA OWNER | window AREA WINDOW (or remove) | stat ID |
+//   count ID COUNT AMOUNT (negative subtracts) | region (answers HEX) | rejected | session
 //
-// `device PROFILE BOOT_ID`; FIELD is an index of feagi_fields.
+// `device PROFILE BOOT_ID`; FIELD is an index of feagi_fields, INDEX a FEAGI_HASHES_*, COUNT a FEAGI_STATS_*; ids are in hex.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,12 @@
 
 #include "feagi_agents.h"
 #include "feagi_events.h"
+#include "feagi_hashes.h"
 #include "feagi_link.h"
+#include "feagi_locks.h"
 #include "feagi_state.h"
+#include "feagi_stats.h"
+#include "feagi_windows.h"
 
 static feagi_region_t region;
 static feagi_link_t *link_state;
@@ -34,7 +39,22 @@ static void print_hex(const uint8_t *data, size_t len) {
     }
 }
 
-static void run(char *command, char *first, char *second) {
+static uint32_t u32(const char *text) {
+    return (uint32_t)strtoul(text, NULL, 10);
+}
+
+static void count(const uint8_t *id, size_t len, unsigned which, long long amount) {
+    int slot = feagi_stats_find(&region, id, len);
+    if (slot < 0) {
+        printf("%d", slot);
+    } else if (amount < 0) {
+        printf("%" PRIu32, feagi_stats_subtract(&region, (uint32_t)slot, which, (uint32_t)-amount));
+    } else {
+        printf("%" PRIu32, feagi_stats_add(&region, (uint32_t)slot, which, (uint32_t)amount));
+    }
+}
+
+static void run(char *command, char *first, char *second, char *third) {
     static uint8_t bytes[65536];
     if (strcmp(command, "tick") == 0) {
         uint64_t ms = strtoull(first, NULL, 10);
@@ -66,6 +86,19 @@ static void run(char *command, char *first, char *second) {
         printf("%d", feagi_agents_heartbeat(&region, bytes, from_hex(first, bytes, sizeof bytes)));
     } else if (strcmp(command, "event") == 0) {
         printf("%d", feagi_events_push(&region, (uint16_t)atoi(first), (uint32_t)strtoul(second, NULL, 10)));
+    } else if (strcmp(command, "hash") == 0) {
+        feagi_hashes_set(&region, (unsigned)atoi(first), strtoull(second, NULL, 10));
+    } else if (strcmp(command, "lock") == 0) {
+        printf("%d", feagi_locks_try_lock(&region, u32(first), strtoull(second, NULL, 10)));
+    } else if (strcmp(command, "unlock") == 0) {
+        printf("%d", feagi_locks_unlock(&region, u32(first), strtoull(second, NULL, 10)));
+    } else if (strcmp(command, "window") == 0) {
+        bool own = strcmp(second, "remove") != 0;
+        printf("%d", own ? feagi_windows_set(&region, u32(first), u32(second)) : feagi_windows_remove(&region, u32(first)));
+    } else if (strcmp(command, "stat") == 0) {
+        printf("%d", feagi_stats_init(&region, bytes, from_hex(first, bytes, sizeof bytes)));
+    } else if (strcmp(command, "count") == 0) {
+        count(bytes, from_hex(first, bytes, sizeof bytes), (unsigned)atoi(second), atoll(third));
     } else if (strcmp(command, "region") == 0) {
         print_hex(region.base, region.len_bytes);
     } else if (strcmp(command, "rejected") == 0) {
@@ -99,9 +132,13 @@ int main(int argc, char **argv) {
     }
     static char line[200000];
     while (fgets(line, sizeof line, stdin)) {
-        char *command = strtok(line, " \n"), *first = strtok(NULL, " \n"), *second = strtok(NULL, " \n");
-        if (command) {
-            run(command, first ? first : "", second ? second : "");
+        char *words[4] = {"", "", "", ""};
+        char *word = strtok(line, " \n");
+        for (unsigned i = 0; word && i < 4; i++, word = strtok(NULL, " \n")) {
+            words[i] = word;
+        }
+        if (*words[0]) {
+            run(words[0], words[1], words[2], words[3]);
         }
     }
     free(link_state);

@@ -16,7 +16,9 @@ from generator.model import Spec
 STEP_MS = 5
 PROFILE = "tiny"
 PAGES = Spec(ROOT / "shared_spec").pages(PROFILE)
+HASHES_AT = next(s.offset for s in Spec(ROOT / "shared_spec").sections(PROFILE) if s.name == "hashes")
 FIELDS = list(spec.CORE_FIELDS)
+AREAS = 10  # more than the profile has room for
 RW_U32 = [i for i, f in enumerate(spec.CORE_FIELDS.values()) if f.type == "u32" and f.writable]
 
 
@@ -142,8 +144,10 @@ class Simulation:
         """Something that an application does."""
         r = self.random
         name = f"agent_{r.randrange(6)}".encode().hex()
-        what = r.randrange(10)
-        if what < 6:
+        what = r.randrange(16)
+        if what >= 10:
+            self.act_on_areas(what)
+        elif what < 6:
             self.device.change("set", r.choice(RW_U32), r.choice([0, 1, 255, 256, 65536, 2**32 - 1, r.getrandbits(32)]))
         elif what == 6:
             self.device.change("set", FIELDS.index("burst_engine_state"), r.randrange(8))
@@ -153,6 +157,24 @@ class Simulation:
             self.device.change("deregister", name)
         else:
             self.device.change("heartbeat", name)
+
+    def act_on_areas(self, what: int) -> None:
+        """A change of the hashes, the locks, the windows or the statistics: `what` is 10..15."""
+        r = self.random
+        area, owner = r.randrange(AREAS), r.choice([1, 2**32, 2**64 - 1])
+        name = f"area_{r.randrange(AREAS)}".encode().hex()
+        if what == 10:
+            self.device.change("hash", r.randrange(len(spec.HASHES_FIELDS)), r.getrandbits(64))
+        elif what == 11:
+            self.device.change("lock", area, owner)
+        elif what == 12:
+            self.device.change("unlock", area, owner)
+        elif what == 13:
+            self.device.change("window", area, r.choice([0, 1, 20, 2**32 - 1, "remove"]))
+        elif what == 14:
+            self.device.change("stat", name)
+        else:
+            self.device.change("count", name, r.randrange(3), r.choice([1, 5, 2**32 - 1, -1, -300]))
 
     def step(self) -> None:
         """STEP_MS of both sides and the line."""

@@ -8,7 +8,7 @@ import pytest
 
 from common import ROOT, SANITIZERS
 from feagi_state import spec
-from simulation import PAGES, STEP_MS, Simulation
+from simulation import HASHES_AT, PAGES, STEP_MS, Simulation
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,8 @@ def test_mirror_converges_and_is_never_torn_nor_stale_after_new(device: Path, se
             simulation.boot()
     assert simulation.settle(), "the mirror did not become equal to the device"
     assert simulation.watcher.checked >= len(PAGES)
+    sections = [versions for (at, _), versions in zip(PAGES, simulation.device.history) if at >= HASHES_AT]
+    assert all(len(versions) > 1 for versions in sections), "a page that never changed was not tested"
     simulation.device.close()
 
 
