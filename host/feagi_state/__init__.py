@@ -29,7 +29,8 @@ from .errors import (
     StaleMirror,
     StateError,
 )
-from .mirror import AgentInfo, Event, EventStream, LinkInfo, MirrorView, StateView, attach, mirrors
+from .mirror import Event, EventStream, LinkInfo, MirrorView, StateView, attach, mirrors
+from .sections import AgentInfo, AreaStats
 from .spec import (
     AgentType,
     BurstEngineState,
@@ -53,6 +54,7 @@ __all__ = [
     "AgentInfo",
     "AgentNotFound",
     "AgentType",
+    "AreaStats",
     "BurstEngineState",
     "CapacityError",
     "CommandRejected",

@@ -352,32 +352,64 @@ static PyObject *mirror_read_agent(Mirror *self, PyObject *object) {
     return result;
 }
 
+// Copies the pages that lie in region[start, start + len_bytes); zero where no page lies. No page lies across its ends.
+static PyObject *read_pages(Mirror *self, uint32_t page, uint32_t start, uint32_t len_bytes) {
+    const feagi_region_t *r = &self->map.region;
+    PyObject *result = NULL;
+    uint8_t *image = PyMem_Calloc(1, len_bytes);
+    if (!image) {
+        return PyErr_NoMemory();
+    }
+    for (; page < r->pages; page++) {
+        uint8_t copy[FEAGI_PAGE_LEN_BYTES];
+        uint32_t page_len;
+        const uint32_t offset = feagi_region_page(r, page, &page_len) - start;
+        if (offset >= len_bytes) {
+            break;
+        }
+        if (read_page(self, page, copy)) {
+            goto done;
+        }
+        memcpy(image + offset, copy, page_len);
+    }
+    result = PyBytes_FromStringAndSize((const char *)image, len_bytes);
+done:
+    PyMem_Free(image);
+    return result;
+}
+
 static PyObject *mirror_read_region(Mirror *self, PyObject *unused) {
     (void)unused;
+    return check_open(self) ? NULL : read_pages(self, 0, 0, self->map.region.len_bytes);
+}
+
+static PyObject *mirror_read_section(Mirror *self, PyObject *object) {
     if (check_open(self)) {
         return NULL;
     }
     const feagi_region_t *r = &self->map.region;
-    uint8_t *image = PyMem_Calloc(1, r->len_bytes);
-    if (!image) {
-        return PyErr_NoMemory();
+    const feagi_place_t core = {FEAGI_HEADER_LEN_BYTES, 1, sizeof(feagi_core_t)};
+    const feagi_place_t hashes = {FEAGI_HASHES_AT, 1, sizeof(feagi_hashes_t)};
+    const feagi_place_t *const places[FEAGI_SECTION_EVENTS + 1] = {
+        [FEAGI_SECTION_CORE] = &core,
+        [FEAGI_SECTION_HASHES] = &hashes,
+        [FEAGI_SECTION_AGENTS] = &r->agents,
+        [FEAGI_SECTION_CORTICAL_LOCKS] = &r->locks,
+        [FEAGI_SECTION_FCL_WINDOWS] = &r->windows,
+        [FEAGI_SECTION_AREA_STATS] = &r->stats,
+    };
+    const Py_ssize_t number = index_below(object, FEAGI_SECTION_EVENTS + 1, "section");
+    if (number < 0) {
+        return NULL;
     }
-    PyObject *result = NULL;
-    uint32_t page = 0;
-    for (; page < r->pages; page++) {
-        uint8_t copy[FEAGI_PAGE_LEN_BYTES];
-        uint32_t len_bytes;
-        const uint32_t offset = feagi_region_page(r, page, &len_bytes);
-        if (read_page(self, page, copy)) {
-            break;
-        }
-        memcpy(image + offset, copy, len_bytes);
+    if (!places[number]) {
+        return PyErr_Format(PyExc_ValueError, "section %zd is on no page", number);
     }
-    if (page == r->pages) {
-        result = PyBytes_FromStringAndSize((const char *)image, r->len_bytes);
-    }
-    PyMem_Free(image);
-    return result;
+    // From the handle, which was checked, and not from the header, which its owner can change.
+    const uint32_t head_len = number == FEAGI_SECTION_FCL_WINDOWS ? (uint32_t)sizeof(feagi_windows_t) : 0;
+    const uint32_t start = places[number]->at - head_len;
+    return read_pages(self, (uint32_t)feagi_region_page_of(r, start), start,
+                      head_len + (uint32_t)places[number]->capacity * places[number]->entry_len);
 }
 
 static PyObject *mirror_publish_page(Mirror *self, PyObject *args) {
@@ -570,6 +602,7 @@ static PyMethodDef mirror_methods[] = {
     METHOD("set_trailer_bytes", mirror_set_trailer_bytes, METH_VARARGS),
     METHOD("read_page", mirror_read_page, METH_O),
     METHOD("read_agent", mirror_read_agent, METH_O),
+    METHOD("read_section", mirror_read_section, METH_O),
     METHOD("read_region", mirror_read_region, METH_NOARGS),
     METHOD("publish", mirror_publish, METH_FASTCALL),
     METHOD("publish_page", mirror_publish_page, METH_VARARGS),

@@ -83,6 +83,12 @@ class Mirror:
         """A page's whole version, 0 <= page < pages."""
     def read_agent(self, slot: int, /) -> bytes:
         """A slot of the agent table, all of one version, 0 <= slot < agents."""
+    def read_section(self, number: int, /) -> bytes:
+        """A section (spec.SECTIONS), its head first: every page whole, though not all from one instant.
+
+        An entry that lies on one page is of one version; for agents see read_agent. Raises IndexError for a number
+        that no section has, ValueError for the events, which are on no page.
+        """
     def read_region(self) -> bytes:
         """A copy of the region: every page whole, though not all from one instant; the events section is zero."""
     def publish(self, items: tuple[Any, ...], start: int = 0, /) -> tuple[int, ...]:

@@ -31,8 +31,9 @@ from .errors import (
     StateError,
     error_from_status,
 )
-from .mirror import AgentInfo, EventStream, LinkInfo, MirrorView, StateView, field_value
+from .mirror import EventStream, LinkInfo, MirrorView, StateView
 from .mirror_files import OwnedMirror
+from .sections import AgentInfo, AreaStats, field_value
 from .session import Hello, HostSession, Observer
 from .spec import CommandOp
 from .transport import SerialTransport, Transport
@@ -148,6 +149,30 @@ class Device:
     def agents(self) -> list[AgentInfo]:
         """The registered agents."""
         return self.mirror.agents
+
+    @property
+    def hashes(self) -> dict[str, int]:
+        """What FEAGI's services hash to notice changes, by name, all of one instant."""
+        return self.mirror.hashes
+
+    @property
+    def locked_areas(self) -> dict[int, int]:
+        """Owner of every cortical area that is locked."""
+        return self.mirror.locked_areas
+
+    @property
+    def fcl_windows(self) -> dict[int, int]:
+        """Window of every cortical area that has one of its own."""
+        return self.mirror.fcl_windows
+
+    def fcl_window(self, area: int) -> int:
+        """The FCL window of a cortical area (0 to 2^32-1): its own, or the default. Raises InvalidValue."""
+        return self.mirror.fcl_window(area)
+
+    @property
+    def area_stats(self) -> dict[str, AreaStats]:
+        """Statistics of the cortical areas that the device keeps them of, by the area's id."""
+        return self.mirror.area_stats
 
     @property
     def link(self) -> LinkInfo:

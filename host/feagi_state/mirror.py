@@ -19,54 +19,35 @@ from . import spec
 from ._core import Mirror
 from .errors import InvalidField, MemoryMapError, StaleMirror
 from .mirror_files import default_dir, mirror_names, mirror_path
-from .spec import AgentType, LinkState
+from .sections import (
+    AgentInfo,
+    AreaStats,
+    field_value,
+    read_agents,
+    read_area_stats,
+    read_fcl_window,
+    read_fcl_windows,
+    read_hashes,
+    read_locked_areas,
+)
+from .spec import LinkState
 
 __all__ = [
-    "AgentInfo",
     "Event",
     "EventStream",
     "LinkInfo",
     "MirrorView",
     "StateView",
     "attach",
-    "field_value",
     "mirrors",
 ]
 
 _STALE_AFTER_S: Final = spec.STALE_AFTER_MS / 1000
-_CORE_PAGES: Final = (1, 2, 3)  # pages of the core block; page 0 is the header's
 _FORMATS: Final = {"u8": "B", "bool": "B", "u16": "H", "u32": "I", "f32": "f", "u64": "Q"}
 _LINK_STATE: Final = spec.MIRROR_FIELDS["link_state"].offset
 _LIVE: Final = int(LinkState.LIVE)
 _HEARD_MS: Final = spec.MIRROR_FIELDS["heard_ms"].offset
-_REGISTERED: Final = 1  # spec.toml, structs.agent: state
-_AGENT_LEN: Final = 64
 _POLL_S: Final = (0.0005, 0.01)  # least and most between two looks for a change
-
-
-def field_value(field: spec.Field, raw: int | float | bool) -> Any:
-    """`raw` as the field's type: an enum's member, bool, float or int.
-
-    Unknown enum numbers become the first member, as upstream.
-    """
-    if field.enum is not None:
-        try:
-            return field.enum(int(raw))
-        except ValueError:
-            return field.enum(0)
-    return bool(raw) if field.type == "bool" else raw
-
-
-@dataclass(frozen=True)
-class AgentInfo:
-    """A registered agent."""
-
-    agent_id: str
-    agent_type: AgentType
-    registered_at: int  # ms on the device's clock
-    last_seen: int  # ms on the device's clock
-    metadata: str | None
-    handle: int  # slot, and the slot's generation << 16: what events name
 
 
 @dataclass(frozen=True)
@@ -139,7 +120,7 @@ class StateView:
     def as_dict(self) -> dict[str, Any]:
         """All fields by name."""
         core: Mirror = self._core()
-        block = b"".join(core.read_page(page) for page in _CORE_PAGES)
+        block = core.read_section(spec.SECTIONS["core"])
         return {
             name: field_value(field, struct.unpack_from("<" + _FORMATS[field.type], block, field.offset)[0])
             for name, field in spec.CORE_FIELDS.items()
@@ -249,9 +230,31 @@ class MirrorView:
     @property
     def agents(self) -> list[AgentInfo]:
         """The registered agents, in the order of their slots."""
-        core = self._current()
-        found = (_agent(core.read_agent(slot), slot) for slot in range(core.agents))
-        return [agent for agent in found if agent is not None]
+        return read_agents(self._current())
+
+    @property
+    def hashes(self) -> dict[str, int]:
+        """What FEAGI's services hash to notice changes, by name (spec.HASHES_FIELDS), all of one instant."""
+        return read_hashes(self._current())
+
+    @property
+    def locked_areas(self) -> dict[int, int]:
+        """Owner (1 to 2^64-1) of every cortical area that is locked."""
+        return read_locked_areas(self._current())
+
+    @property
+    def fcl_windows(self) -> dict[int, int]:
+        """Window of every cortical area that has one of its own; see fcl_window for the others."""
+        return read_fcl_windows(self._current())
+
+    def fcl_window(self, area: int) -> int:
+        """The FCL window of a cortical area (0 to 2^32-1): its own, or the default. Raises InvalidValue."""
+        return read_fcl_window(self._current(), area)
+
+    @property
+    def area_stats(self) -> dict[str, AreaStats]:
+        """Statistics of the cortical areas that the device keeps them of, by the area's id."""
+        return read_area_stats(self._current())
 
     def events(self, timeout_s: float | None = None, from_start: bool = False) -> EventStream:
         """Events from now on, or from the oldest that is still there on.
@@ -374,28 +377,6 @@ def _is_stale(core: Mirror) -> bool:
     if core.trailer_u32(_LINK_STATE) != _LIVE:
         return True
     return time.monotonic() - core.trailer_u64(_HEARD_MS) / 1000 > _STALE_AFTER_S
-
-
-def _agent(entry: bytes, slot: int) -> AgentInfo | None:
-    """The agent in a slot's bytes, None if there is none or the device was writing it."""
-
-    def value(name: str) -> int:
-        field = spec.AGENT_FIELDS[name]
-        return int.from_bytes(entry[field.offset : field.offset + field.size], "little")
-
-    if value("state") != _REGISTERED or value("sequence") & 1:
-        return None
-    start = spec.AGENT_FIELDS["id"].offset
-    agent_id = entry[start : start + min(value("id_len"), spec.AGENT_ID_LEN_BYTES)]
-    metadata = entry[_AGENT_LEN : _AGENT_LEN + value("metadata_len")]
-    return AgentInfo(
-        agent_id=agent_id.decode("utf-8", "replace"),
-        agent_type=field_value(spec.AGENT_FIELDS["agent_type"], value("agent_type")),
-        registered_at=value("registered_at"),
-        last_seen=value("last_seen"),
-        metadata=metadata.decode("utf-8", "replace") if metadata else None,
-        handle=value("generation") << 16 | slot,
-    )
 
 
 def _not_there(path: Path, error: OSError) -> str:

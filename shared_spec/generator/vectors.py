@@ -151,6 +151,7 @@ class Model:
         self.data = bytearray(spec.region_len(profile))
         self.now = 0
         self.core_at = self.sections["core"].offset
+        self.slot_state: dict[str, int] = spec.enums["AgentSlotState"]["values"]
         h = {
             "magic": spec.magic["region"],
             "layout_version": spec.layout_version,
@@ -231,12 +232,12 @@ class Model:
         free = None
         for at in self._slots(fnv1a(agent_id)):
             state = self._get("agent", at, "state")
-            if state != 1 and free is None:
+            if state != self.slot_state["REGISTERED"] and free is None:
                 free = at
-            if state == 0:
+            if state == self.slot_state["UNUSED"]:
                 break
             id_at = at + self._field("agent", "id").offset
-            if state == 1 and self.data[id_at : id_at + self._get("agent", at, "id_len")] == agent_id:
+            if state == self.slot_state["REGISTERED"] and self.data[id_at : id_at + self._get("agent", at, "id_len")] == agent_id:
                 return at, free
         return None, free
 
@@ -265,7 +266,7 @@ class Model:
         sequence = self._get("agent", at, "sequence")
         self.data[at : at + s.entry_len] = bytes(s.entry_len)
         values = {
-            "state": 1, "agent_type": agent_type, "id_len": len(agent_id), "metadata_len": len(metadata), "generation": generation,
+            "state": self.slot_state["REGISTERED"], "agent_type": agent_type, "id_len": len(agent_id), "metadata_len": len(metadata), "generation": generation,
             "registered_at": self.now, "last_seen": self.now, "sequence": sequence + 2, "id_hash": fnv1a(agent_id),
         }  # fmt: skip
         for name, value in values.items():
@@ -282,7 +283,7 @@ class Model:
         at, _ = self._find(agent_id)
         if at is None:
             return "NOT_FOUND"
-        self._put("agent", at, "state", 2)
+        self._put("agent", at, "state", self.slot_state["DEREGISTERED"])
         self._put("agent", at, "sequence", self._get("agent", at, "sequence") + 2)
         self.write("agent_count", self.get("agent_count") - 1)
         self.event(self.spec.enums["EventKind"]["values"]["AGENT_DEREGISTERED"], self._handle(at))

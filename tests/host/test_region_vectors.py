@@ -12,20 +12,26 @@ from feagi_state import spec
 from feagi_state._core import Mirror, mirror_len, region_shape
 from generator.model import Spec
 
+Operation = tuple[list[str], str]  # words, result
 
-def regions() -> Iterator[tuple[str, bytes, dict[str, int], int]]:
-    """(name, image, last value of every field that was written or read, digest) of each region in the file."""
+
+def regions() -> Iterator[tuple[str, bytes, dict[str, int], int, list[Operation]]]:
+    """(name, image, last value of every field that was written or read, digest, operations) of each region."""
     image = bytearray()
     values: dict[str, int] = {}
+    operations: list[Operation] = []
     digest = 0
     name = ""
     for number, line in enumerate((VECTORS / "regions.txt").read_text().splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
+        if "=" in words:
+            operations.append((words[: words.index("=")], words[-1]))
         if words[0] == "region":
             name = f"{words[1]}-{number}"
             image, values = bytearray(spec.PROFILES[words[1]].region_len), {}
+            operations = []
         elif words[0] in ("set", "add", "subtract", "get") and words[-1].isdigit():
             values[words[1]] = int(words[-1])
         elif words[0] == "digest":
@@ -34,7 +40,7 @@ def regions() -> Iterator[tuple[str, bytes, dict[str, int], int]]:
             data = bytes.fromhex(words[2])
             image[int(words[1]) : int(words[1]) + len(data)] = data
         elif words[0] == "rest" and not name.startswith("host"):  # a mirror is of a region that a link can carry
-            yield name, bytes(image), values, digest
+            yield name, bytes(image), values, digest, operations
 
 
 REGIONS = list(regions())
@@ -51,7 +57,7 @@ def test_there_are_regions_of_every_profile_that_boards_have() -> None:
     assert {name.split("-")[0] for name, *_ in REGIONS} == {"tiny", "micro"}
 
 
-@pytest.mark.parametrize(("image", "values", "digest"), [r[1:] for r in REGIONS], ids=[r[0] for r in REGIONS])
+@pytest.mark.parametrize(("image", "values", "digest"), [r[1:4] for r in REGIONS], ids=[r[0] for r in REGIONS])
 def test_fields_and_digest_of_a_golden_region(image: bytes, values: dict[str, int], digest: int) -> None:
     mirror = mirror_of(image)
     assert mirror.digest() == digest

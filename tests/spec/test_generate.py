@@ -65,6 +65,7 @@ def test_schema_hash_does_not_follow_words_for_humans(tmp_path: Path) -> None:
         ("spec.toml", '"reserved1", offset = 77, type = "bytes[51]"', '"reserved1", offset = 77, type = "bytes[50]"', "core: size 128"),
         ("spec.toml", '"api_state", offset = 4, type = "u8", enum = "ServiceState"', '"api_state", offset = 4, type = "u8", enum = "Nothing"', "Nothing"),
         ("spec.toml", "events = 128", "events = 100", "power of two"),
+        ("spec.toml", 'entry = "window"', 'entry = "stat"', "section fcl_windows: an entry of 32 bytes"),
         ("frames.cddl", "keepalive = []", "keepalive = [x: float]", "keepalive"),
         ("frames.cddl", "event-ack = []", "other = []", "same frames"),
     ],
