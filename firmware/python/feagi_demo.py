@@ -9,6 +9,10 @@ It stands for an application: it knows the state and nothing of links. Runs on a
 from feagi_state import AgentType, BurstEngineState, ConnectomeState, GenomeState, ServiceState
 
 STEP_MS = 50
+# Cortical areas of this demo: one that is locked while it changes, and two of which statistics are kept.
+LOCKED_AREA = 3
+LOCK_OWNER = 7
+STATS_AREAS = ("vision", "motor")
 # What an application's own events mean is its business; kinds begin at 256.
 EVENT_BURST = 256
 
@@ -50,6 +54,9 @@ class Demo:
             s.neuron_capacity = 1000000
             s.synapse_capacity = 50000000
             s.api_state = ServiceState.INITIALIZING
+            s.set_fcl_window(LOCKED_AREA, 40)
+            for area_id in STATS_AREAS:
+                s.init_area_stats(area_id)
         elif n == 8:
             s.genome_state = GenomeState.LOADED
             s.connectome_state = ConnectomeState.INITIALIZING
@@ -76,6 +83,7 @@ class Demo:
         if n % 20 == 0:
             self.agents(n // 20)
             self.tire()
+            self.lock()
         if n % 10 == 0:
             s.burst_frequency = 20.0 + self.chance(100) / 10
             s.emit(EVENT_BURST, n)
@@ -87,6 +95,7 @@ class Demo:
         s.add("memory_neuron_count", new // 8)
         s.add("neuron_count", new)
         s.add("synapse_count", new * 37)
+        s.change_area_stats(STATS_AREAS[new % 2], new, new * 20, new * 17)
 
     def tire(self):
         s = self.state
@@ -95,6 +104,13 @@ class Demo:
         s.fatigue_active = s.fatigue_index >= (80 if s.fatigue_active else 85)
         s.regular_neuron_util = s.regular_neuron_count * 100 // s.neuron_capacity
         s.synapse_util = s.synapse_count * 100 // s.synapse_capacity
+
+    def lock(self):
+        s = self.state
+        if s.is_locked(LOCKED_AREA):
+            s.unlock(LOCKED_AREA, LOCK_OWNER)
+        else:
+            s.try_lock(LOCKED_AREA, LOCK_OWNER)
 
     def agents(self, n):
         agent_id, agent_type, metadata = AGENTS[n % len(AGENTS)]

@@ -296,7 +296,8 @@ def get(
         names = [name for name in spec.CORE_FIELDS if name in values] if field == "all" else [field]
         if as_json:
             shown = {name: fields.json_value(name, values[name]) for name in names}
-            _out({"name": view.name, "stale": stale, "age_s": live.link_dict(view)["age_s"], "state": shown})
+            whole = live.sections_dict(view) if field == "all" else {}
+            _out({"name": view.name, "stale": stale, "age_s": live.link_dict(view)["age_s"], "state": shown, **whole})
         elif field == "all":
             for name in names:
                 _out(f"{name:22} {fields.format_value(name, values[name])}")

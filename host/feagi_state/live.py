@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from rich.columns import Columns
@@ -17,7 +18,17 @@ from . import spec
 from .fields import enum_name, format_age, format_value, json_value
 from .mirror import EventStream
 
-__all__ = ["Recorder", "View", "event_dict", "snapshot_dict", "state_dict", "watch_json", "watch_lines", "watch_table"]
+__all__ = [
+    "Recorder",
+    "View",
+    "event_dict",
+    "sections_dict",
+    "snapshot_dict",
+    "state_dict",
+    "watch_json",
+    "watch_lines",
+    "watch_table",
+]
 
 REFRESH_S = 0.1
 EVENTS_SHOWN = 6
@@ -38,6 +49,22 @@ class View(Protocol):
     @property
     def agents(self) -> Any:
         """The registered agents."""
+
+    @property
+    def hashes(self) -> dict[str, int]:
+        """The hashes by name."""
+
+    @property
+    def locked_areas(self) -> dict[int, int]:
+        """Owners of the locked areas."""
+
+    @property
+    def fcl_windows(self) -> dict[int, int]:
+        """Windows of the areas that have one of their own."""
+
+    @property
+    def area_stats(self) -> Any:
+        """Statistics by the area's id."""
 
     @property
     def link(self) -> Any:
@@ -72,6 +99,16 @@ def agent_dict(agent: Any) -> dict[str, Any]:
         "last_seen": agent.last_seen,
         "metadata": agent.metadata,
         "handle": agent.handle,
+    }
+
+
+def sections_dict(view: View) -> dict[str, Any]:
+    """The sections but the core block and the agents, as JSON has them: areas are keys, and so texts."""
+    return {
+        "hashes": view.hashes,
+        "locked_areas": view.locked_areas,
+        "fcl_windows": view.fcl_windows,
+        "area_stats": {area_id: asdict(stats) for area_id, stats in view.area_stats.items()},
     }
 
 
@@ -122,6 +159,7 @@ def snapshot_dict(view: View) -> dict[str, Any]:
         "stale": view.stale,
         "state": state_dict(view),
         "agents": [agent_dict(agent) for agent in view.agents],
+        **sections_dict(view),
         "link": link_dict(view),
     }
 
@@ -219,6 +257,26 @@ def _agents_table(view: View, now_ms: int) -> Table:
     return table
 
 
+def _areas_lines(view: View) -> list[RenderableType]:
+    """A line for each of the sections that has something to say."""
+    stats = {
+        area_id: f"{one.neuron_count:,} neurons, synapses {one.incoming_synapse_count:,} in, "
+        f"{one.outgoing_synapse_count:,} out"
+        for area_id, one in view.area_stats.items()
+    }
+    rows: dict[str, dict[Any, str]] = {
+        "locked areas": {area: f"by {owner}" for area, owner in view.locked_areas.items()},
+        "FCL windows": {area: str(window) for area, window in view.fcl_windows.items()},
+        "statistics": stats,
+        "hashes": {name: f"{value:016x}" for name, value in view.hashes.items() if value},
+    }
+    return [
+        Text(f"{title:14}" + "; ".join(f"{key}: {text}" for key, text in row.items()), no_wrap=True)
+        for title, row in rows.items()
+        if row
+    ]
+
+
 class _Picture:
     """Draws a view, and remembers which fields changed lately."""
 
@@ -244,6 +302,9 @@ class _Picture:
         parts: list[RenderableType] = [status, Text(""), fields]
         if view.agents:
             parts += [Text(""), _agents_table(view, int(values.get("last_modified", 0)))]
+        areas = _areas_lines(view)
+        if areas:
+            parts += [Text(""), *areas]
         events = list(self.recorder.events)[-EVENTS_SHOWN:]
         if events:
             parts += [Text(""), Text("last events", style="dim italic")]

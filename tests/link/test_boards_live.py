@@ -51,8 +51,8 @@ def served(board):
 
 
 def boot_id(state_dir: Path, name: str) -> int:
-    """From the region's header, spec.toml: structs.header.boot_id."""
-    return struct.unpack_from("<I", (state_dir / f"{name}.mirror").read_bytes(), 16)[0]
+    """From the region's header."""
+    return struct.unpack_from("<I", (state_dir / f"{name}.mirror").read_bytes(), spec.HEADER_FIELDS["boot_id"].offset)[0]
 
 
 # ------------------------------------------------------------------------------------------------------- demo
@@ -121,6 +121,12 @@ def test_get_all_has_every_field(board, served):
     assert shown["name"] == board.board
     assert shown["state"]["burst_engine_state"] in spec.BurstEngineState.__members__
     assert isinstance(shown["state"]["fatigue_active"], bool)
+    assert list(shown["hashes"]) == list(spec.HASHES_FIELDS)
+    assert shown["locked_areas"] in ({}, {"3": 7})
+    assert shown["fcl_windows"] == {"3": 40}
+    assert set(shown["area_stats"]) == {"vision", "motor"}
+    assert set(shown["area_stats"]["motor"]) == {"neuron_count", "incoming_synapse_count", "outgoing_synapse_count"}
+    assert "hashes" not in json.loads(run_cli("get", "neuron_count", "--json").stdout)
     lines = run_cli("get", "all").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(spec.CORE_FIELDS)
 
@@ -170,7 +176,7 @@ def test_the_table_on_a_terminal(board, served):
     text = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown).decode()
     assert os.waitstatus_to_exitcode(status) == 130
     assert "Traceback" not in text
-    for part in (f"{board.board} on ", "live, heard", "neurons", "Hz", "round trip"):
+    for part in (f"{board.board} on ", "live, heard", "neurons", "Hz", "FCL windows   3: 40", "round trip"):
         assert part in text
     assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l"), "the cursor stays hidden"
 
@@ -309,4 +315,48 @@ def test_text_of_the_program_does_not_disturb_the_link(tmp_path):
         theirs, ours = device.digest()
         assert theirs == ours
         assert not device.stale
+    started.stop()
+
+
+def test_locks_windows_statistics_and_hashes_of_a_program_are_read_on_the_pc(tmp_path):
+    program = tmp_path / "main.py"
+    program.write_text(
+        "import sys, time, feagi_state\n"
+        "s = feagi_state.StateManager.instance()\n"
+        "s.try_lock(7, 2**64 - 1); s.try_lock(2**32 - 1, 5); s.try_lock(8); s.unlock(8)\n"
+        "s.set_fcl_window(7, 33); s.set_fcl_window(9, 1); s.remove_fcl_window(9); s.set_fcl_window(None, 25)\n"
+        "s.init_area_stats('caf\u00e9'); s.change_area_stats('caf\u00e9', 5, 2**32 - 1, 7)\n"
+        "s.agent_data_hash = 2**64 - 1; s.morphologies_hash = 6\n"
+        "link = feagi_state.Link(sys.stdin.buffer, s, 'areas', sys.stdout.buffer)\n"
+        "n = 0\n"
+        "while True:\n"
+        "    link.poll(); time.sleep_ms(2); n += 1\n"
+        "    if link.up and n % 50 == 0:\n"
+        "        s.change_area_stats('caf\u00e9', 1, 0, -1)\n"
+        "        s.try_lock(8, 9) or s.unlock(8, 9)\n",
+        encoding="utf-8",
+    )
+    started = Started("unix", "--name", "areas", "--program", str(program))
+    started.start()
+    with feagi_state.connect(started.ports["link"], name="areas") as device:
+        for reader in (device, feagi_state.attach("areas")):
+            hashes = dict.fromkeys(spec.HASHES_FIELDS, 0)
+            assert reader.hashes == {**hashes, "agent_data": 2**64 - 1, "morphologies": 6}
+            locked = reader.locked_areas
+            assert locked.pop(8, 9) == 9
+            assert locked == {7: 2**64 - 1, 2**32 - 1: 5}
+            assert reader.fcl_windows == {7: 33}
+            assert [reader.fcl_window(area) for area in (7, 9, 1234)] == [33, 25, 25]
+            stats = reader.area_stats
+            assert list(stats) == ["caf\u00e9"]
+            assert stats["caf\u00e9"].neuron_count >= 5
+            assert stats["caf\u00e9"].incoming_synapse_count == 2**32 - 1
+        # And live: counts go on, and the lock comes and goes.
+        until(lambda: device.area_stats["caf\u00e9"].outgoing_synapse_count == 0, 10, "what is subtracted stays at 0")
+        until(lambda: 8 in device.locked_areas, 10, "the area is locked")
+        until(lambda: 8 not in device.locked_areas, 10, "the area is unlocked")
+        theirs, ours = device.digest()
+        assert theirs == ours
+    shown = run_cli("get", "all", "areas", "--json", "--stale-ok")
+    assert json.loads(shown.stdout)["fcl_windows"] == {"7": 33}, shown.stderr
     started.stop()
