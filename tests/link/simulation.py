@@ -18,7 +18,7 @@ PROFILE = "tiny"
 PAGES = Spec(ROOT / "shared_spec").pages(PROFILE)
 HASHES_AT = next(s.offset for s in Spec(ROOT / "shared_spec").sections(PROFILE) if s.name == "hashes")
 FIELDS = list(spec.CORE_FIELDS)
-AREAS = 10  # more than the profile has room for
+AREAS = 16  # more than the profile has room for
 RW_U32 = [i for i, f in enumerate(spec.CORE_FIELDS.values()) if f.type == "u32" and f.writable]
 
 
@@ -48,6 +48,10 @@ class Device:
             page = region[at : at + length]
             if not versions or versions[-1] != page:
                 versions.append(page)
+
+    def changed(self) -> set[int]:
+        """Pages that had more than one version."""
+        return {page for page, versions in enumerate(self.history) if len(versions) > 1}
 
     def change(self, *words: object) -> str:
         answer = self.ask(*words)
@@ -128,6 +132,7 @@ class Simulation:
         self.session = HostSession(self.watcher, lambda: self.random.getrandbits(32))
         self.line = Line(self.random, rate)
         self.now_ms = 0
+        self.changed: set[int] = set()  # pages that former devices changed
         self.device: Device
         self.boot()
         self.session.port_opened(0.0)
@@ -135,6 +140,7 @@ class Simulation:
     def boot(self) -> None:
         """Starts the device, again if it runs: all that it had is gone."""
         if hasattr(self, "device"):
+            self.changed |= self.device.changed()
             self.device.close()
         self.device = self.watcher.device = Device(self.program, self.random.getrandbits(32) | 1)
         self.watcher.seen = [0] * len(PAGES)
@@ -144,14 +150,14 @@ class Simulation:
         """Something that an application does."""
         r = self.random
         name = f"agent_{r.randrange(6)}".encode().hex()
-        what = r.randrange(16)
+        what = r.randrange(18)
         if what >= 10:
             self.act_on_areas(what)
-        elif what < 6:
+        elif what < 5:
             self.device.change("set", r.choice(RW_U32), r.choice([0, 1, 255, 256, 65536, 2**32 - 1, r.getrandbits(32)]))
-        elif what == 6:
+        elif what == 5:
             self.device.change("set", FIELDS.index("burst_engine_state"), r.randrange(8))
-        elif what == 7:
+        elif what <= 7:
             self.device.change("register", name)
         elif what == 8:
             self.device.change("deregister", name)
@@ -159,7 +165,7 @@ class Simulation:
             self.device.change("heartbeat", name)
 
     def act_on_areas(self, what: int) -> None:
-        """A change of the hashes, the locks, the windows or the statistics: `what` is 10..15."""
+        """A change of the hashes, the locks, the windows or the statistics: `what` is 10..17."""
         r = self.random
         area, owner = r.randrange(AREAS), r.choice([1, 2**32, 2**64 - 1])
         name = f"area_{r.randrange(AREAS)}".encode().hex()
@@ -170,9 +176,9 @@ class Simulation:
         elif what == 12:
             self.device.change("unlock", area, owner)
         elif what == 13:
-            self.device.change("window", area, r.choice([0, 1, 20, 2**32 - 1, "remove"]))
-        elif what == 14:
             self.device.change("stat", name)
+        elif what > 14:
+            self.device.change("window", area, r.choice([0, 1, 20, 2**32 - 1, "remove"]))
         else:
             self.device.change("count", name, r.randrange(3), r.choice([1, 5, 2**32 - 1, -1, -300]))
 
