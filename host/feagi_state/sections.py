@@ -45,7 +45,7 @@ class AgentInfo:
 
 @dataclass(frozen=True)
 class AreaStats:
-    """Statistics of a cortical area. All three counts are of one instant."""
+    """Statistics of a cortical area: three counts from one copy of its slot, which the device changes one by one."""
 
     neuron_count: int
     incoming_synapse_count: int
