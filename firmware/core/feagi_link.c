@@ -157,8 +157,7 @@ static bool make_frame(feagi_link_t *l, uint32_t now) {
     } else if (l->reply_due) {
         make_reply(l);
     } else if (!feagi_link_make_delta(l, now) && !make_event(l)) {
-        if (l->digest_due && feagi_link_quiet(l)) {
-            feagi_link_answer_digest(l);
+        if (l->digest_due && feagi_link_answer_digest(l)) {
             make_reply(l);
         } else if (now - l->spoke_at >= FEAGI_KEEPALIVE_PERIOD_MS) {
             make_keepalive(l);

@@ -136,7 +136,7 @@ bool feagi_link_make_delta(feagi_link_t *l, uint32_t now) {
     bool any = false;
     uint32_t page = l->next_page;
     for (uint32_t tries = l->region->pages; tries; tries--) {
-        if (l->region->dirty[page]) {
+        if (feagi_port_load_u32(&l->region->dirty[page])) {
             if (!any) {
                 feagi_port_clear(flight, sizeof *flight);
                 flight->seq = (uint8_t)(l->seq + 1);
@@ -177,7 +177,7 @@ bool feagi_link_quiet(feagi_link_t *l) {
         return false;
     }
     for (uint32_t page = 0; page < l->region->pages; page++) {
-        if (l->region->dirty[page]) {
+        if (feagi_port_load_u32(&l->region->dirty[page])) {
             return false;
         }
     }

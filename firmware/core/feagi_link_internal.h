@@ -23,7 +23,7 @@ void feagi_link_rewind(feagi_link_t *l);
 // Whether the host has all that the region holds.
 bool feagi_link_quiet(feagi_link_t *l);
 
-// Puts the digest into the reply that waits for it.
-void feagi_link_answer_digest(feagi_link_t *l);
+// Puts the digest into the reply that waits for it, if there is an instant at which the host has everything. Returns whether.
+bool feagi_link_answer_digest(feagi_link_t *l);
 
 #endif

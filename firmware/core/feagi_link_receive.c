@@ -35,8 +35,17 @@ static void answer(feagi_link_t *l, int status, uint64_t value) {
     l->digest_due = false;
 }
 
-void feagi_link_answer_digest(feagi_link_t *l) {
-    answer(l, 0, feagi_region_digest(l->region));
+bool feagi_link_answer_digest(feagi_link_t *l) {
+    if (!feagi_link_quiet(l)) {
+        return false;
+    }
+    uint32_t digest = feagi_region_digest(l->region);
+    // An interrupt may have written meanwhile: then the digest is of no instant, and the next quiet one is waited for.
+    if (!feagi_link_quiet(l)) {
+        return false;
+    }
+    answer(l, 0, digest);
+    return true;
 }
 
 // SET, ADD and SUBTRACT: [field, value]

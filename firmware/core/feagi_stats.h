@@ -1,6 +1,7 @@
 // Statistics of cortical areas by text id: neurons, and synapses that come in and go out.
 //
-// One context adds areas: set-up, or the event ring's producer. Any context may read and count.
+// One context adds areas: set-up, or the event ring's producer. Any context of the region's one writing thread may count; any may
+// read.
 #ifndef FEAGI_STATS_H
 #define FEAGI_STATS_H
 

@@ -52,8 +52,10 @@ uint32_t feagi_windows_default(const feagi_region_t *r) {
 }
 
 void feagi_windows_set_default(feagi_region_t *r, uint32_t window) {
+    feagi_port_key_t key = feagi_port_lock(); // value and mark are one to the link
     feagi_port_store_u32(default_of(r), window);
     feagi_region_mark_bytes(r, (uint32_t)((uint8_t *)default_of(r) - r->base), sizeof window);
+    feagi_port_unlock(key);
 }
 
 int feagi_windows_at(const feagi_region_t *r, uint32_t index, uint32_t *area, uint32_t *window) {

@@ -16,7 +16,7 @@ int feagi_windows_remove(feagi_region_t *r, uint32_t area);
 // The default, 20 unless set. Any context.
 uint32_t feagi_windows_default(const feagi_region_t *r);
 
-// Sets the default. Set-up only.
+// Sets the default. Any context, ISR-safe.
 void feagi_windows_set_default(feagi_region_t *r, uint32_t window);
 
 // Area and window of slot `index` (< r->windows.capacity). Returns 1 if it has a window of its own, else 0. Any context.

@@ -693,10 +693,14 @@ static void poll_out(link_obj_t *self) {
     }
 }
 
-// Serves the link: takes what arrived, sends what is due, never waits. True while a host has a session.
+// Serves the link, of which a state has one, the last that was made: takes what arrived, sends what is due, never waits. True
+// while a host has a session.
 static mp_obj_t link_poll(mp_obj_t self_in) {
     link_obj_t *self = MP_OBJ_TO_PTR(self_in);
     state_obj_t *state = self->state;
+    if (state->region.dirty != self->dirty) {
+        mp_raise_msg(FEAGI_STATE_ERROR, MP_ERROR_TEXT("another Link serves this state now"));
+    }
     update_clock(state);
     uint32_t now = (uint32_t)state->now_ms;
     // A scheduled callback may poll while a poll of the main program is inside its stream: leave that one alone.

@@ -161,12 +161,14 @@ class Link:
     """Segments of input that were no frame of this session; read-only."""
 
     def __init__(self, stream: Any, state: Optional[StateManager] = ..., name: Optional[str] = ..., out: Any = ..., /) -> None:
-        """`stream` is read, and written too unless `out` is given. `state`: StateManager.instance() unless given. `name`, up to 24
+        """Serves the state from now on; a Link that was made for it before is done with. `stream` is read, and written too unless
+        `out` is given. `state`: StateManager.instance() unless given. `name`, up to 24
         bytes, is what hosts call the board. OSError for what is no stream, ValueError for a name that is too long."""
 
     def poll(self) -> bool:
         """Takes up to 128 bytes that arrived, sends up to 8 frames that are due, and never waits. Call it every few milliseconds,
-        at least every quarter of an hour. Returns `up`. OSError if the stream fails."""
+        at least every quarter of an hour. Returns `up`. OSError if the stream fails, StateError if another Link serves the state
+        now."""
 
 def frame_encode(kind: int, seq: int, payload: Text, session: int, /) -> bytes:
     """A frame with this payload (CBOR items) between its zeros. ValueError if it is too long."""

@@ -10,6 +10,7 @@ mp_obj_t feagi_instance;
 qstr_short_t feagi_name_qstrs[FEAGI_NAMES];
 
 #define FEAGI_STATE_TYPE ((const mp_obj_type_t *)&feagi_state_type)
+#define FEAGI_STATE_ERROR ((const mp_obj_type_t *)&feagi_state_error)
 #define FEAGI_AGENT_NOT_FOUND ((const mp_obj_type_t *)&feagi_agent_not_found)
 #define FEAGI_AGENT_ALREADY_REGISTERED ((const mp_obj_type_t *)&feagi_agent_already_registered)
 #define FEAGI_CAPACITY_ERROR ((const mp_obj_type_t *)&feagi_capacity_error)

@@ -18,6 +18,7 @@ MP_DEFINE_EXCEPTION(AreaNotFound, StateError)
 MP_DEFINE_EXCEPTION(NotLockOwner, StateError)
 
 #define FEAGI_STATE_TYPE (&feagi_state_type)
+#define FEAGI_STATE_ERROR (&mp_type_StateError)
 #define FEAGI_AGENT_NOT_FOUND (&mp_type_AgentNotFound)
 #define FEAGI_AGENT_ALREADY_REGISTERED (&mp_type_AgentAlreadyRegistered)
 #define FEAGI_CAPACITY_ERROR (&mp_type_CapacityError)

@@ -221,6 +221,13 @@ def a_link_works_over_a_stream_that_takes_a_byte_at_a_time():
     check(delta is not None and delta[0] == 0x10 and delta[1] == 1, "no snapshot: %r" % (stream.output,))
 
 
+def a_second_link_takes_over():
+    s = f.StateManager("tiny", 1)
+    first, second = f.Link(Stream(), s), f.Link(Stream(), s)
+    raises(f.StateError, "another Link", first.poll)
+    check(second.poll() is False, "the second link is not served")
+
+
 def a_stream_that_fails_raises_and_the_link_goes_on():
     s = f.StateManager("tiny", 2)
     stream = Stream()
@@ -262,6 +269,7 @@ def run():
         the_region_is_readable_and_not_writable,
         hot_calls_allocate_nothing,
         a_link_works_over_a_stream_that_takes_a_byte_at_a_time,
+        a_second_link_takes_over,
         a_stream_that_fails_raises_and_the_link_goes_on,
         a_long_name_or_no_stream_is_refused,
     ):
