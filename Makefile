@@ -9,7 +9,14 @@ MAKEOVERRIDES :=
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
+ifneq ($(words $(CURDIR)),1)
+$(error the path of this folder has a space in it, which MicroPython's makefiles cannot take: '$(CURDIR)'; move it)
+endif
+
 PYTHON ?= python3
+ifeq ($(strip $(PYTHON)),)
+override PYTHON := python3
+endif
 BOARD ?= unix
 ARCH ?= x64 armv7m
 PYTEST_ARGS ?=
@@ -25,8 +32,17 @@ BOARDS := unix qemu_m3
 FIRMWARES := qemu_m3
 mpy_unix := x64
 mpy_qemu_m3 := armv7m
-ifeq ($(filter $(BOARD),$(BOARDS)),)
+ARCHES := $(sort $(foreach board,$(BOARDS),$(mpy_$(board))))
+ifneq ($(words $(BOARD))$(filter $(BOARD),$(BOARDS)),1$(BOARD))
 $(error BOARD is '$(BOARD)', it should be one of: $(BOARDS))
+endif
+ifneq ($(filter-out $(ARCHES),$(ARCH)),)
+$(error ARCH is '$(ARCH)', it should be of: $(ARCHES))
+endif
+ifneq ($(SECONDS),)
+ifeq ($(shell [[ "$(SECONDS)" =~ ^[0-9]+([.][0-9]+)?$$ ]] && echo number),)
+$(error SECONDS is '$(SECONDS)', it should be a number)
+endif
 endif
 
 C_SOURCES := $(wildcard firmware/core/*.[ch] firmware/port/*.[ch])
@@ -43,18 +59,20 @@ help: ## list the targets
 # ------------------------------------------------------------------------------------------------- to look at it
 
 .PHONY: run
-run: host board-$(BOARD) ## start a board and watch its state live: make run [BOARD=unix|qemu_m3] [SECONDS=n]
+run: apt-$(BOARD) host board-$(BOARD) ## start a board and watch its state live: make run [BOARD=unix|qemu_m3] [SECONDS=n]
 	@$(BIN)/feagi-state demo --board $(BOARD) $(if $(SECONDS),--seconds $(SECONDS))
 
-# What a board needs before it can be started.
-.PHONY: $(BOARDS:%=board-%)
+# What a board needs of the system, asked for at once and first; then what it needs to be started.
+.PHONY: $(BOARDS:%=apt-%) $(BOARDS:%=board-%)
+apt-unix: $(STAMPS)/apt-host
+apt-qemu_m3: $(STAMPS)/apt-host $(STAMPS)/apt-qemu
 board-unix: build/mpy/x64_6.3/feagi_state.mpy
 board-qemu_m3: build/mpy/armv7m_6.3/feagi_state.mpy build/firmware/qemu_m3/firmware.elf $(STAMPS)/apt-qemu
 
 # --------------------------------------------------------------------------------------------------- to change it
 
 .PHONY: test
-test: host $(BOARDS:%=board-%) ## run every test, boards included (PYTEST_ARGS=... for pytest)
+test: $(BOARDS:%=apt-%) host $(BOARDS:%=board-%) ## run every test, boards included (PYTEST_ARGS=... for pytest)
 	@$(BIN)/pytest tests $(PYTEST_ARGS)
 
 .PHONY: check
@@ -62,7 +80,7 @@ check: host board-unix ## run the tests that take under 2 minutes: for daily wor
 	@$(BIN)/pytest tests -m "not qemu and not slow" $(PYTEST_ARGS)
 
 .PHONY: generate
-generate: ## rewrite what is generated from shared_spec/
+generate: $(STAMPS)/apt-host ## rewrite what is generated from shared_spec/
 	@$(PYTHON) shared_spec/generate.py
 
 .PHONY: lint
@@ -85,6 +103,7 @@ natmod: $(ARCH:%=build/mpy/%_6.3/feagi_state.mpy) ## build the native module: ma
 
 .PHONY: firmware
 firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.elf ## build an emulated board's firmware: make firmware [BOARD=qemu_m3]
+	@$(if $(filter command%,$(origin BOARD)),$(if $(filter $(FIRMWARES),$(BOARD)),,$(error board $(BOARD) runs no firmware of ours; firmware is built for: $(FIRMWARES))))
 	@ls -l $^
 
 .PHONY: clean
@@ -100,25 +119,34 @@ host: $(VENV)/stamp-host
 $(STAMPS):
 	@mkdir -p $@
 
-# Python, its headers and a C compiler. Checked by use, so that a Python that is not Debian's is as good.
+# Python, its headers, a C compiler, and what unpacks MicroPython's source. Checked by use, so that a Python that is not
+# Debian's is as good.
 $(STAMPS)/apt-host: boards/tools/need_apt.sh | $(STAMPS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "PYTHON is '$(PYTHON)' ($$($(PYTHON) --version 2>&1 | head -n 1)): Python 3.11 or later is needed; make PYTHON=... names one" >&2; exit 1; }
-	@needs=(gcc:gcc libc6-dev); \
-	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || needs+=(python3-venv); \
-	test -e "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" || needs+=(python3-dev); \
-	$(STEP) "C compiler and Python headers" apt-host $(APT) "$${needs[@]}"
+	@needs=(gcc:gcc libc6-dev xz-utils:xz); \
+	if [[ $(PYTHON) == python3 ]] && ! command -v python3 >/dev/null; then needs+=(python3 python3-venv python3-dev); else \
+		$(CHECK_PYTHON); \
+		$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || needs+=(python3-venv); \
+		test -e "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" || needs+=(python3-dev); \
+	fi; \
+	$(STEP) "Python and C compiler" apt-host $(APT) "$${needs[@]}"
 	@touch $@
+
+# Shell code that ends the step if PYTHON is too old or not there.
+define CHECK_PYTHON
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo "PYTHON is '$(PYTHON)' ($$($(PYTHON) --version 2>&1 | tail -n 1)): Python 3.11 or later is needed; make PYTHON=... names one" >&2; exit 1; }
+endef
 
 $(STAMPS)/apt-arm: boards/tools/need_apt.sh | $(STAMPS)
 	@$(STEP) "Arm compiler" apt-arm $(APT) gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
 	@touch $@
 
-$(STAMPS)/apt-qemu: boards/tools/need_apt.sh | $(STAMPS)/apt-arm
-	@$(STEP) "QEMU" apt-qemu $(APT) qemu-system-arm:qemu-system-arm
-	@touch $@
+$(STAMPS)/apt-qemu: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "QEMU" apt-qemu $(APT) qemu-system-arm:qemu-system-arm gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
+	@touch $@ $(STAMPS)/apt-arm
 
 $(VENV)/stamp-packages: host/requirements-dev.txt | $(STAMPS)/apt-host
+	@$(CHECK_PYTHON)
 	@$(STEP) "virtual environment" venv-make $(PYTHON) -m venv $(VENV)
 	@$(STEP) "Python packages" venv $(BIN)/pip install --disable-pip-version-check -r $<
 	@touch $@
@@ -134,7 +162,7 @@ $(STAMPS)/mpy_dir: FORCE | $(STAMPS)/apt-host
 	@was=$$(cat $@ 2>/dev/null); now=$${MPY_DIR:-$$was}; \
 	if [[ ! -f $$now/py/mpconfig.h && -n $$MPY_DIR ]]; then echo "MPY_DIR is '$$MPY_DIR', which is no MicroPython source" >&2; exit 1; fi; \
 	if [[ ! -f $$now/py/mpconfig.h ]]; then \
-		$(STEP) "MicroPython's source" fetch_micropython bash -c '$(APT) xz-utils:xz && boards/tools/fetch_micropython.sh >$@.new' || exit 1; \
+		$(STEP) "MicroPython's source" fetch_micropython bash -c 'boards/tools/fetch_micropython.sh >$@.new' || exit 1; \
 		now=$$(tail -n 1 $@.new); rm $@.new; \
 	fi; \
 	[[ $$now == "$$was" ]] || echo "$$now" >$@

@@ -15,14 +15,14 @@ suite=trixie
 tarball=micropython_$version+ds.orig.tar.xz
 sha256=7b25be99a502f070b2de81dafc08da7051d992325d6e67daa9045a918fffdbea
 
-dest=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/feagi-state/micropython-$version}
+dest=${1:-${XDG_CACHE_HOME:-${HOME:-$PWD/build}/.cache}/feagi-state/micropython-$version}
 [[ $dest = /* ]] || dest=$PWD/$dest
 
 say() { printf 'fetch_micropython: %s\n' "$*" >&2; }
 
 fail() {
     say "$1"
-    say "to do without it: set MPY_DIR=/path/to/micropython 1.23 or later"
+    say "to do without it: make MPY_DIR=/path/to/micropython ..., 1.23 or later; XDG_CACHE_HOME=... chooses another place for the source"
     exit 1
 }
 

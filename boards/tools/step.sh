@@ -9,6 +9,7 @@ name=$1 log=build/logs/$2.log
 shift 2
 mkdir -p build/logs build/stamps
 echo "  $name ..." >&2
+trap 'echo "  $name: interrupted" >&2; exit 130' INT
 began=$(date +%s)
 if [[ -n ${V:-} ]]; then
     "$@" 2>&1 | tee "$log" >&2

@@ -69,18 +69,18 @@ def test_shell_examples(environment: dict[str, str]) -> None:
     background = []
     try:
         for line in block("feagi-state start").splitlines():
-            command = line.split("#")[0].strip()
-            if not command or command.startswith(". .venv"):
-                continue
-            if command.endswith("&"):
-                command = command.rstrip("& ")
+            command, _, comment = map(str.strip, line.partition("#"))
+            if comment.startswith(("first terminal", "second terminal")):
                 if background:  # what was started before must be there first
-                    run_until_it_works("feagi-state boards --json | grep -q '\"pid\"\\|\"link\\|/dev/pts'", environment)
+                    run_until_it_works("feagi-state boards --json | grep -q '\"running\": \\[{'", environment)
                 background.append(
-                    subprocess.Popen(["bash", "-c", f"exec {command}"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+                    subprocess.Popen(
+                        ["bash", "-c", f"exec {command}"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+                    )
                 )
             else:
                 assert run_until_it_works(command, environment).strip()
+        assert len(background) == 2
     finally:
         for process in reversed(background):
             process.terminate()
