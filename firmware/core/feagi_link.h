@@ -58,7 +58,7 @@ typedef struct {
     uint64_t ping_t1, ping_t2;
     uint8_t reply[FEAGI_REPLY_LEN_BYTES];
 
-    uint32_t rejected; // segments that were no valid frame of this session
+    uint32_t rejected; // segments that were no valid frame of the present session
     feagi_frame_in_t in;
     uint16_t tx_len, tx_sent;
     uint8_t rx[FEAGI_LINK_RXBUF_BYTES];

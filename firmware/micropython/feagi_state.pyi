@@ -158,7 +158,7 @@ class Link:
     session: int
     """Id of the session that runs or is offered; read-only."""
     rejected: int
-    """Segments of input that were no frame of this session; read-only."""
+    """Segments of input that were no frame of the present session; read-only."""
 
     def __init__(self, stream: Any, state: Optional[StateManager] = ..., name: Optional[str] = ..., out: Any = ..., /) -> None:
         """Serves the state from now on; a Link that was made for it before is done with. `stream` is read, and written too unless

@@ -100,7 +100,7 @@ def decode(segment: bytes, seed: int) -> Frame:
     """The frame in `segment`, the bytes between two zeros.
 
     `seed`: the present session's id, or 0 if there is none; then only HELLO and HELLO_ACK are valid. Raises
-    SerializationError for everything that is no valid frame of this session. Any thread.
+    SerializationError for everything that is no valid frame of the present session. Any thread.
     """
     if not _SEGMENT_MIN <= len(segment) <= _SEGMENT_MAX:
         raise SerializationError(f"{len(segment)} bytes are no frame")
