@@ -267,7 +267,7 @@ class PortEntry:
                 other = _read_entry(self.folder, self.name)
                 by = f" (process {other.pid})" if other else ""
                 raise BoardError(
-                    f"board {self.name} runs already{by}: stop it first, or start another one with --name"
+                    f"board {self.name} runs already{by}: stop it first, or give this one a name of its own with --name"
                 ) from None
         self._lock_fd = fd
         self._remove_links()

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
@@ -21,7 +21,6 @@ from . import spec
 from .errors import StateError
 
 if TYPE_CHECKING:
-    from .device import Device
     from .emulator import EmulatedBoard
 
 __all__ = ["main"]
@@ -97,15 +96,14 @@ def _out(line: Any) -> None:
         raise _Terminated(signal.SIGPIPE) from None
 
 
-def _show(view: Any, seconds: float | None, as_json: bool, interval_s: float = 1.0) -> None:
+def _show(view: Any, seconds: float | None, check: Callable[[], None] = lambda: None) -> None:
+    """Show a view to a person; `check` is called again and again, and may raise."""
     from . import live
 
-    if as_json:
-        live.watch_json(view, _out, seconds, interval_s)
-    elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        live.watch_table(view, Console(), seconds)
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        live.watch_table(view, Console(), seconds, check)
     else:
-        live.watch_lines(view, _out, seconds)
+        live.watch_lines(view, _out, seconds, check=check)
 
 
 @contextmanager
@@ -220,8 +218,10 @@ def start(
 
 
 def _epitaph(board: EmulatedBoard, status: int | None) -> str:
+    if status is not None and status < 0:  # its last words were not about this
+        return f"board {board.name} has ended (signal {-status})"
     words = board.last_words().strip().splitlines()
-    return f"board {board.name} has ended, exit status {status}" + (f": {words[-1]}" if words else "")
+    return f"board {board.name} has ended (exit status {status})" + (f": {words[-1]}" if words else "")
 
 
 def _start(name: str, program: Path | None, instance: str | None) -> EmulatedBoard:
@@ -257,10 +257,14 @@ def watch(
       feagi-state watch unix --seconds 10
       feagi-state watch unix --json | jq .state.neuron_count
     """
+    from . import live
     from .targets import open_view
 
     with _closing(open_view(target, baudrate=baud, timeout_s=timeout)) as view:
-        _show(view, seconds, as_json, interval)
+        if as_json:
+            live.watch_json(view, _out, seconds, interval)
+        else:
+            _show(view, seconds)
 
 
 @app.command()
@@ -402,13 +406,14 @@ def _usable(function: Any, *arguments: str) -> Any:
 def demo(
     board: Annotated[str, typer.Option("--board", metavar="BOARD", help="emulated board to run it on")] = "unix",
     seconds: Seconds = None,
+    name: InstanceName = None,
     as_json: Annotated[bool, typer.Option("--json", help="print only the report, one JSON object")] = False,
     timeout: Timeout = 10.0,
 ) -> None:
     """Start a board with a small burst engine and watch it live.
 
     At the end the device is asked for a digest of its region, which is compared with the mirror's. The exit status is 0
-    only if they are equal and the mirror is not stale.
+    only if they are equal and the mirror is not stale. Ends also when the board's process does.
 
     \b
     Examples:
@@ -416,41 +421,49 @@ def demo(
       feagi-state demo --board qemu_m3 --seconds 10 --json
     """
     from . import connect
-    from .demo import closing_report, counts_before
+    from .demo import DemoView, closing_report, old_counts
 
-    with _start(board, None, None) as running:
+    with _start(board, None, name) as running:
         _say(
             f"{running.name} runs: link {running.link_port}"
             + (f", REPL {running.repl_port}" if running.repl_port else "")
         )
-        before = counts_before(running.name)
-        try:
-            device: Device = connect(running.link_port, name=running.name, timeout_s=timeout)
-        except StateError as error:
+
+        def check() -> None:
             if running.pid is None:
-                raise CommandError(_epitaph(running, running.wait(0))) from error
+                raise CommandError(_epitaph(running, running.wait(0)))
+
+        old = old_counts(running.name)
+        try:
+            device = connect(running.link_port, name=running.name, timeout_s=timeout)
+        except StateError:
+            check()
             raise
         with _closing(device):
+            view = DemoView(device, old)
             try:
-                _show_demo(device, seconds, as_json)
+                if as_json:
+                    _wait(seconds, check)
+                else:
+                    _show(view, seconds, check)
             except KeyboardInterrupt:
                 _say("")
-            report, sentence = closing_report(running, device, before)
+            check()
+            report, sentence = closing_report(running, view)
+            check()
     if as_json:
         _out(report)
     else:
         _out(sentence)
         _out(json.dumps(report, indent=2))
     if not report["mirror_equal_device"] or report["stale"]:
-        raise CommandError(f"the demo failed: {sentence}" + ("; the mirror is stale" if report["stale"] else ""))
+        raise CommandError(f"the demo failed: {sentence}")
 
 
-def _show_demo(device: Device, seconds: float | None, as_json: bool) -> None:
-    if not as_json:
-        _show(device, seconds, False)
-        return
+def _wait(seconds: float | None, check: Callable[[], None]) -> None:
     end = time.monotonic() + seconds if seconds is not None else None
     while end is None or time.monotonic() < end:
+        check()
         time.sleep(0.1 if end is None else max(0.0, min(0.1, end - time.monotonic())))
 
 

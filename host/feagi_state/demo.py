@@ -1,30 +1,81 @@
-"""The end of the demonstration: the proof that the mirror is equal to the device, and the report."""
+"""The demonstration: a view of its device, the proof that the mirror is equal to the device, and the report."""
 
 from __future__ import annotations
 
+import os
 import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from . import spec
 from .emulator import EmulatedBoard
-from .errors import LinkError, MemoryMapError, StateError
-from .mirror import attach
+from .errors import MemoryMapError, StateError
+from .live import status_text
+from .mirror import LinkInfo, attach
 
 if TYPE_CHECKING:
     from .device import Device
 
-__all__ = ["closing_report", "counts_before"]
+__all__ = ["DemoView", "OldCounts", "closing_report", "old_counts"]
 
-DIGEST_TRIES = 3
+DIGEST_S = 5.0  # for all tries: who waits for the end has pressed Ctrl-C
 
 
-def compare_digests(device: Device) -> tuple[bool, str]:
-    """(whether the device's region equals the mirror, what to say of it)."""
+@dataclass(frozen=True)
+class OldCounts:
+    """Counts of the mirror that an earlier run left: a mirror's go on, the demo's begin at 0."""
+
+    file: tuple[int, int] = (0, 0)  # device and inode: a mirror of another layout is replaced, and counts from 0
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+def old_counts(name: str) -> OldCounts:
+    """To be called before the device is connected."""
+    try:
+        with attach(name) as old:
+            return OldCounts(_file_id(old.path), old.link.counters)
+    except (MemoryMapError, OSError):
+        return OldCounts()
+
+
+def _file_id(path: os.PathLike[str]) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+class DemoView:
+    """The device, with its link's counts since the demo connected it: table, lines and report show the same ones."""
+
+    def __init__(self, device: Device, old: OldCounts) -> None:
+        """`old`: what `old_counts` gave before the device was connected."""
+        self._device = device
+        self._before = old.counters if _file_id(device.mirror.path) == old.file else {}
+
+    def __getattr__(self, name: str) -> Any:
+        """All but the link is the device's."""
+        return getattr(self._device, name)
+
+    @property
+    def link(self) -> LinkInfo:
+        """The link, counted since the demo connected."""
+        link = self._device.link
+        counts: dict[str, Any] = {name: count - self._before.get(name, 0) for name, count in link.counters.items()}
+        return replace(link, **counts)
+
+
+def compare_digests(view: Any) -> tuple[bool, str]:
+    """(whether the device's region equals the mirror, what to say of it).
+
+    A device that is silent is not asked: nobody waits for an answer that does not come.
+    """
+    deadline = time.monotonic() + DIGEST_S
     problem = ""
-    for _ in range(DIGEST_TRIES):
+    while (left_s := deadline - time.monotonic()) > 0:
+        if view.stale:
+            return False, problem or f"not compared: {status_text(view)}"
         try:
-            theirs, ours = device.digest()
-        except (LinkError, StateError) as error:
+            theirs, ours = view.digest(timeout_s=left_s)
+        except StateError as error:
             problem = str(error)
             time.sleep(0.2)
             continue
@@ -34,24 +85,10 @@ def compare_digests(device: Device) -> tuple[bool, str]:
     return False, problem
 
 
-def counts_before(name: str) -> dict[str, int]:
-    """Counts of the mirror that an earlier run left under this name: a mirror's go on, the demo's begin at 0."""
-    try:
-        with attach(name) as old:
-            return old.link.counters
-    except MemoryMapError:
-        return {}
-
-
-def closing_report(board: EmulatedBoard, device: Device, before: dict[str, int]) -> tuple[dict[str, Any], str]:
-    """(the demo's JSON object, a sentence on whether mirror and device are equal).
-
-    `before`: what `counts_before` gave before the device was connected.
-    """
-    equal, sentence = compare_digests(device)
-    link = device.link
-    if link.frames < before.get("frames", 0):  # another layout's mirror was replaced by a new one
-        before = {}
+def closing_report(board: EmulatedBoard, view: Any) -> tuple[dict[str, Any], str]:
+    """(the demo's JSON object, a sentence on whether mirror and device are equal). `view`: a DemoView."""
+    equal, sentence = compare_digests(view)
+    link = view.link
     assert board.identity is not None
     report = {
         "board": board.board.name,
@@ -61,9 +98,9 @@ def closing_report(board: EmulatedBoard, device: Device, before: dict[str, int])
         "machine": board.identity.machine,
         "device_name": link.device_name,
         "schema": f"{spec.SCHEMA_HASH:#010x}",
-        **{name: count - before.get(name, 0) for name, count in link.counters.items()},
+        **link.counters,
         "round_trip_us": link.round_trip_us,
         "mirror_equal_device": equal,
-        "stale": device.stale,
+        "stale": view.stale,
     }
     return report, sentence

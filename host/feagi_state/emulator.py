@@ -193,6 +193,7 @@ class EmulatedBoard(ABC):
         """End the board and take its ports away. Can be called again."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
+            self._process.send_signal(signal.SIGCONT)  # one that was stopped hears the other signal only then
             if self.wait(STOP_TIMEOUT_S) is None:
                 self.kill()
         self._close()

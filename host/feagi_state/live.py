@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -326,17 +326,27 @@ def _rounds(seconds: float | None, period_s: float) -> Iterator[float]:
         yield left_s
 
 
-def watch_table(view: View, console: Console, seconds: float | None) -> None:
+Check = Callable[[], None]  # called in every round; what it raises ends the watching
+
+
+def _no_check() -> None:
+    pass
+
+
+def watch_table(view: View, console: Console, seconds: float | None, check: Check = _no_check) -> None:
     """Show the live table on a terminal for `seconds`, or until KeyboardInterrupt."""
     recorder = Recorder(view)
     picture = _Picture(recorder)
     with Live(picture.draw(), console=console, auto_refresh=False, vertical_overflow="crop") as live:
         for left_s in _rounds(seconds, REFRESH_S):
             recorder.poll(left_s)
+            check()
             live.update(picture.draw(), refresh=True)
 
 
-def watch_lines(view: View, write: Any, seconds: float | None, period_s: float = 0.5) -> None:
+def watch_lines(
+    view: View, write: Any, seconds: float | None, period_s: float = 0.5, check: Check = _no_check
+) -> None:
     """Where there is no terminal: everything once, then a line for all that changes."""
     recorder = Recorder(view)
     status = ""
@@ -344,6 +354,7 @@ def watch_lines(view: View, write: Any, seconds: float | None, period_s: float =
     agents: dict[int, Any] = {}
     for left_s in _rounds(seconds, period_s):
         fresh = recorder.poll(left_s) if status else []
+        check()
         now_status = "STALE" if view.stale else "live"
         if now_status != status:
             write(status_text(view))

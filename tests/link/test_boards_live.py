@@ -93,6 +93,62 @@ def test_ctrl_c_ends_the_demo_with_its_report():
     assert json.loads(out)["mirror_equal_device"] is True
 
 
+def board_process(runner: int) -> int:
+    """The board that a `demo` runs: its only child that stays."""
+    children = Path(f"/proc/{runner}/task/{runner}/children")
+    return int(until(lambda: children.read_text().split(), 5, "the board's process")[0])
+
+
+@pytest.fixture
+def demo():
+    """A demo under a name of its own, live; a function that ends it with a signal and gives what it said."""
+    process = subprocess.Popen(
+        [CLI, "demo", "--name", "shown"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    until(lambda: "shown" in feagi_state.mirrors() and not feagi_state.attach("shown").stale, 15, "a live mirror")
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_demo_whose_board_is_killed_says_so_at_once(demo):
+    os.kill(board_process(demo.pid), signal.SIGKILL)
+    began = time.monotonic()
+    _, err = demo.communicate(timeout=10)
+    assert time.monotonic() - began < 2
+    assert demo.returncode == 1
+    assert err.splitlines()[-1] == "feagi-state: board shown has ended (signal 9)"
+
+
+def test_ctrl_c_ends_a_demo_whose_board_is_silent(demo):
+    os.kill(board_process(demo.pid), signal.SIGSTOP)
+    until(lambda: feagi_state.attach("shown").stale, 5, "the mirror is stale")
+    began = time.monotonic()
+    demo.send_signal(signal.SIGINT)
+    out, err = demo.communicate(timeout=10)
+    assert time.monotonic() - began < 2
+    assert demo.returncode == 1
+    assert "the demo failed: not compared: shown on " in err.splitlines()[-1]
+    assert "STALE" in err.splitlines()[-1]
+    assert '"mirror_equal_device": false' in out
+
+
+def test_two_demos_run_at_once_and_count_from_their_own_start(demo):
+    refused = run_cli("demo", "--name", "shown", "--seconds", "1")
+    assert refused.returncode == 1
+    assert "shown runs already" in refused.stderr
+    sessions = []
+    for _ in range(2):  # the second one takes up the mirror of the first
+        done = run_cli("demo", "--name", "other", "--seconds", "2")
+        assert done.returncode == 0, done.stderr
+        summary = next(line for line in done.stdout.splitlines() if " frames, " in line)
+        report = json.loads(done.stdout[done.stdout.index("\n{\n") :])
+        frames = int(summary.split()[0].replace(",", ""))
+        assert frames <= report["frames"] < frames + 60
+        sessions.append(report["sessions"])
+    assert sessions[0] == sessions[1]
+
+
 # ------------------------------------------------------------------------------------------------ many readers
 
 
