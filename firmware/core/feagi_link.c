@@ -71,22 +71,26 @@ static bool make_event(feagi_link_t *l) {
     if (l->events_flying == FEAGI_LINK_EVENTS_WINDOW || !feagi_events_peek(l->region, l->events_flying, &event)) {
         return false;
     }
+    uint8_t seq = (uint8_t)(l->event_seq + l->events_flying + 1);
+    bool first_time = (uint8_t)(seq - l->event_top) < 128 && seq != l->event_top;
+    if (first_time) {
+        l->event_top = seq;
+        // The count of rejected events rides on an event that the host cannot have yet, and stays as it is until that one is
+        // acknowledged: so the host takes it once.
+        uint32_t lost = feagi_events_rejected(l->region) - l->lost_acked;
+        if (lost && !l->lost_flying) {
+            l->lost_flying = true;
+            l->lost_seq = seq;
+            l->lost_sent = (uint16_t)(lost < UINT16_MAX ? lost : UINT16_MAX);
+        }
+    }
     feagi_frame_out_t out;
-    feagi_frame_start(&out, l->tx, FEAGI_LINK_MTU_BYTES, FEAGI_KIND_EVENT, (uint8_t)(l->event_seq + l->events_flying + 1));
+    feagi_frame_start(&out, l->tx, FEAGI_LINK_MTU_BYTES, FEAGI_KIND_EVENT, seq);
     feagi_frame_put_uint(&out, event.kind);
     feagi_frame_put_uint(&out, event.arg);
     feagi_frame_put_uint(&out, event.time_ms);
-    if (l->events_flying == 0) {
-        // The count rides on the oldest event in flight and stays what it is until that one is acknowledged: the host may
-        // have taken it already, and must not count twice.
-        if (!l->lost_fixed) {
-            uint32_t lost = feagi_events_rejected(l->region) - l->lost_acked;
-            l->lost_sent = (uint16_t)(lost < UINT16_MAX ? lost : UINT16_MAX);
-            l->lost_fixed = true;
-        }
-        if (l->lost_sent) {
-            feagi_frame_put_uint(&out, l->lost_sent);
-        }
+    if (l->lost_flying && l->lost_seq == seq) {
+        feagi_frame_put_uint(&out, l->lost_sent);
     }
     l->tx_len = feagi_frame_finish(&out, l->session);
     l->events_flying++;

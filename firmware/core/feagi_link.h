@@ -47,8 +47,10 @@ typedef struct {
 
     // Events
     uint8_t event_seq;     // last one acknowledged
-    uint8_t events_flying; // sent behind it
-    bool lost_fixed;       // `lost_sent` was sent and not acknowledged yet
+    uint8_t event_top;     // last one sent for the first time
+    uint8_t events_flying; // sent behind event_seq since the last loss
+    bool lost_flying;      // `lost_sent` rides on event `lost_seq`, which is not acknowledged yet
+    uint8_t lost_seq;
     uint16_t lost_sent;
     uint32_t lost_acked; // rejected events that the host knows of
 

@@ -14,8 +14,8 @@ static void start_session(feagi_link_t *l, uint32_t now) {
     l->up = true;
     l->heard_at = now;
     l->spoke_at = now - FEAGI_DELIMITER_MS; // whatever stands on the line, the first frame begins with a delimiter
-    l->events_flying = l->event_seq = 0;
-    l->lost_fixed = false;
+    l->events_flying = l->event_seq = l->event_top = 0;
+    l->lost_flying = false;
     l->pong_due = l->reply_due = l->reply_known = l->digest_due = false;
     feagi_link_start_deltas(l);
 }
@@ -99,9 +99,10 @@ static void receive_event_ack(feagi_link_t *l, uint8_t seq) {
     l->events_flying = (uint8_t)(l->events_flying - count);
     l->event_at = (uint32_t)l->now_ms;
     l->tries = 0;
-    l->lost_acked += l->lost_sent;
-    l->lost_sent = 0;
-    l->lost_fixed = false;
+    if (l->lost_flying && (uint8_t)(seq - l->lost_seq) < 128) {
+        l->lost_acked += l->lost_sent;
+        l->lost_flying = false;
+    }
 }
 
 static void receive_frame(feagi_link_t *l, const feagi_frame_t *frame) {

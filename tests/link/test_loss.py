@@ -81,6 +81,28 @@ def test_events_that_found_the_ring_full_are_counted_to_the_host(device: Path) -
     simulation.device.close()
 
 
+def test_lost_events_are_counted_when_their_count_meets_events_that_the_host_has_already(device: Path) -> None:
+    """Of four events' acknowledgements only the first arrives; then the ring overflows and the other three are sent again."""
+    simulation = Simulation(device, 4, 0)
+    assert simulation.settle()
+    for n in range(4):
+        assert simulation.device.ask("event", 300, n) == "0"
+    events = b"\0".join([b"", *simulation.next_segments(), b""])
+    simulation.session.take_output()
+    simulation.session.receive(events, simulation.now_ms / 1000)
+    acks = [s for s in simulation.session.take_output().split(b"\0") if s]
+    simulation.device.ask("rx", (b"\0" + acks[0] + b"\0").hex())
+    capacity = spec.PROFILES["tiny"].events
+    answers = [simulation.device.ask("event", 301, n) for n in range(capacity + 7)]
+    rejected = len(answers) - answers.count("0")
+    assert rejected > 0
+    for _ in range(400):
+        simulation.step()
+    assert simulation.session.counters["events_lost"] == rejected
+    assert len(simulation.watcher.events) == 4 + answers.count("0")
+    simulation.device.close()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_command_runs_at_most_once_whatever_the_line_does(device: Path, seed: int) -> None:
     simulation = Simulation(device, 100 + seed, 0)
