@@ -11,20 +11,24 @@ static feagi_event_t *slot_of(const feagi_region_t *r, uint32_t position) {
 
 int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg) {
     feagi_ring_t *ring = ring_of(r);
+    // Producers one at a time: the section makes one of the main context, of interrupts and of a host's commands.
+    feagi_port_key_t key = feagi_port_lock();
     uint32_t head = ring->head; // the producer's own: nobody else writes it
     // Acquire: the consumer's release of a place comes after it has read the place.
-    if (head - feagi_port_load_u32(&ring->tail) > r->events_mask) {
+    bool full = head - feagi_port_load_u32(&ring->tail) > r->events_mask;
+    if (full) {
         feagi_port_store_u32(&ring->rejected, ring->rejected + 1);
-        return FEAGI_ERR_FULL;
+    } else {
+        feagi_event_t *slot = slot_of(r, head); // free: the consumer does not look at it until head moves
+        slot->kind = kind;
+        slot->reserved = 0;
+        slot->arg = arg;
+        slot->time_ms = (uint32_t)r->now_ms;
+        feagi_port_store_u32(&slot->sequence, head + 1);
+        feagi_port_store_u32(&ring->head, head + 1); // release: the event is whole before it can be seen
     }
-    feagi_event_t *slot = slot_of(r, head); // free: the consumer does not look at it until head moves
-    slot->kind = kind;
-    slot->reserved = 0;
-    slot->arg = arg;
-    slot->time_ms = (uint32_t)r->now_ms;
-    feagi_port_store_u32(&slot->sequence, head + 1);
-    feagi_port_store_u32(&ring->head, head + 1); // release: the event is whole before it can be seen
-    return 0;
+    feagi_port_unlock(key);
+    return full ? FEAGI_ERR_FULL : 0;
 }
 
 int feagi_events_peek(const feagi_region_t *r, uint32_t ahead, feagi_event_t *event) {

@@ -1,13 +1,14 @@
-// The event ring: one producer, one consumer, no locks. A full ring rejects the event and counts it.
+// The event ring: one producer at a time, one consumer. A full ring rejects the event and counts it.
 //
-// The producer is the context that writes state and registers agents (those calls push events); the consumer is the link, or the
-// application where there is no link. Positions count events since start and wrap at 2^32.
+// Where the port has interrupts to lock out, every context of the device may push: the section in push makes them one producer.
+// Where it has none (x86-64, aarch64) the region's one writing thread is the producer. The consumer is the link, or the
+// application where there is no link; it takes no lock. Positions count events since start and wrap at 2^32.
 #ifndef FEAGI_EVENTS_H
 #define FEAGI_EVENTS_H
 
 #include "feagi_region.h"
 
-// Appends an event with the region's time. About 25 instructions. Producer only; ISR-safe where the interrupt is the producer.
+// Appends an event with the region's time. One critical section of about 25 instructions. Producer only; ISR-safe.
 // Returns 0, or FEAGI_ERR_FULL: the event is dropped and counted.
 int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg);
 

@@ -2,6 +2,7 @@
 
 #include "feagi_events.h"
 #include "feagi_link_internal.h"
+#include "feagi_text.h"
 
 uint32_t feagi_link_mix(uint32_t a, uint32_t b) {
     a ^= b + 0x9e3779b9u + (a << 6) + (a >> 2);
@@ -29,6 +30,9 @@ int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, co
     if (region->pages > FEAGI_LINK_PAGES || name_len > FEAGI_DEVICE_NAME_LEN_BYTES) {
         return FEAGI_ERR_LENGTH;
     }
+    if (!feagi_text_valid((const uint8_t *)name, name_len)) {
+        return FEAGI_ERR_ENCODING; // no host would take its hello for a frame
+    }
     feagi_port_clear(l, sizeof *l);
     l->region = region;
     l->name = name;
@@ -43,6 +47,7 @@ int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, co
 void feagi_link_tick(feagi_link_t *l, uint64_t now_ms, uint64_t now_us) {
     l->now_ms = now_ms;
     l->now_us = now_us;
+    l->fresh = true;
 }
 
 static void make_hello(feagi_link_t *l) {
@@ -144,9 +149,6 @@ static void check_times(feagi_link_t *l, uint32_t now) {
 
 // Makes the frame that is most due. Returns false if none is.
 static bool make_frame(feagi_link_t *l, uint32_t now) {
-    if (l->up) {
-        check_times(l, now);
-    }
     if (!l->up) {
         if (!l->hello_due && now - l->hello_at < FEAGI_HELLO_PERIOD_MS) {
             return false;
@@ -174,15 +176,17 @@ static bool make_frame(feagi_link_t *l, uint32_t now) {
 
 size_t feagi_link_output(feagi_link_t *l, const uint8_t **data) {
     uint32_t now = (uint32_t)l->now_ms;
+    if (l->up) {
+        check_times(l, now); // also while the stream takes nothing
+    }
     if (l->tx_sent == l->tx_len) {
         l->tx_sent = l->tx_len = 0;
         if (!make_frame(l, now)) {
             return 0;
         }
-        // On a line that was busy until now the delimiter that ended the last frame begins this one.
-        if (now - l->spoke_at < FEAGI_DELIMITER_MS && l->up) {
-            l->tx_sent = 1;
-        }
+        // Frames of one poll follow each other, and one delimiter serves two. Between polls the program may print.
+        l->tx_sent = l->fresh ? 0 : 1;
+        l->fresh = false;
         l->spoke_at = now;
     }
     *data = l->tx + l->tx_sent;

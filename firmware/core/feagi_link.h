@@ -33,6 +33,7 @@ typedef struct {
     // Times are the low 32 bits of now_ms; only differences are used.
     uint32_t hello_at, heard_at, spoke_at, delta_at, event_at, clock_at;
     bool hello_due;
+    bool fresh; // nothing was sent since the last tick: anything may stand on the line
 
     // Deltas
     uint8_t seq, acked;  // last sent, last acknowledged
@@ -69,7 +70,7 @@ typedef struct {
 
 // Makes a link for a region and begins to track the region's changes in `dirty`, region->pages words of the caller. `entropy`
 // should differ at every start (it makes session ids). `name` stays the caller's, and must stay. Set-up only.
-// Returns 0, or FEAGI_ERR_LENGTH: the region has more than FEAGI_LINK_PAGES pages, or the name is too long.
+// Returns 0, FEAGI_ERR_LENGTH (the region has more than FEAGI_LINK_PAGES pages, or the name is too long) or FEAGI_ERR_ENCODING.
 int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, const char *name, uint32_t entropy);
 
 // Tells the time: milliseconds and microseconds since start, neither ever going back.

@@ -172,8 +172,8 @@ bool feagi_link_make_delta(feagi_link_t *l, uint32_t now) {
     return true;
 }
 
-bool feagi_link_quiet(feagi_link_t *l) {
-    if (l->flights || l->acked != l->seq || version_of(l) != l->clock_sent) {
+bool feagi_link_all_sent(feagi_link_t *l) {
+    if (version_of(l) != l->clock_sent) {
         return false;
     }
     for (uint32_t page = 0; page < l->region->pages; page++) {

@@ -20,10 +20,10 @@ void feagi_link_acknowledge(feagi_link_t *l, uint8_t seq);
 // far ahead.
 void feagi_link_rewind(feagi_link_t *l);
 
-// Whether the host has all that the region holds.
-bool feagi_link_quiet(feagi_link_t *l);
+// Whether the region is, word for word, what the deltas sent so far make of a host's copy.
+bool feagi_link_all_sent(feagi_link_t *l);
 
-// Puts the digest into the reply that waits for it, if there is an instant at which the host has everything. Returns whether.
+// Makes the reply to a DIGEST that waits, if everything has been sent. Returns whether.
 bool feagi_link_answer_digest(feagi_link_t *l);
 
 #endif

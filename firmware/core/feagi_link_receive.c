@@ -13,21 +13,20 @@ static uint64_t next_number(const uint8_t **at, const uint8_t *end) {
 static void start_session(feagi_link_t *l, uint32_t now) {
     l->up = true;
     l->heard_at = now;
-    l->spoke_at = now - FEAGI_DELIMITER_MS; // whatever stands on the line, the first frame begins with a delimiter
     l->events_flying = l->event_seq = l->event_top = 0;
     l->lost_flying = false;
     l->pong_due = l->reply_due = l->reply_known = l->digest_due = false;
     feagi_link_start_deltas(l);
 }
 
-// Makes the reply to the command in hand: a status and, if it is 0, one value.
-static void answer(feagi_link_t *l, int status, uint64_t value) {
+// Makes the reply to the command in hand: a status and, if it is 0, `count` values.
+static void answer(feagi_link_t *l, int status, const uint64_t *values, unsigned count) {
     uint8_t wire[FEAGI_FRAME_BODY_AT + 2 + FEAGI_REPLY_LEN_BYTES];
     feagi_frame_out_t out;
     feagi_frame_start(&out, wire, 2 + FEAGI_REPLY_LEN_BYTES, FEAGI_KIND_REPLY, l->reply_seq);
     feagi_frame_put_int(&out, status);
-    if (status == 0) {
-        feagi_frame_put_uint(&out, value);
+    for (unsigned i = 0; status == 0 && i < count; i++) {
+        feagi_frame_put_uint(&out, values[i]);
     }
     l->reply_len = (uint8_t)(out.len - FEAGI_FRAME_BODY_AT - 2);
     feagi_port_copy(l->reply, wire + FEAGI_FRAME_BODY_AT + 2, l->reply_len);
@@ -36,15 +35,15 @@ static void answer(feagi_link_t *l, int status, uint64_t value) {
 }
 
 bool feagi_link_answer_digest(feagi_link_t *l) {
-    if (!feagi_link_quiet(l)) {
+    if (!feagi_link_all_sent(l)) {
         return false;
     }
-    uint32_t digest = feagi_region_digest(l->region);
-    // An interrupt may have written meanwhile: then the digest is of no instant, and the next quiet one is waited for.
-    if (!feagi_link_quiet(l)) {
+    const uint64_t values[] = {feagi_region_digest(l->region), l->seq};
+    // An interrupt may have written meanwhile: then the digest is of no instant, and the next one is waited for.
+    if (!feagi_link_all_sent(l)) {
         return false;
     }
-    answer(l, 0, digest);
+    answer(l, 0, values, 2);
     return true;
 }
 
@@ -53,7 +52,7 @@ static void run_field_command(feagi_link_t *l, uint64_t op, const uint8_t *at, c
     feagi_frame_item_t field, value;
     if (feagi_frame_next(&at, end, &field) <= 0 || feagi_frame_next(&at, end, &value) <= 0 || at != end || field.major >= 2 ||
         value.major >= 2) {
-        answer(l, FEAGI_ERR_COMMAND, 0);
+        answer(l, FEAGI_ERR_COMMAND, NULL, 0);
         return;
     }
     int index = field.major ? FEAGI_ERR_FIELD : feagi_state_field_at(field.value);
@@ -63,7 +62,7 @@ static void run_field_command(feagi_link_t *l, uint64_t op, const uint8_t *at, c
                  : op == FEAGI_COMMAND_OP_SET ? feagi_state_set(l->region, (unsigned)index, value.value, &stored)
                  : op == FEAGI_COMMAND_OP_ADD ? feagi_state_add(l->region, (unsigned)index, value.value, &stored)
                                               : feagi_state_subtract(l->region, (unsigned)index, value.value, &stored);
-    answer(l, status, stored);
+    answer(l, status, &stored, 1);
 }
 
 static void receive_command(feagi_link_t *l, const feagi_frame_t *frame) {
@@ -85,7 +84,7 @@ static void receive_command(feagi_link_t *l, const feagi_frame_t *frame) {
     } else if (op == FEAGI_COMMAND_OP_SET || op == FEAGI_COMMAND_OP_ADD || op == FEAGI_COMMAND_OP_SUBTRACT) {
         run_field_command(l, op, at, end);
     } else {
-        answer(l, FEAGI_ERR_COMMAND, 0);
+        answer(l, FEAGI_ERR_COMMAND, NULL, 0);
     }
 }
 
@@ -109,9 +108,14 @@ static void receive_frame(feagi_link_t *l, const feagi_frame_t *frame) {
     uint32_t now = (uint32_t)l->now_ms;
     const uint8_t *at = frame->payload, *end = frame->payload + frame->len;
     if (frame->kind == FEAGI_KIND_HELLO) {
-        (void)next_number(&at, end); // proto and schema: it is the host that judges them
-        (void)next_number(&at, end);
-        feagi_link_offer(l, (uint32_t)next_number(&at, end));
+        uint64_t items[5]; // proto, schema, boot, mtu, npages
+        for (unsigned i = 0; i < 5; i++) {
+            items[i] = next_number(&at, end);
+        }
+        // A hello with pages is a device's: this one's, echoed. proto and schema are for the host to judge.
+        if (items[4] == 0) {
+            feagi_link_offer(l, (uint32_t)items[2]);
+        }
         return;
     }
     if (frame->kind == FEAGI_KIND_HELLO_ACK) {

@@ -36,7 +36,6 @@
 #define FEAGI_RETRANSMIT_TRIES 30u
 #define FEAGI_HOST_SILENCE_MS 5000u
 #define FEAGI_STALE_AFTER_MS 1500u
-#define FEAGI_DELIMITER_MS 20u
 #define FEAGI_CLOCK_PAGE_MS 100u
 
 // What the burst engine does.
@@ -297,7 +296,7 @@ typedef struct {
     uint64_t registered_at; // 8: time of registration [ms]
     uint64_t last_seen; // 16: time of the last heartbeat [ms]
     uint8_t id[32]; // 24: UTF-8, zero-filled
-    uint32_t sequence; // 56: +2 for every registration and deregistration; odd while the slot is written
+    uint32_t sequence; // 56: +2 for every registration and deregistration
     uint32_t id_hash; // 60: FNV-1a of the id
 } feagi_agent_t;
 _Static_assert(sizeof(feagi_agent_t) == 64, "agent: size");

@@ -2,7 +2,7 @@
 //
 // Fields are named by their index in feagi_fields (FEAGI_FIELD_*). Values travel as u64, an f32 as its bits. Every write adds 1
 // to `version`, sets `last_modified` to the region's time, and marks the field's word for the link. A change of
-// burst_engine_state or genome_state also pushes an event, so those two are written by the ring's producer only.
+// burst_engine_state or genome_state also pushes an event.
 #ifndef FEAGI_STATE_H
 #define FEAGI_STATE_H
 
@@ -15,7 +15,7 @@ int feagi_state_field_at(uint64_t offset);
 uint64_t feagi_state_get(const feagi_region_t *r, unsigned field);
 
 // Stores a value. *stored (may be NULL) is what the field holds then: a percentage above 100 is stored as 100.
-// Any context, ISR-safe, but see above for fields with events. One critical section of about 20 instructions.
+// Any context, ISR-safe. One critical section of about 75 instructions on a Cortex-M3, and that of an event.
 // Returns 0, FEAGI_ERR_READ_ONLY or FEAGI_ERR_RANGE (an enum has no such value, or it does not fit); errors change nothing.
 int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored);
 

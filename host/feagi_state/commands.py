@@ -30,7 +30,7 @@ class Command:
         self.error: StateError | None = None
         self.status = 0  # of the reply
         self.values: tuple[Any, ...] = ()  # of the reply
-        self.mirror_digest: int | None = None  # of DIGEST: the mirror's, at the instant that the device answered for
+        self.mirror_digest: int | None = None  # of DIGEST: the mirror's, if it is at the instant of the answer
         self.sent = False
         self.seq = 0
         self.next_send = 0.0

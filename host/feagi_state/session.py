@@ -456,9 +456,10 @@ class HostSession:
 
     def _on_reply(self, frame: Frame, now: float) -> None:
         def digest() -> int | None:
-            # At once: DIGEST is answered for the state that everything before this frame has made (LINK.md,
+            # At once, and only if the deltas up to the one that the reply names are what the mirror shows (LINK.md,
             # Commands).
-            return self._mirror.digest() if self._mirror is not None and self._complete else None
+            mine = self._mirror if self._complete and frame.items[2:3] == (self._last,) else None
+            return mine.digest() if mine is not None else None
 
         if self._commands.reply(frame, digest):
             self.counters["commands"] += 1

@@ -37,7 +37,6 @@ RETRANSMIT_MS: Final = 200
 RETRANSMIT_TRIES: Final = 30
 HOST_SILENCE_MS: Final = 5000
 STALE_AFTER_MS: Final = 1500
-DELIMITER_MS: Final = 20
 CLOCK_PAGE_MS: Final = 100
 
 
@@ -263,7 +262,7 @@ AGENT_FIELDS: Final[dict[str, Field]] = {
     "registered_at": Field(8, "u64", 8, 18446744073709551615, False, None, "ms", "time of registration"),
     "last_seen": Field(16, "u64", 8, 18446744073709551615, False, None, "ms", "time of the last heartbeat"),
     "id": Field(24, "bytes", 32, 0, False, None, "", "UTF-8, zero-filled"),
-    "sequence": Field(56, "u32", 4, 4294967295, False, None, "", "+2 for every registration and deregistration; odd while the slot is written"),
+    "sequence": Field(56, "u32", 4, 4294967295, False, None, "", "+2 for every registration and deregistration"),
     "id_hash": Field(60, "u32", 4, 4294967295, False, None, "", "FNV-1a of the id"),
 }
 

@@ -221,7 +221,7 @@ class FakeDevice:
             self.events_at = now
             self.send(Kind.EVENT, self.event_acked + self.events_flying, (*event, *lost))
         if self.digest_due is not None and not self.flights and not self.dirty:
-            self.reply = (self.digest_due, (0, self.digest()))
+            self.reply = (self.digest_due, (0, self.digest(), self.seq))
             self.digest_due = None
             self.send(Kind.REPLY, *self.reply)
         if self.out:

@@ -508,7 +508,7 @@ def test_digest_is_the_mirrors_before_the_next_frame_of_the_same_chunk():
 
     bench.to_host = and_a_change_behind_the_reply
     bench.until(lambda: command.done)
-    assert command.values == (command.mirror_digest,)
+    assert command.values[0] == command.mirror_digest
     assert bench.mirror.load_field(16) == 8
 
 

@@ -126,16 +126,60 @@ def test_a_command_runs_at_most_once_whatever_the_line_does(device: Path, seed: 
     simulation.device.close()
 
 
-def test_digest_is_answered_at_an_instant_at_which_both_are_equal(device: Path) -> None:
+def digest(simulation: Simulation) -> tuple[int, int] | None:
+    """(device's, mirror's), or None where loss spoiled the answer or kept the device from ever having sent everything."""
+    command = simulation.session.command(spec.CommandOp.DIGEST, (), simulation.now_ms / 1000, 5.0)
+    while not command.done:
+        simulation.act()  # the device writes at every poll
+        simulation.step()
+    return None if command.mirror_digest is None else (command.values[0], command.mirror_digest)
+
+
+@pytest.mark.parametrize("rate", [0, 2e-3])
+def test_a_digest_that_is_given_is_of_equal_states_however_busy_the_device(device: Path, rate: float) -> None:
     simulation = Simulation(device, 9, 0)
     assert simulation.settle()
-    for _ in range(20):
+    simulation.line.rate = rate
+    answers = [digest(simulation) for _ in range(30)]
+    given = [answer for answer in answers if answer is not None]
+    assert len(given) >= (30 if rate == 0 else 5)
+    assert all(theirs == ours for theirs, ours in given)
+    simulation.device.close()
+
+
+def test_a_device_does_not_answer_its_own_hello_echoed(device: Path) -> None:
+    simulation = Simulation(device, 5, 0)
+    before = simulation.device.ask("session")
+    hello = simulation.next_segments()[0]
+    simulation.device.ask("rx", (b"\0" + hello + b"\0").hex())
+    assert simulation.device.ask("session") == before
+    simulation.device.close()
+
+
+def test_a_device_ends_its_session_when_nobody_listens_any_more(device: Path) -> None:
+    simulation = Simulation(device, 6, 0)
+    assert simulation.settle()
+    assert simulation.device.ask("session").endswith(" 1")
+    for _ in range(spec.HOST_SILENCE_MS // STEP_MS + 2):
+        simulation.now_ms += STEP_MS
+        simulation.device.ask("tick", simulation.now_ms)
+        simulation.device.ask("out")
+    assert simulation.device.ask("session").endswith(" 0")
+    simulation.device.close()
+
+
+def test_text_between_polls_costs_no_frame(device: Path) -> None:
+    """A program that prints at every poll, as on a line that is shared with the REPL."""
+    simulation = Simulation(device, 7, 0)
+    assert simulation.settle()
+    naks = simulation.session.counters["naks"]
+    for n in range(100):
+        simulation.session.receive(b"burst %d\r\n" % n, simulation.now_ms / 1000)
         simulation.act()
-        command = simulation.session.command(spec.CommandOp.DIGEST, (), simulation.now_ms / 1000, 5.0)
-        while not command.done:
-            simulation.step()
-        assert command.error is None
-        assert command.values[0] == command.mirror_digest
+        simulation.step()
+    assert simulation.settle()
+    assert simulation.session.counters["naks"] == naks
+    assert simulation.watcher.texts.count(b"burst") == 100
     simulation.device.close()
 
 
