@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import PortError, StateError
-from .mirror_files import default_dir
+from .errors import MemoryMapError, PortError, StateError
+from .mirror_files import default_dir, files_in, is_locked, lock_file, make_own_dir
 
 __all__ = [
     "Board",
@@ -247,28 +247,20 @@ class PortEntry:
         if not self.name or self.name.startswith(".") or "/" in self.name or self.name.endswith((".repl", ".lock")):
             raise BoardError(f"{self.name!r} is no name for a board: letters, digits, - and _ are")
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fd = os.open(self.folder / f"{self.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            make_own_dir(self.folder)
+            fd = lock_file(self.folder / f"{self.name}.lock")
+        except MemoryMapError as error:
+            raise BoardError(str(error)) from None
         except OSError as error:
             raise BoardError(
                 f"cannot write to {self.folder}: {error.strerror}; FEAGI_STATE_DIR names another folder"
             ) from error
-        # A reader that looks whether we live holds the lock for an instant, so one failure proves nothing.
-        deadline = time.monotonic() + 0.5
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() < deadline:
-                    time.sleep(0.02)
-                    continue
-                os.close(fd)
-                other = _read_entry(self.folder, self.name)
-                by = f" (process {other.pid})" if other else ""
-                raise BoardError(
-                    f"board {self.name} runs already{by}: stop it first, or give this one a name of its own with --name"
-                ) from None
+        if fd is None:
+            other = _read_entry(self.folder, self.name)
+            by = f" (process {other.pid})" if other else ""
+            raise BoardError(
+                f"board {self.name} runs already{by}: stop it first, or give this one a name of its own with --name"
+            )
         self._lock_fd = fd
         self._remove_links()
 
@@ -309,28 +301,13 @@ def _read_entry(folder: Path, name: str) -> RunningBoard | None:
         return None
 
 
-def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock that it took on this file."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-
-
 def running_boards() -> dict[str, RunningBoard]:
-    """The emulated boards of this user that run now, by name."""
+    """The emulated boards of this user that run now, by name. Raises MemoryMapError if their list may not be read."""
     folder = _ports_dir()
     running = {}
-    for path in sorted(folder.glob("*.lock")):
-        if is_locked(path):
-            entry = _read_entry(folder, path.name[: -len(".lock")])
+    for file in files_in(folder):
+        if file.endswith(".lock") and is_locked(folder / file):
+            entry = _read_entry(folder, file[: -len(".lock")])
             if entry is not None:
                 running[entry.name] = entry
     return running

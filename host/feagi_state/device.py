@@ -20,9 +20,11 @@ from . import boards, spec
 from ._core import Mirror
 from .commands import Command
 from .errors import (
+    CommandTimeout,
     InvalidField,
     InvalidValue,
     LinkError,
+    MemoryMapError,
     NotADevice,
     PortError,
     SchemaMismatch,
@@ -31,7 +33,7 @@ from .errors import (
     StateError,
     error_from_status,
 )
-from .mirror import EventStream, LinkInfo, MirrorView, StateView
+from .mirror import EventStream, LinkInfo, MirrorView, StateView, server_of
 from .mirror_files import OwnedMirror
 from .sections import AgentInfo, AreaStats, field_value
 from .session import Hello, HostSession, Observer
@@ -47,6 +49,7 @@ _READ_S: Final = 0.05  # how late a retry or a ping may be
 _REOPEN_S: Final = (0.1, 1.0)  # first and longest pause between two tries to open the port
 _HEARD_KEPT: Final = 200  # bytes of text that are kept for NotADevice
 _COMMAND_S: Final = 5.0
+_LATE_S: Final = 1.0  # how much later than its timeout a command's caller goes on
 
 
 class _Listener(Observer):
@@ -185,8 +188,8 @@ class Device:
         return self._view is None or self._view.stale
 
     def events(self, timeout_s: float | None = None, from_start: bool = False) -> EventStream:
-        """Events from now on, or from the oldest that is still there on; see MirrorView.events."""
-        return self.mirror.events(timeout_s, from_start)
+        """Events from now on, or from the oldest that is still there on; see MirrorView.events. Ends with `close`."""
+        return self.mirror.events(timeout_s, from_start, self._closing.is_set)
 
     def wait_live(self, timeout_s: float | None = None) -> None:
         """Waits until the mirror is live.
@@ -226,13 +229,18 @@ class Device:
     def digest(self, *, timeout_s: float = _COMMAND_S) -> tuple[int, int]:
         """CRC-32 of the device's region and of the mirror's at the same instant of the device: (device, mirror).
 
-        Raises CommandTimeout on a device that changes faster than the line carries, since there is no such instant
-        then.
+        Asks again when a lost delta spoils an answer. Raises CommandTimeout when none came within `timeout_s`, as on a
+        device that changes faster than the line carries.
         """
-        command = self._command(CommandOp.DIGEST, (), timeout_s)
-        if command.mirror_digest is None or len(command.values) != 1 or not isinstance(command.values[0], int):
-            raise SerializationError(f"{self.port} answered DIGEST with {command.values!r}")
-        return command.values[0], command.mirror_digest
+        deadline = time.monotonic() + timeout_s
+        while True:
+            command = self._command(CommandOp.DIGEST, (), max(0.0, deadline - time.monotonic()))
+            if command.status:
+                raise error_from_status(command.status, "digest")
+            if len(command.values) != 2 or not all(type(value) is int for value in command.values):
+                raise SerializationError(f"{self.port} answered DIGEST with {command.values!r}")
+            if command.mirror_digest is not None:
+                return command.values[0], command.mirror_digest
 
     # ------------------------------------------------------------------------------------------------------- the end
 
@@ -300,14 +308,15 @@ class Device:
         done = threading.Event()
         with self._changed:
             if self._fatal is not None or self._closing.is_set():
-                raise self._fatal or LinkError(f"the link to {self.port} was closed")
+                raise _again(self._fatal) if self._fatal else LinkError(f"the link to {self.port} was closed")
             if self._problem is not None and not self._session.is_live:
-                raise self._problem
+                raise _again(self._problem)
             command = self._session.command(op, args, time.monotonic(), timeout_s, lambda _: done.set())
             self._flush(self._transport)
         try:
-            # The thread keeps the deadline, and fails every command when it ends.
-            done.wait()
+            # The thread keeps the deadline, and fails every command when it ends. A callback of the user's may hold it up.
+            if not done.wait(timeout_s + _LATE_S):
+                raise CommandTimeout("the command was not answered in time: its outcome is unknown")
         except BaseException:
             with self._changed:
                 self._session.cancel(command)
@@ -429,9 +438,9 @@ class Device:
             while not self._is_live():
                 left = deadline - time.monotonic()
                 if self._fatal is not None:
-                    raise self._fatal
+                    raise _again(self._fatal)
                 if isinstance(self._problem, SchemaMismatch):
-                    raise self._problem
+                    raise _again(self._problem)
                 if left <= 0:
                     raise self._why_not(timeout_s)
                 self._changed.wait(left)
@@ -458,6 +467,11 @@ class Device:
         return NotADevice(f"{self.port} sends no frames; heard {shown}: {hint}", heard)
 
 
+def _again(error: StateError) -> StateError:
+    """A stored error to be raised once more, without the tracebacks of the times before."""
+    return error.with_traceback(None)
+
+
 def connect(
     port: str,
     *,
@@ -482,7 +496,11 @@ def connect(
         # Looked up every time: what an emulated board was connected to may be another terminal by now.
         return SerialTransport(boards.port_path(port), baudrate)
 
-    transport = open_port()
+    try:
+        transport = open_port()
+    except PortError as error:
+        served = _served_elsewhere(boards.port_path(port), mirror_dir) if error.reason == "busy" else None
+        raise served or error from None
     wanted = name or boards.resolve_port(port)[1]
     device = Device(transport, reopen=open_port, name=wanted, mirror_dir=mirror_dir, mirror_mode=mirror_mode)
     try:
@@ -491,6 +509,24 @@ def connect(
         device.close()
         raise
     return device
+
+
+def _served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None) -> PortError | None:
+    """Who has the port, when that is a process that serves a mirror of it."""
+    with suppress(MemoryMapError):
+        view = server_of(port, mirror_dir)
+        if view is None:
+            return None
+        with view:
+            pid, name = view.link.owner_pid, view.name
+        if pid == os.getpid():
+            return PortError(f"{port} is served by this process already, as mirror {name}", "busy")
+        return PortError(
+            f"{port} is served by process {pid}: feagi_state.attach({name!r}) and `feagi-state watch {name}` read its "
+            f"mirror; to write, end that process first (Ctrl-C there, or kill {pid})",
+            "busy",
+        )
+    return None
 
 
 def _core_field(name: str) -> spec.Field:

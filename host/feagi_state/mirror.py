@@ -7,9 +7,11 @@ from __future__ import annotations
 import difflib
 import mmap
 import os
+import stat
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +20,7 @@ from typing import Any, Final
 from . import spec
 from ._core import Mirror
 from .errors import InvalidField, MemoryMapError, StaleMirror
-from .mirror_files import default_dir, mirror_names, mirror_path
+from .mirror_files import default_dir, is_locked, mirror_names, mirror_path, no_permission
 from .sections import (
     AgentInfo,
     AreaStats,
@@ -64,7 +66,7 @@ class Event:
 class LinkInfo:
     """What the link knows about its mirror."""
 
-    state: LinkState  # as its owner wrote it; an owner that died wrote nothing: `stale` knows
+    state: LinkState  # STALE also of an owner that died or hangs, which could not write it
     stale: bool
     age_s: float | None  # since the last valid frame; None: there was none
     device_name: str
@@ -149,9 +151,16 @@ class EventStream(Iterator[Event]):
     Ends when none came for its timeout; may be gone on with then.
     """
 
-    def __init__(self, core: Callable[[], Mirror], timeout_s: float | None, from_start: bool) -> None:
-        """See MirrorView.events."""
+    def __init__(
+        self,
+        core: Callable[[], Mirror],
+        timeout_s: float | None,
+        from_start: bool,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """See MirrorView.events. `ended`: whether no event can come any more."""
         self._find_core = core
+        self._ended = ended
         self._core = core()
         self._timeout_s = timeout_s
         self.lost = 0  # events that were overwritten before they were read here
@@ -173,7 +182,7 @@ class EventStream(Iterator[Event]):
             event = self._next()
             if event is not None:
                 return event
-            if deadline is not None and time.monotonic() >= deadline:
+            if self._ended() or (deadline is not None and time.monotonic() >= deadline):
                 return None
             time.sleep(pause if deadline is None else max(0.0, min(pause, deadline - time.monotonic())))
             pause = min(2 * pause, _POLL_S[1])
@@ -256,13 +265,15 @@ class MirrorView:
         """Statistics of the cortical areas that the device keeps them of, by the area's id."""
         return read_area_stats(self._current())
 
-    def events(self, timeout_s: float | None = None, from_start: bool = False) -> EventStream:
+    def events(
+        self, timeout_s: float | None = None, from_start: bool = False, ended: Callable[[], bool] = lambda: False
+    ) -> EventStream:
         """Events from now on, or from the oldest that is still there on.
 
-        The iterator ends when no event came for `timeout_s` (None: never), has a position of its own, and counts in
+        The iterator ends when no event came for `timeout_s` (None: never) or `ended()` says so, has a position of its own, and counts in
         `lost` what was overwritten before it was read.
         """
-        return EventStream(self._current, timeout_s, from_start)
+        return EventStream(self._current, timeout_s, from_start, ended)
 
     @property
     def link(self) -> LinkInfo:
@@ -274,11 +285,14 @@ class MirrorView:
                 values[name] = core.trailer_bytes(field.offset, field.size).rstrip(b"\0").decode("utf-8", "replace")
             else:
                 values[name] = (core.trailer_u32 if field.size == 4 else core.trailer_u64)(field.offset)
-        age_s = max(0.0, time.monotonic() - values["heard_ms"] / 1000) if values["heard_ms"] else None
+        age_s = time.monotonic() - values["heard_ms"] / 1000 if values["heard_ms"] else None
         for unused in ("magic", "mirror_version", "heard_ms", "publications"):
             del values[unused]
-        values["state"] = field_value(spec.MIRROR_FIELDS["link_state"], values.pop("link_state"))
-        return LinkInfo(stale=values["state"] != LinkState.LIVE or _too_old(age_s), age_s=age_s, **values)
+        state = field_value(spec.MIRROR_FIELDS["link_state"], values.pop("link_state"))
+        if state == LinkState.LIVE and _too_old(age_s):
+            state = LinkState.STALE
+        shown_s = None if age_s is None else max(0.0, age_s)
+        return LinkInfo(state=state, stale=state != LinkState.LIVE, age_s=shown_s, **values)
 
     @property
     def stale(self) -> bool:
@@ -287,17 +301,19 @@ class MirrorView:
         """
         return _is_stale(self._current())
 
+    @property
+    def is_served(self) -> bool:
+        """Whether a living process keeps this mirror, live or not."""
+        return is_locked(self._path.with_suffix(".lock"))
+
     def require_live(self) -> None:
         """Raises StaleMirror, which says why, if the mirror is stale."""
         link = self.link
         if not link.stale:
             return
         age = "never heard anything" if link.age_s is None else f"last heard {link.age_s:.1f} s ago"
-        why = (
-            f"its link is {link.state.name}"
-            if link.state != LinkState.LIVE
-            else f"its owner (process {link.owner_pid}) is silent"
-        )
+        died = link.state == LinkState.STALE and not self.is_served
+        why = f"its owner (process {link.owner_pid}) has died" if died else f"its link is {link.state.name}"
         raise StaleMirror(f"the mirror {self._name} is stale: {why}, {age}")
 
     def wait_live(self, timeout_s: float | None = None) -> None:
@@ -333,7 +349,10 @@ class MirrorView:
 
     def _map(self) -> tuple[Mirror, tuple[int, int]]:
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            # Before it is opened: opening a serial port can reset the board behind it, opening a pipe can wait for ever.
+            if not stat.S_ISREG(os.stat(self._path).st_mode):
+                raise MemoryMapError(f"{self._path} is no mirror: it is no regular file")
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         except OSError as error:
             raise MemoryMapError(_not_there(self._path, error)) from None
         try:
@@ -370,16 +389,19 @@ class MirrorView:
 
 
 def _too_old(age_s: float | None) -> bool:
-    return age_s is None or age_s > _STALE_AFTER_S
+    # Below 0: written before this machine started, whose clock began again.
+    return age_s is None or not 0 <= age_s <= _STALE_AFTER_S
 
 
 def _is_stale(core: Mirror) -> bool:
     if core.trailer_u32(_LINK_STATE) != _LIVE:
         return True
-    return time.monotonic() - core.trailer_u64(_HEARD_MS) / 1000 > _STALE_AFTER_S
+    return _too_old(time.monotonic() - core.trailer_u64(_HEARD_MS) / 1000)
 
 
 def _not_there(path: Path, error: OSError) -> str:
+    if isinstance(error, PermissionError) and not os.access(path.parent, os.R_OK | os.X_OK):
+        return no_permission(path.parent)
     if not isinstance(error, FileNotFoundError):
         return f"the mirror {path} cannot be opened: {error.strerror}"
     there = mirror_names(path.parent)
@@ -400,5 +422,31 @@ def attach(name_or_path: str | os.PathLike[str], *, mirror_dir: str | os.PathLik
 
 
 def mirrors(mirror_dir: str | os.PathLike[str] | None = None) -> list[str]:
-    """Names of the mirrors that are there, live or not: what `attach` takes."""
+    """Names of the mirrors that are there, live or not: what `attach` takes.
+
+    Raises MemoryMapError if the directory may not be read.
+    """
     return mirror_names(mirror_dir)
+
+
+def same_port(one: str, other: str) -> bool:
+    """Whether two names are of one serial port: links lead to it."""
+    if one == other:
+        return True
+    with suppress(OSError):
+        return os.path.samefile(one, other)
+    return False
+
+
+def server_of(port: str, mirror_dir: str | os.PathLike[str] | None = None) -> MirrorView | None:
+    """The mirror that a living process keeps of the device on `port`, if one does. To be closed."""
+    for name in mirror_names(mirror_dir):
+        try:
+            view = attach(name, mirror_dir=mirror_dir)
+        except MemoryMapError:
+            continue
+        mirrored = view.link.port
+        if mirrored and same_port(mirrored, port) and view.is_served:
+            return view
+        view.close()
+    return None

@@ -14,6 +14,7 @@ import os
 import re
 import stat
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
@@ -58,33 +59,105 @@ def safe_name(text: str) -> str:
 
 
 def mirror_path(name: str, mirror_dir: str | os.PathLike[str] | None = None) -> Path:
-    """The file of the mirror called `name`."""
-    return Path(mirror_dir or default_dir()) / f"{name}{_SUFFIX}"
+    """The file of the mirror called `name`. Raises MemoryMapError where check_own does."""
+    directory = Path(mirror_dir or default_dir())
+    check_own(directory)
+    return directory / f"{name}{_SUFFIX}"
 
 
 def mirror_names(mirror_dir: str | os.PathLike[str] | None = None) -> list[str]:
-    """Names of the mirrors that are there, live or not, in alphabetical order."""
-    directory = Path(mirror_dir or default_dir())
+    """Names of the mirrors that are there, live or not, in alphabetical order.
+
+    Raises MemoryMapError if the directory may not be read.
+    """
+    return [name[: -len(_SUFFIX)] for name in files_in(Path(mirror_dir or default_dir())) if name.endswith(_SUFFIX)]
+
+
+def files_in(directory: Path) -> list[str]:
+    """Names of the files in a directory of ours, in alphabetical order; none where there is none.
+
+    Raises MemoryMapError if it may not be read: nobody should take that for none.
+    """
+    check_own(directory)
     try:
-        return sorted(path.name[: -len(_SUFFIX)] for path in directory.iterdir() if path.name.endswith(_SUFFIX))
+        return sorted(os.listdir(directory))
+    except PermissionError:
+        raise MemoryMapError(no_permission(directory)) from None
     except OSError:
         return []
 
 
-def _make_dir(directory: Path) -> None:
+def no_permission(directory: Path) -> str:
+    """What to say of a directory that may not be read: whose it is, when it is another user's."""
+    for path in (*reversed(directory.parents), directory):
+        if not os.access(path, os.X_OK if path != directory else os.R_OK | os.X_OK):
+            try:
+                others = os.stat(path).st_uid != os.geteuid()
+            except OSError:
+                break
+            return f"no permission to read {path}" + (": it belongs to another user" if others else "")
+    return f"no permission to read {directory}"
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds the lock that it took on this file."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+
+
+def make_own_dir(directory: Path) -> None:
+    """Makes a directory for mirrors or ports. Raises MemoryMapError if it cannot, or if it is not ours: see check_own."""
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        found = os.lstat(directory)
     except OSError as error:
-        raise MemoryMapError(f"the mirror directory {directory} cannot be made: {error.strerror}") from None
-    # In a directory that everybody may write, somebody else may have been first.
-    if directory == default_dir() and "FEAGI_STATE_DIR" not in os.environ:
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise MemoryMapError(
-                f"{directory} belongs to somebody else: set FEAGI_STATE_DIR to a directory of your own"
-            )
-        if found.st_mode & 0o077:
-            os.chmod(directory, 0o700)
+        raise MemoryMapError(f"the directory {directory} cannot be made: {error.strerror}") from None
+    check_own(directory)
+
+
+def check_own(directory: Path) -> None:
+    """Raises MemoryMapError if `directory` is in the default place and could be somebody else's.
+
+    The default may lie in a folder that everybody may write, where somebody else can have been first, with links in it
+    that lead our writing astray or mirrors that we would believe. What the user named is the user's affair.
+    """
+    base = default_dir()
+    if os.environ.get("FEAGI_STATE_DIR") or base not in (directory, *directory.parents):
+        return
+    for path in (base, directory):
+        try:
+            found = os.lstat(path)
+        except OSError:
+            continue  # not there: nothing to believe
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise MemoryMapError(f"{path} belongs to somebody else: set FEAGI_STATE_DIR to a directory of your own")
+
+
+def lock_file(path: Path, wait_s: float = 0.5) -> int | None:
+    """A descriptor of the file, made if need be, with the lock that tells of a living owner; None: another has it.
+
+    A reader that looks whether there is an owner holds the lock for an instant, so one failure proves nothing.
+    Raises OSError.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except OSError:
+            if time.monotonic() >= deadline:
+                os.close(fd)
+                return None
+            time.sleep(0.02)
 
 
 def _text(value: str, size: int) -> bytes:
@@ -105,7 +178,7 @@ class OwnedMirror:
         self._mode = mode
         self._mirror: Mirror | None = None
         self._texts: tuple[bytes, bytes] | None = None
-        _make_dir(self._dir)
+        make_own_dir(self._dir)
         self.name, self._lock_fd = self._lock(safe_name(wanted))
 
     @property
@@ -146,15 +219,11 @@ class OwnedMirror:
         for number in range(1, _NAMES_TRIED):
             name = wanted if number == 1 else f"{wanted}-{number}"
             try:
-                fd = os.open(self._dir / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fd = lock_file(self._dir / f"{name}.lock")
             except OSError as error:
                 raise MemoryMapError(f"the mirror directory {self._dir} cannot be used: {error.strerror}") from None
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(fd)
-                continue
-            return name, fd
+            if fd is not None:
+                return name, fd
         raise MemoryMapError(f"{wanted} and {_NAMES_TRIED - 2} names like it are taken in {self._dir}")
 
     def _map_old(self) -> Mirror | None:

@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import boards
-from .errors import LinkError, StateError
+from .errors import StateError
+from .transport import may_be_port
 
 if TYPE_CHECKING:
     from .device import Device
@@ -36,34 +37,17 @@ def mirror_names() -> list[str]:
     return mirrors()
 
 
-def _same_port(one: str, other: str) -> bool:
-    if one == other:
-        return True
-    with suppress(OSError):
-        return os.path.samefile(one, other)
-    return False
-
-
-def is_served(view: MirrorView) -> bool:
-    """Whether a living process keeps this mirror, live or not."""
-    return boards.is_locked(view.path.with_suffix(".lock"))
-
-
 def find_mirror(target: str) -> MirrorView | None:
     """The mirror that `target` names: by name, by path, or by the port that it mirrors. Served ones come first."""
+    from .mirror import server_of
+
     found = _attach(target)
-    if found is not None and is_served(found):
+    if found is not None and found.is_served:
         return found
-    for name in mirror_names():
-        view = _attach(name)
-        if view is None:
-            continue
-        if view.link.port and _same_port(view.link.port, target) and is_served(view):
-            if found is not None:
-                found.close()
-            return view
-        view.close()
-    return found
+    served = server_of(target)
+    if served is not None and found is not None:
+        found.close()
+    return served or found
 
 
 def the_mirror(target: str | None) -> MirrorView:
@@ -71,21 +55,43 @@ def the_mirror(target: str | None) -> MirrorView:
     if target is not None:
         found = find_mirror(target)
         if found is None:
-            there = mirror_names()
-            known = f"mirrors: {', '.join(there)}" if there else "there is no mirror at all"
-            raise TargetError(f"no mirror is called {target!r} ({known}); `feagi-state watch {target}` makes it")
+            raise TargetError(_no_mirror(target))
         return found
     views = [view for view in map(_attach, mirror_names()) if view is not None]
     if not views:
-        raise TargetError("there is no mirror: start one with `feagi-state watch PORT`, or try `make run`")
+        raise TargetError(f"there is no mirror: {_what_serves_one()}")
     chosen = [view for view in views if not view.stale] if len(views) > 1 else views
     for view in views:
         if len(chosen) != 1 or view is not chosen[0]:
             view.close()
-    if len(chosen) != 1:
-        problem = "more than one mirror is live" if chosen else "no mirror is live"
-        raise TargetError(f"{problem}: name one of {', '.join(view.name for view in views)}")
-    return chosen[0]
+    if len(chosen) == 1:
+        return chosen[0]
+    if chosen:
+        raise TargetError(f"more than one mirror is live: name one of {', '.join(view.name for view in chosen)}")
+    raise TargetError(
+        f"no mirror is live: {_what_serves_one()} (old values: --stale-ok with one of "
+        f"{', '.join(view.name for view in views)})"
+    )
+
+
+def _what_serves_one() -> str:
+    running = boards.running_boards()
+    if not running:
+        return "`feagi-state watch PORT` serves one, `make run` does with an emulated board"
+    commands = " or ".join(f"`feagi-state watch {name}`" for name in running)
+    return f"{commands} serves one of the board that runs"
+
+
+def _no_mirror(target: str) -> str:
+    """Why `target` names no mirror, and what makes one if anything does."""
+    port, board = boards.resolve_port(target)
+    if board is None and os.path.exists(port) and not may_be_port(port):
+        return f"{target} is no serial port, and no mirror's name"
+    if board is not None or "/" in port or "://" in port or os.path.exists(port):
+        return f"{target} has no mirror: `feagi-state watch {target}` serves one"
+    there = mirror_names()
+    known = f"mirrors: {', '.join(there)}" if there else "there is no mirror at all"
+    return f"no mirror is called {target!r} ({known}): {_what_serves_one()}"
 
 
 def the_port(target: str | None) -> tuple[str, str | None]:
@@ -107,37 +113,12 @@ def the_port(target: str | None) -> tuple[str, str | None]:
     raise TargetError("name a serial port, or start an emulated board: `feagi-state start unix`")
 
 
-def server_of(port: str) -> tuple[str, int] | None:
-    """(mirror's name, process) of the other process that serves `port`, if one does."""
-    for name in mirror_names():
-        view = _attach(name)
-        if view is None:
-            continue
-        with view:
-            link = view.link
-            if link.owner_pid != os.getpid() and link.port and _same_port(link.port, port) and is_served(view):
-                return view.name, link.owner_pid
-    return None
-
-
 def open_device(target: str | None, *, baudrate: int, timeout_s: float) -> Device:
     """Open the port that is meant and wait until its mirror is live. Raises StateError."""
-    return _open_port(*the_port(target), baudrate=baudrate, timeout_s=timeout_s)
-
-
-def _open_port(port: str, name: str | None, *, baudrate: int, timeout_s: float) -> Device:
     from . import connect
 
-    try:
-        return connect(port, name=name, baudrate=baudrate, timeout_s=timeout_s)
-    except LinkError as error:
-        server = server_of(port)
-        if server is None:
-            raise
-        raise TargetError(
-            f"port {port} is served by process {server[1]} (mirror {server[0]}): `get`, `watch` and `events` read that "
-            f"mirror; to write, end that process first (Ctrl-C there, or kill {server[1]})"
-        ) from error
+    port, name = the_port(target)
+    return connect(port, name=name, baudrate=baudrate, timeout_s=timeout_s)
 
 
 def open_view(target: str | None, *, baudrate: int, timeout_s: float) -> Device | MirrorView:
@@ -145,18 +126,20 @@ def open_view(target: str | None, *, baudrate: int, timeout_s: float) -> Device 
 
     A mirror that nobody serves any more is taken up again at the port that it was kept for.
     """
+    from . import connect
+
     if target is not None:
         found = find_mirror(target)
         if found is None:
             return open_device(target, baudrate=baudrate, timeout_s=timeout_s)
-        if is_served(found):
+        if found.is_served:
             return found
         with found:
             name, port = found.name, found.link.port
         if target in boards.running_boards() or not os.path.exists(port):
             return open_device(target, baudrate=baudrate, timeout_s=timeout_s)
-        return _open_port(port, name, baudrate=baudrate, timeout_s=timeout_s)
-    served = [view for view in map(_attach, mirror_names()) if view is not None and is_served(view)]
+        return connect(port, name=name, baudrate=baudrate, timeout_s=timeout_s)
+    served = [view for view in map(_attach, mirror_names()) if view is not None and view.is_served]
     if len(served) == 1:
         return served[0]
     for view in served:

@@ -111,22 +111,46 @@ def _reason(error: BaseException) -> str:
 
 def _open_error(port: str, error: BaseException) -> PortError:
     number = getattr(error, "errno", None)
+    if "://" not in port and os.path.exists(port) and not may_be_port(port):
+        return PortError(f"{port} is no serial port", "failed")
+    if number == errno.ENXIO and port == "/dev/tty":
+        return PortError(f"{port} is no serial port here: it is the terminal of a process that has one", "failed")
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.ENOTDIR):
         return PortError(f"there is no port {port}: is the board plugged in?", "absent")
     if number in (errno.EACCES, errno.EPERM):
         return PortError(f"no permission to open {port}{_permission_hint(port)}", "permission")
     if number in _BUSY:
         return PortError(f"{port} is busy: another program has it open", "busy")
-    if "://" not in port and os.path.exists(port) and not stat.S_ISCHR(os.stat(port).st_mode):
+    if f"({errno.ENOTTY}," in str(error):  # where pyserial gives no number: no line has such settings
         return PortError(f"{port} is no serial port", "failed")
     return PortError(f"{port} cannot be opened: {_reason(error)}", "failed")
 
 
+def may_be_port(path: str) -> bool:
+    """Whether the file `path` is a character device that may be a serial port: /dev/null is none.
+
+    It is not opened for that: some boards start again when their port is.
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return False
+    if not stat.S_ISCHR(found.st_mode):
+        return False
+    # Linux knows what a device is; a pseudo-terminal has no entry there.
+    kind = f"/sys/dev/char/{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}/subsystem"
+    return not os.path.exists(kind) or os.path.basename(os.path.realpath(kind)) in ("tty", "usb")
+
+
 def _permission_hint(port: str) -> str:
+    """What gives the permission: membership in the port's group, unless only root's may."""
     try:
         import grp
 
-        group = grp.getgrgid(os.stat(port).st_gid).gr_name
+        found = os.stat(port)
+        group = grp.getgrgid(found.st_gid).gr_name
     except (ImportError, KeyError, OSError):
+        return ""
+    if found.st_gid == 0 or not found.st_mode & stat.S_IWGRP:
         return ""
     return f": it belongs to the group {group!r}; `sudo usermod -aG {group} $USER` and log in again"

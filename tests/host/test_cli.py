@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,10 @@ import pytest
 import serial
 
 from feagi_state import spec
+from feagi_state.boards import PortEntry
 from feagi_state.frames import encode
+from feagi_state.mirror_files import OwnedMirror
+from places import HEADER_LEN, SPEC, Model
 
 CLI = Path(sys.executable).parent / "feagi-state"
 COMMANDS = ("boards", "start", "watch", "get", "set", "events", "demo")
@@ -171,6 +175,52 @@ def test_a_program_that_is_not_there(run):
 @pytest.mark.parametrize("arguments", [["get", "neuron_count"], ["get", "all", "nobody"]])
 def test_get_without_a_mirror(run, arguments):
     assert_one_line(run(*arguments), 1, "mirror", "feagi-state watch")
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/tmp"])
+def test_get_from_what_is_no_port(run, path):
+    done = run("get", "neuron_count", path)
+    assert_one_line(done, 1, f"{path} is no serial port")
+    assert "feagi-state watch" not in done.stderr
+
+
+def test_get_from_a_name_of_nothing_does_not_offer_to_watch_it(run):
+    done = run("get", "neuron_count", "nosuch")
+    assert_one_line(done, 1, "'nosuch'", "`feagi-state watch PORT`")
+    assert "watch nosuch" not in done.stderr
+
+
+def test_get_from_a_port_whose_mirror_nobody_serves(run, talker):
+    port = talker().port
+    assert_one_line(run("get", "neuron_count", port), 1, f"`feagi-state watch {port}` serves one")
+
+
+def test_get_with_nothing_but_old_mirrors(run, environment):
+    """A name of one of them would not help: they are old."""
+    region = bytes(Model(SPEC, "micro", 1).data[:HEADER_LEN])
+    for name in ("one", "two"):
+        owned = OwnedMirror(name, environment["FEAGI_STATE_DIR"])
+        owned.open(region, "board", "/dev/ttyNONE")
+        owned.close()
+    assert_one_line(run("get", "neuron_count"), 1, "no mirror is live: `feagi-state watch PORT` serves one")
+    entry = PortEntry("unix", "unix", Path(environment["FEAGI_STATE_DIR"]) / "ports")
+    entry.claim()
+    entry.publish("/dev/null", None)
+    assert_one_line(run("get", "neuron_count"), 1, "no mirror is live: `feagi-state watch unix` serves one")
+    entry.release()
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="only root can give a directory away")
+@pytest.mark.parametrize(
+    "command", [["get", "neuron_count"], ["get", "all", "unix"], ["watch"], ["watch", "unix"], ["boards"]]
+)
+def test_a_state_directory_of_another_user(environment, command):
+    """Read as root, but without root's power over other users' files."""
+    os.makedirs(environment["FEAGI_STATE_DIR"], mode=0o700)
+    os.chown(environment["FEAGI_STATE_DIR"], 65534, 65534)
+    powerless = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    done = subprocess.run([*powerless, CLI, *command], env=environment, capture_output=True, text=True, timeout=30)
+    assert_one_line(done, 1, f"no permission to read {environment['FEAGI_STATE_DIR']}", ": it belongs to another user")
 
 
 @pytest.mark.parametrize("command", ["watch", "events"])

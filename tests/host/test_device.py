@@ -367,13 +367,28 @@ def test_a_killed_owner_is_noticed_and_the_next_one_takes_over(board):
     process.kill()
     process.communicate()
     until(lambda: view.stale)
-    assert view.link.state == LinkState.LIVE  # nobody could write it
+    assert view.link.state == LinkState.STALE  # though nobody could write it
+    assert not view.is_served
+    with pytest.raises(StaleMirror, match=f"its owner .process {process.pid}. has died"):
+        view.require_live()
     with connect(board.port) as device:
         assert device.name == "board"
         assert not view.stale
         device.set("neuron_count", 6)
         device.digest()
         assert view.state.neuron_count == 6
+
+
+def test_a_port_that_another_process_serves_names_it_and_its_mirror(board):
+    process = owner(board.port)
+    with pytest.raises(PortError) as caught:
+        connect(board.port)
+    assert caught.value.reason == "busy"
+    assert f"served by process {process.pid}: feagi_state.attach('board')" in str(caught.value)
+    process.kill()
+    process.communicate()
+    with connect(board.port), pytest.raises(PortError, match="served by this process already, as mirror board"):
+        connect(board.port)
 
 
 def test_ctrl_c_ends_the_owner_cleanly(board):

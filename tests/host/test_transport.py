@@ -92,7 +92,18 @@ def test_a_file_is_no_port(tmp_path):
     (tmp_path / "file").write_text("")
     assert "no serial port" in str(open_error(str(tmp_path / "file")))
     assert "no serial port" in str(open_error(str(tmp_path)))
-    assert open_error("/dev/null").reason == "failed"
+    for device in ("/dev/null", "/dev/zero", "/dev/urandom"):
+        assert str(open_error(device)) == f"{device} is no serial port"
+        assert open_error(device).reason == "failed"
+
+
+def test_the_terminal_of_a_process_that_has_none():
+    code = (
+        "from feagi_state import PortError\nfrom feagi_state.transport import SerialTransport\n"
+        "try: SerialTransport('/dev/tty')\nexcept PortError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], start_new_session=True, capture_output=True, text=True)
+    assert done.stdout.startswith("/dev/tty is no serial port here"), done
 
 
 def test_no_permission(monkeypatch, line):
@@ -105,10 +116,26 @@ def test_no_permission(monkeypatch, line):
             return real(path, *rest, **more)
 
         monkeypatch.setattr(os, "open", refuse)
-    else:
-        os.chmod(line.port, 0)
+        os.chown(line.port, -1, 5)
+    os.chmod(line.port, 0o020)  # of an owner with no permission the group's are not looked at
     error = open_error(line.port)
-    assert error.reason == "permission" and "group" in str(error)
+    assert error.reason == "permission" and "usermod -aG tty " in str(error)
+    os.chmod(line.port, 0)
+    assert "usermod" not in str(open_error(line.port)), "the group may not open it either"
+    if os.getuid() == 0:
+        os.chown(line.port, -1, 0)
+        os.chmod(line.port, 0o020)
+        assert "usermod" not in str(open_error(line.port)), "nobody should join the group root"
+
+
+def test_no_permission_for_a_file_that_is_no_port(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    def refuse(path, *rest, **more):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert str(open_error(str(tmp_path / "file"))).endswith("is no serial port")
 
 
 def test_urls_are_ports_too():
