@@ -304,7 +304,9 @@ class QemuBoard(EmulatedBoard):
             command += ["-serial", "pty"]
         command += ["-kernel", str(self.board.firmware)]
         self._log_path = self._entry.folder / f"{self.name}.log"
-        with open(self._log_path, "wb") as log:
+        # The folder is ours (PortEntry.claim saw to it); no link in it leads elsewhere all the same.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(self._log_path, flags, 0o600), "wb") as log:
             self._process = self._spawn(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         ports = self._wait_for_ports()
         for port in ports:

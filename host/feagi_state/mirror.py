@@ -349,7 +349,7 @@ class MirrorView:
 
     def _map(self) -> tuple[Mirror, tuple[int, int]]:
         try:
-            # Before it is opened: opening a serial port can reset the board behind it, opening a pipe can wait for ever.
+            # Before it is opened: opening a serial port can reset its board, opening a pipe can wait for ever.
             if not stat.S_ISREG(os.stat(self._path).st_mode):
                 raise MemoryMapError(f"{self._path} is no mirror: it is no regular file")
             fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)

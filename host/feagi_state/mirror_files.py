@@ -115,7 +115,7 @@ def is_locked(path: Path) -> bool:
 
 
 def make_own_dir(directory: Path) -> None:
-    """Makes a directory for mirrors or ports. Raises MemoryMapError if it cannot, or if it is not ours: see check_own."""
+    """Makes a directory for mirrors or ports. Raises MemoryMapError if it cannot, or where check_own does."""
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
     except OSError as error:
