@@ -7,11 +7,9 @@ REPL port. The runner holds a lock on `<name>.lock`: what a killed runner left b
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
