@@ -94,6 +94,12 @@ def _out(line: Any) -> None:
         print(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False), flush=True)
     except BrokenPipeError:
         raise _Terminated(signal.SIGPIPE) from None
+    except OSError as error:
+        raise _output_lost(error) from None
+
+
+def _output_lost(error: OSError) -> CommandError:
+    return CommandError(f"the output cannot be written: {error.strerror}")
 
 
 def _show(view: Any, seconds: float | None, check: Callable[[], None] = lambda: None) -> None:
@@ -489,7 +495,27 @@ def _fail(message: str, status: int) -> int:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    sys.exit(_main())
+    _open_closed_streams()
+    status = _main()
+    try:
+        sys.stdout.flush()
+    except OSError:  # a broken pipe, a full disk: said already, and the interpreter must not try again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+def _open_closed_streams() -> None:
+    """Give /dev/null to the standard streams that we were started without (`>&-`).
+
+    Else a port or mirror would get such a stream's number, and what is printed with it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            fd = os.open(os.devnull, os.O_RDWR)
+            if fd != number:
+                os.dup2(fd, number)
+                os.close(fd)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))
 
 
 def _main() -> int:
@@ -497,20 +523,21 @@ def _main() -> int:
         signal.signal(number, _terminate)
     try:
         status = app(standalone_mode=False, prog_name="feagi-state")
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            raise _output_lost(error) from None
         return int(status or 0)
     except typer.Exit as leave:
         return leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except _Terminated as signalled:
-        if signalled.number == signal.SIGPIPE:  # nothing must be flushed into the broken pipe at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signalled.number
     except StateError as error:
         return _fail(str(error), EXIT_USAGE if isinstance(error, UsageError) else EXIT_ERROR)
     except OSError as error:
-        return _fail(str(error), EXIT_ERROR)
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror), EXIT_ERROR)
     except Exception as error:
         if hasattr(error, "format_message"):  # the usage errors of typer's parser have no public class
             return _usage(error)

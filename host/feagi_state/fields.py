@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import struct
 import time
 from enum import IntEnum
 from typing import Any
@@ -119,9 +120,13 @@ def parse_value(name: str, text: str) -> Any:
     number = number.replace(",", "").replace("_", "")
     if found.type == "f32":
         try:
-            return float(number)
-        except ValueError:
-            raise ValueError(f"{name} is a number{_of(found)}, not {text!r}") from None
+            single = float(number)
+            struct.pack("<f", single)  # OverflowError: too large for 32 bits
+            if math.isfinite(single):
+                return single
+        except (ValueError, OverflowError):
+            pass
+        raise ValueError(f"{name} is a number{_of(found)} that 32 bits hold, not {text!r}")
     try:
         value = int(number, 0)
     except ValueError:

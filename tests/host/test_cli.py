@@ -140,6 +140,9 @@ def test_the_version_names_the_schema(run):
         (["set", "burst_engine_state", "flying"], "RUNNING"),
         (["set", "fatigue_index", "101%"], "0 to 100"),
         (["set", "neuron_count", "-1"], "0 to 4,294,967,295"),
+        (["set", "burst_frequency", "nan"], "a number of Hz"),
+        (["set", "burst_frequency", "inf"], "a number of Hz"),
+        (["set", "burst_frequency", "1e99"], "a number of Hz that 32 bits hold"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(run, arguments, says):
@@ -294,3 +297,22 @@ def test_a_reader_that_has_enough(environment):
     )
     assert done.stdout.startswith("Usage:")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["boards", "boards --json", "--version", "--help"])
+def test_a_full_disk_is_one_line(environment, command):
+    done = subprocess.run(
+        ["bash", "-c", f"'{CLI}' {command} >/dev/full"], env=environment, capture_output=True, text=True
+    )
+    assert_one_line(done, 1, "No space left on device")
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
+def test_closed_streams(environment, closed):
+    """What is printed goes nowhere; ports do not get the streams' numbers."""
+    for command, status in (("get neuron_count", 1), ("boards", 0)):
+        done = subprocess.run(
+            ["bash", "-c", f"'{CLI}' {command} {closed}"], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == status, done
+        assert "Traceback" not in done.stdout + done.stderr
