@@ -515,7 +515,7 @@ def _open_closed_streams() -> None:
             if fd != number:
                 os.dup2(fd, number)
                 os.close(fd)
-            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def _main() -> int:

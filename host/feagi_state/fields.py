@@ -58,17 +58,21 @@ def plain_value(name: str, value: Any) -> str:
     return f"{shown:.7g}" if isinstance(shown, float) else str(shown)
 
 
-def format_value(name: str, value: Any) -> str:
-    """A field's value for people: its unit, and separators between thousands."""
+SHORT_UNITS = {"bytes": "B", "neurons": "", "synapses": "", "areas": "", "agents": ""}  # "": the name says it
+
+
+def format_value(name: str, value: Any, short: bool = False) -> str:
+    """A field's value for people: its unit, and separators between thousands. `short`: for a narrow column."""
     found = spec.CORE_FIELDS[name]
     if found.enum is not None:
         return enum_name(found.enum, int(value))
     if found.type == "bool":
         return "yes" if value else "no"
     if found.unit == "ms":
-        return format_time(int(value))
+        return format_time(int(value)).removesuffix(" after start" if short else "")
     number = f"{value:,.2f}" if found.type == "f32" else f"{int(value):,}"
-    return f"{number} {found.unit}".rstrip()
+    unit = SHORT_UNITS.get(found.unit, found.unit) if short else found.unit
+    return f"{number} {unit}".rstrip()
 
 
 def format_time(time_ms: int) -> str:

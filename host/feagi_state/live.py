@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from . import spec
@@ -180,6 +179,11 @@ def event_text(event: Any, agents: dict[int, str]) -> str:
 
 def link_text(view: View) -> str:
     """The link in one line."""
+    return ", ".join(link_parts(view))
+
+
+def link_parts(view: View) -> list[str]:
+    """What there is to say of the link."""
     link = view.link
     parts = [
         f"{link.frames:,} frames",
@@ -193,7 +197,17 @@ def link_text(view: View) -> str:
         parts.append(f"{link.text_bytes:,} bytes of text")
     if link.round_trip_us:
         parts.append(f"round trip {link.round_trip_us / 1000:.1f} ms")
-    return ", ".join(parts)
+    return parts
+
+
+def status_texts(view: View) -> list[str]:
+    """Whether the values are current, in one line: as long as it may be, and ever shorter."""
+    age = format_age(view.link.age_s)
+    return [
+        status_text(view),
+        f"{view.name}: " + (f"STALE, the values are old, heard {age} ago" if view.stale else f"live, heard {age} ago"),
+        f"{'STALE' if view.stale else 'live'}, {age}: {view.name}",
+    ]
 
 
 def status_text(view: View) -> str:
@@ -234,30 +248,95 @@ class Recorder:
         return fresh
 
 
-def _fields_table(names: Iterable[str], values: dict[str, Any], changed: dict[str, float], stale: bool) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column(justify="right", min_width=18)
+# Which fields a small terminal shows first; those that are not named here come last.
+IMPORTANT_FIELDS = (
+    "burst_engine_state", "burst_frequency", "neuron_count", "synapse_count", "brain_readiness", "genome_state",
+    "connectome_state", "fatigue_index", "agent_count", "fatigue_active", "fq_sampler_state", "api_state", "zmq_state",
+    "cortical_area_count", "memory_usage", "version", "last_modified", "regular_neuron_count", "memory_neuron_count",
+    "synapse_util", "regular_neuron_util", "memory_neuron_util",
+)  # fmt: skip
+NAME_WIDTH = max(map(len, spec.CORE_FIELDS))
+LONG_WIDTH = NAME_WIDTH + 25  # of a column with values as `format_value` has them
+GAP_WIDTH = 3
+TWO_COLUMNS_FROM = 58
+LEAST_FIELD_LINES, GOOD_FIELD_LINES = 3, 8
+LEAST_ROWS = 3  # of agents and of events, where there are so many
+
+
+def _line(*parts: str | tuple[str, str]) -> Text:
+    """One line of styled parts, whatever the device has put in its texts."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for part in parts:
+        word, style = part if isinstance(part, tuple) else (part, "")
+        text.append("".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in word), style)
+    return text
+
+
+def _cell(text: str, width: int) -> str:
+    """The text at exactly this width."""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    return set_cell_size(text, max(0, width - 1)) + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _folded(parts: list[str], width: int) -> list[str]:
+    """The parts on as many lines as they need, none of them divided."""
+    lines = [""]
+    for part in parts:
+        longer = f"{lines[-1]}, {part}" if lines[-1] else part
+        if cell_len(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
+
+
+def _fields_lines(values: dict[str, Any], changed: dict[str, float], stale: bool, width: int, lines: int) -> list[Text]:
+    """The fields in at most so many lines: the most important ones, in the spec's order, where they do not all fit."""
+    columns = 2 if width >= TWO_COLUMNS_FROM else 1
+    column_width = min(LONG_WIDTH, (width - GAP_WIDTH * (columns - 1)) // columns)
+    names = [name for name in spec.CORE_FIELDS if name in values]
+    rows = -(-len(names) // columns)
+    more = 0
+    if rows > lines:
+        rows = max(0, lines - 1)
+        order = {name: place for place, name in enumerate(IMPORTANT_FIELDS)}
+        kept = sorted(names, key=lambda name: order.get(name, len(order)))[: rows * columns]
+        more = len(names) - len(kept)
+        names = [name for name in names if name in kept]
     now = time.monotonic()
-    for name in names:
+
+    def shown(name: str) -> list[str | tuple[str, str]]:
+        value = format_value(name, values[name], short=column_width < LONG_WIDTH)
         style = "dim strike" if stale else "bold" if now - changed.get(name, -9) < 1 else ""
-        table.add_row(name, Text(format_value(name, values[name]), style=style))
-    return table
+        space = column_width - cell_len(value)
+        return [(_cell(name, space - 1) + " ", "dim"), (value, style)]
+
+    drawn = []
+    for row in range(rows):
+        parts = shown(names[row])
+        if rows + row < len(names):
+            parts += [" " * GAP_WIDTH, *shown(names[rows + row])]
+        drawn.append(_line(*parts))
+    if more:
+        drawn.append(_line((f"... {more} more fields: feagi-state get all", "dim italic")))
+    return drawn
 
 
-def _agents_table(view: View, now_ms: int) -> Table:
-    table = Table(
-        box=None, padding=(0, 2, 0, 0), title="agents", title_justify="left", title_style="dim", header_style="dim"
-    )
-    for heading in ("id", "type", "seen", "metadata"):
-        table.add_column(heading, no_wrap=True)
-    for agent in view.agents:
+def _agents_lines(agents: list[Any], now_ms: int, rows: int) -> list[Text]:
+    """A heading and so many rows."""
+    if not rows:
+        return []
+    table = [(f"agents ({len(agents)})", "type", "seen", "metadata")]
+    for agent in agents[:rows]:
         seen = format_age(max(0, now_ms - agent.last_seen) / 1000) + " ago" if agent.last_seen else "-"
-        table.add_row(agent.agent_id, enum_name(spec.AgentType, agent.agent_type), seen, agent.metadata or "")
-    return table
+        table.append((agent.agent_id, enum_name(spec.AgentType, agent.agent_type), seen, agent.metadata or ""))
+    widths = [max(cell_len(row[column]) for row in table) + 2 for column in range(4)]
+    lines = ["".join(_cell(word, width) for word, width in zip(row, widths)).rstrip() for row in table]
+    return [_line((lines[0], "dim")), *(_line(line) for line in lines[1:])]
 
 
-def _areas_lines(view: View) -> list[RenderableType]:
+def _areas_lines(view: View) -> list[Text]:
     """A line for each of the sections that has something to say."""
     stats = {
         area_id: f"{one.neuron_count:,} neurons, synapses {one.incoming_synapse_count:,} in, "
@@ -271,7 +350,7 @@ def _areas_lines(view: View) -> list[RenderableType]:
         "hashes": {name: f"{value:016x}" for name, value in view.hashes.items() if value},
     }
     return [
-        Text(f"{title:14}" + "; ".join(f"{key}: {text}" for key, text in row.items()), no_wrap=True)
+        _line(f"{title:14}" + "; ".join(f"{key}: {text}" for key, text in row.items()))
         for title, row in rows.items()
         if row
     ]
@@ -285,7 +364,8 @@ class _Picture:
         self.values: dict[str, Any] = {}
         self.changed: dict[str, float] = {}
 
-    def draw(self) -> RenderableType:
+    def draw(self, width: int, height: int) -> Group:
+        """The view in at most `height` lines. Its state and its link are shown in full, the rest as far as it fits."""
         view = self.recorder.view
         values = view.state.as_dict()
         now = time.monotonic()
@@ -293,24 +373,43 @@ class _Picture:
             self.changed.update((name, now) for name, value in values.items() if value != self.values.get(name))
         self.values = values
         stale = view.stale
-        status = Text(status_text(view), style="bold white on red" if stale else "bold green")
-        names = [name for name in spec.CORE_FIELDS if name in values]
-        half = (len(names) + 1) // 2
-        fields = Columns(
-            [_fields_table(part, values, self.changed, stale) for part in (names[:half], names[half:])], padding=(0, 4)
-        )
-        parts: list[RenderableType] = [status, Text(""), fields]
-        if view.agents:
-            parts += [Text(""), _agents_table(view, int(values.get("last_modified", 0)))]
-        areas = _areas_lines(view)
-        if areas:
-            parts += [Text(""), *areas]
-        events = list(self.recorder.events)[-EVENTS_SHOWN:]
-        if events:
-            parts += [Text(""), Text("last events", style="dim italic")]
-            parts += [Text(event_text(event, self.recorder.names), no_wrap=True) for event in events]
-        parts += [Text(""), Text(link_text(view), style="dim")]
-        return Group(*parts)
+        agents, areas, events = list(view.agents), _areas_lines(view), list(self.recorder.events)
+
+        texts = status_texts(view)
+        status = next((text for text in texts if cell_len(text) <= width), texts[-1])
+        top = [_line((status, "bold white on red" if stale else "bold green"))]
+        folded = _folded(link_parts(view), width)
+        bottom = [_line((line, "dim")) for line in (folded if height > 12 else folded[:1])]
+
+        room = height - len(top) - len(bottom)
+        wanted = len(_fields_lines(values, {}, stale, width, len(values)))
+        agent_rows, event_rows = min(LEAST_ROWS, len(agents)), min(LEAST_ROWS, len(events))
+
+        def left() -> int:  # for the fields; agents and events have a heading
+            return room - len(areas) - sum(rows + 1 for rows in (agent_rows, event_rows) if rows)
+
+        if left() < min(wanted, GOOD_FIELD_LINES):
+            areas = []
+        while left() < LEAST_FIELD_LINES and (agent_rows or event_rows):
+            if agent_rows:
+                agent_rows = 0
+            else:
+                event_rows -= 1
+        field_lines = max(0, min(wanted, left()))
+        if event_rows:
+            event_rows += max(0, min(EVENTS_SHOWN - event_rows, len(events) - event_rows, left() - field_lines))
+        if agent_rows:
+            agent_rows += max(0, min(len(agents) - agent_rows, left() - field_lines))
+
+        parts = [top, _fields_lines(values, self.changed, stale, width, field_lines)]
+        parts += [_agents_lines(agents, int(values.get("last_modified", 0)), agent_rows), areas]
+        if event_rows:
+            shown = [_line(event_text(event, self.recorder.names)) for event in events[-event_rows:]]
+            parts.append([_line(("last events", "dim italic")), *shown])
+        parts = [part for part in (*parts, bottom) if part]
+        if left() - field_lines >= len(parts) - 1:
+            parts = [part if part is bottom else [*part, Text("")] for part in parts]
+        return Group(*(line for part in parts for line in part))
 
 
 # ---------------------------------------------------------------------------------------------- ways to watch
@@ -337,11 +436,11 @@ def watch_table(view: View, console: Console, seconds: float | None, check: Chec
     """Show the live table on a terminal for `seconds`, or until KeyboardInterrupt."""
     recorder = Recorder(view)
     picture = _Picture(recorder)
-    with Live(picture.draw(), console=console, auto_refresh=False, vertical_overflow="crop") as live:
+    with Live(picture.draw(*console.size), console=console, auto_refresh=False, vertical_overflow="crop") as live:
         for left_s in _rounds(seconds, REFRESH_S):
             recorder.poll(left_s)
             check()
-            live.update(picture.draw(), refresh=True)
+            live.update(picture.draw(*console.size), refresh=True)
 
 
 def watch_lines(
