@@ -1,7 +1,7 @@
 // The MicroPython module feagi_state over the core. Included by natmod.c and usermod.c, which differ only in how they register
 // it.
 //
-// Nothing here allocates but what returns a text, a tuple or an int beyond the port's small ints, and the constructors.
+// Nothing here allocates but what returns a text, a tuple, a float or an int beyond the port's small ints, and the constructors.
 #include "feagi_module.h"
 
 #include "py/binary.h"
