@@ -260,6 +260,7 @@ class PortEntry:
                 f"board {self.name} runs already{by}: stop it first, or give this one a name of its own with --name"
             )
         self._lock_fd = fd
+        os.ftruncate(fd, 0)  # what a killed runner wrote: nothing runs before `publish`
         self._remove_links()
 
     def publish(self, link: str, repl: str | None) -> None:

@@ -314,7 +314,8 @@ class Device:
             command = self._session.command(op, args, time.monotonic(), timeout_s, lambda _: done.set())
             self._flush(self._transport)
         try:
-            # The thread keeps the deadline, and fails every command when it ends. A callback of the user's may hold it up.
+            # The thread keeps the deadline, and fails every command when it ends. A callback of the user's may hold it
+            # up.
             if not done.wait(timeout_s + _LATE_S):
                 raise CommandTimeout("the command was not answered in time: its outcome is unknown")
         except BaseException:

@@ -270,8 +270,8 @@ class MirrorView:
     ) -> EventStream:
         """Events from now on, or from the oldest that is still there on.
 
-        The iterator ends when no event came for `timeout_s` (None: never) or `ended()` says so, has a position of its own, and counts in
-        `lost` what was overwritten before it was read.
+        The iterator ends when no event came for `timeout_s` (None: never) or `ended()` says so, has a position of its
+        own, and counts in `lost` what was overwritten before it was read.
         """
         return EventStream(self._current, timeout_s, from_start, ended)
 

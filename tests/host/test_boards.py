@@ -132,6 +132,7 @@ def test_what_a_killed_runner_left_is_no_running_board(runtime):
     entry = boards.PortEntry("unix", "unix")
     entry.claim()
     assert not entry.link.is_symlink()
+    assert boards.running_boards() == {}, "it is claimed, and starts only"
     entry.release()
 
 

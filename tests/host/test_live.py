@@ -28,13 +28,12 @@ class FullView:
 
     name = "unix"
     agents = AGENTS
-    hashes = {"morphologies": 2**64 - 1}
-    locked_areas = {3: 7}
-    fcl_windows = {3: 40}
-    area_stats = {"vision": STATS, "motor": STATS}
 
     def __init__(self, stale: bool) -> None:
         self.stale = stale
+        self.hashes = {"morphologies": 2**64 - 1}
+        self.locked_areas, self.fcl_windows = {3: 7}, {3: 40}
+        self.area_stats = {"vision": STATS, "motor": STATS}
         values = {name: field.maximum for name, field in spec.CORE_FIELDS.items()}
         values.update(burst_engine_state=1, burst_frequency=30.0, last_modified=7_654_321, genome_timestamp=1_700_000_000_000)
         self.state = SimpleNamespace(as_dict=lambda: values)

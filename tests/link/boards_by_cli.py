@@ -91,6 +91,17 @@ class Watching:
         for line in self.process.stdout:
             self.seen.append(json.loads(line))
 
+    def wait_first(self, timeout_s: float) -> None:
+        """Wait for the first object; an AssertionError with what the watcher said if it ended, or after the timeout."""
+        deadline = time.monotonic() + timeout_s
+        while not self.seen:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                self._thread.join(10)
+                status, said = self.process.wait(10), self.process.stderr.read()
+                raise AssertionError(f"no values within {timeout_s} s; the watcher ended with {status} and said {said!r}")
+            time.sleep(0.02)
+
     def until(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float, what: str) -> dict[str, Any]:
         """The first object from now on for which `condition` holds."""
         begin = len(self.seen)

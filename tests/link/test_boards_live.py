@@ -44,10 +44,12 @@ def board(request):
 @pytest.fixture
 def served(board):
     """The board's port served by a watcher, with a live mirror."""
-    watcher = Watching(board.board)
-    until(lambda: watcher.seen, 15, "the first values")
-    yield watcher
-    watcher.stop()
+    watcher = Watching(board.board, "--timeout", "20")
+    try:
+        watcher.wait_first(30)
+        yield watcher
+    finally:
+        watcher.stop()
 
 
 def boot_id(state_dir: Path, name: str) -> int:
