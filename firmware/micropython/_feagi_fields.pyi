@@ -2,7 +2,8 @@
 # Schema hash 0xa36712e7.
 
 class CoreFields:
-    """The core block's fields as attributes. Reads and writes allocate nothing but floats, and ints of 2^30 or more on a 32-bit port."""
+    """The core block's fields as attributes. Reads and writes allocate nothing but floats, and ints of 2^30 or more
+    on a 32-bit port."""
 
     genome_state: int
     """whether a genome is loaded (GenomeState)"""

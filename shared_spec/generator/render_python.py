@@ -118,7 +118,8 @@ BOARD_TYPES = {"f32": "float", "bool": "bool"}
 def board_stub(spec: Spec, banner: list[str], enums: tuple[str, ...]) -> str:
     """The part of the board module's stub that follows from the spec: fields and enums."""
     out = [f"# {line}" for line in banner]
-    out += ["", "class CoreFields:", '    """The core block\'s fields as attributes. Reads and writes allocate nothing but floats, and ints of 2^30 or more on a 32-bit port."""', ""]
+    out += ["", "class CoreFields:", '    """The core block\'s fields as attributes. Reads and writes allocate nothing but floats, and ints of 2^30 or more']
+    out += ['    on a 32-bit port."""', ""]
     for f in spec.core_fields:
         kind = BOARD_TYPES.get(f.type, "int")
         about = f"{f.doc}{f' [{f.unit}]' if f.unit else ''}{f' ({f.enum})' if f.enum else ''}"
