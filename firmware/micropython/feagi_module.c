@@ -330,21 +330,22 @@ static mp_obj_t state_register_agent(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_register_agent_obj, 2, 4, state_register_agent);
 
-static mp_obj_t state_deregister_agent(mp_obj_t self_in, mp_obj_t id_in) {
+// Calls a function of the core for an id, and raises what it refuses it with.
+static mp_obj_t call_with_id(int (*function)(feagi_region_t *, const uint8_t *, size_t), mp_obj_t self_in, mp_obj_t id_in) {
     state_obj_t *self = MP_OBJ_TO_PTR(self_in);
     size_t len;
     const uint8_t *id = text_of(id_in, &len);
-    check(feagi_agents_deregister(&self->region, id, len), id_in);
+    check(function(&self->region, id, len), id_in);
     return mp_const_none;
+}
+
+static mp_obj_t state_deregister_agent(mp_obj_t self_in, mp_obj_t id_in) {
+    return call_with_id(feagi_agents_deregister, self_in, id_in);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_deregister_agent_obj, state_deregister_agent);
 
 static mp_obj_t state_heartbeat(mp_obj_t self_in, mp_obj_t id_in) {
-    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
-    size_t len;
-    const uint8_t *id = text_of(id_in, &len);
-    check(feagi_agents_heartbeat(&self->region, id, len), id_in);
-    return mp_const_none;
+    return call_with_id(feagi_agents_heartbeat, self_in, id_in);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_heartbeat_obj, state_heartbeat);
 
@@ -484,11 +485,7 @@ static mp_obj_t state_get_fcl_windows(mp_obj_t self_in) {
 static MP_DEFINE_CONST_FUN_OBJ_1(state_get_fcl_windows_obj, state_get_fcl_windows);
 
 static mp_obj_t state_init_area_stats(mp_obj_t self_in, mp_obj_t id_in) {
-    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
-    size_t len;
-    const uint8_t *id = text_of(id_in, &len);
-    check(feagi_stats_init(&self->region, id, len), id_in);
-    return mp_const_none;
+    return call_with_id(feagi_stats_init, self_in, id_in);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_init_area_stats_obj, state_init_area_stats);
 

@@ -73,7 +73,6 @@ class Board:
     files: tuple[Path, ...]  # what else goes to the board, for how = "mpremote"
     demo: Path
     folder: Path
-    root: Path
 
 
 class _Reader:
@@ -152,7 +151,6 @@ def load_board(folder: Path) -> Board:
         files=tuple(root / part for part in program.texts("files")),
         demo=root / program.text("demo"),
         folder=folder,
-        root=root,
     )
     if board.name != folder.name:
         raise BoardError(f"{path}: name is {board.name!r}, it should be the folder's, {folder.name!r}")

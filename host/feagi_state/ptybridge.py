@@ -52,13 +52,6 @@ class PtyBridge:
     def attach(self, board_fd: int) -> None:
         """Connect a board: a non-blocking descriptor, which the bridge closes when it is done with it."""
         os.set_blocking(board_fd, False)
-        self._swap(board_fd)
-
-    def detach(self) -> None:
-        """Disconnect the board. The port stays."""
-        self._swap(None)
-
-    def _swap(self, board_fd: int | None) -> None:
         with self._lock:
             if self._board is not None:
                 self._old_boards.append(self._board)

@@ -284,24 +284,29 @@ def test_a_board_that_goes_away_and_returns_is_connected_again(tmp_path):
             assert device.add("neuron_count", 1) == 6
 
 
+def error_of_a_command_during(end, device, board):
+    """What a command raises that runs on the device, unanswered, when `end` is called."""
+    caught: list[BaseException] = []
+
+    def command() -> None:
+        try:
+            device.add("neuron_count", 1, timeout_s=WAIT_S)
+        except StateError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=command)
+    thread.start()
+    until(lambda: board.device.ran)
+    end()
+    thread.join()
+    return caught[0]
+
+
 def test_a_command_in_flight_when_the_port_goes_has_an_unknown_outcome(tmp_path):
     board = PtyDevice(FakeDevice(77), str(tmp_path / "ttyBOARD"))
     board.device.replies_wanted = False
     with connect(board.port) as device:
-        caught: list[BaseException] = []
-
-        def command() -> None:
-            try:
-                device.add("neuron_count", 1, timeout_s=WAIT_S)
-            except StateError as error:
-                caught.append(error)
-
-        thread = threading.Thread(target=command)
-        thread.start()
-        until(lambda: board.device.ran)
-        board.close()
-        thread.join()
-        assert isinstance(caught[0], SessionLost)
+        assert isinstance(error_of_a_command_during(board.close, device, board), SessionLost)
 
 
 def test_a_command_without_an_answer_times_out(board):
@@ -324,20 +329,7 @@ def test_after_close_commands_are_refused_and_threads_are_gone(board):
 def test_close_fails_a_command_that_waits(board):
     board.device.replies_wanted = False
     device = connect(board.port)
-    caught: list[BaseException] = []
-
-    def command() -> None:
-        try:
-            device.add("neuron_count", 1, timeout_s=WAIT_S)
-        except StateError as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=command)
-    thread.start()
-    until(lambda: board.device.ran)
-    device.close()
-    thread.join()
-    assert isinstance(caught[0], LinkError)
+    assert isinstance(error_of_a_command_during(device.close, device, board), LinkError)
 
 
 OWNER = """
