@@ -10,7 +10,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 FIRMWARE = Path("..") / "firmware"
-CORE = ("feagi_spec", "feagi_crc", "feagi_region", "feagi_mirror")
+CORE = ("feagi_spec", "feagi_crc", "feagi_region", "feagi_mirror", "feagi_events", "feagi_shared", "feagi_state", "feagi_agents",
+        "feagi_areas", "feagi_hashes", "feagi_locks", "feagi_stats", "feagi_text", "feagi_windows")
 # From 3.11 on one build serves every later CPython; before, the stable interface has no buffers.
 STABLE = sys.version_info >= (3, 11)
 
@@ -30,7 +31,7 @@ class BuildCore(build_ext):
             ext.sources = relative
 
 
-flags = ["-std=c11", "-fvisibility=hidden"]
+flags = ["-std=c11", "-O2", "-fvisibility=hidden", "-DFEAGI_PORT_SHARED=1"]
 if os.environ.get("FEAGI_WERROR") == "1":
     flags += ["-Wall", "-Wextra", "-Werror"]
 

@@ -3,36 +3,89 @@
 #include "feagi_events.h"
 #include "feagi_state.h"
 #include "feagi_text.h"
+#include "feagi_write.h"
 
 #define NO_SLOT UINT32_MAX
+// Copies of a slot whose agent changed during each of them, before the reader takes it for a slot without an agent.
+#define READ_TRIES 1000u
 
-feagi_agent_t *feagi_agents_slot(const feagi_region_t *r, uint32_t slot) {
-    return (feagi_agent_t *)(void *)(r->base + r->agents.at + slot * r->agents.entry_len);
+// The first word of a slot: state, agent_type, id_len, metadata_len, generation. It changes with every registration and
+// deregistration, so a reader that finds it as before has read one agent.
+typedef union {
+    uint64_t word;
+    struct {
+        uint8_t state, agent_type, id_len, reserved;
+        uint16_t metadata_len, generation;
+    } is;
+} first_t;
+_Static_assert(offsetof(feagi_agent_t, state) == 0 && offsetof(feagi_agent_t, agent_type) == 1 &&
+                   offsetof(feagi_agent_t, id_len) == 2 && offsetof(feagi_agent_t, metadata_len) == 4 &&
+                   offsetof(feagi_agent_t, generation) == 6 && offsetof(feagi_agent_t, registered_at) == 8,
+               "the first word of a slot");
+
+#define ID_WORDS (sizeof(((feagi_agent_t *)0)->id) / 8)
+// An id as it lies in a slot, and its hash.
+typedef struct {
+    uint64_t words[ID_WORDS];
+    uint32_t hash;
+    uint8_t len_bytes;
+} agent_id_t;
+
+static uint32_t offset_of(const feagi_region_t *r, uint32_t slot) {
+    return r->agents.at + slot * r->agents.entry_len;
+}
+#define AT(r, slot, field) (offset_of((r), (slot)) + (uint32_t)offsetof(feagi_agent_t, field))
+
+static uint64_t load(const feagi_region_t *r, uint32_t offset) {
+    return feagi_port_load_u64(feagi_region_u64(r, offset));
 }
 
-const uint8_t *feagi_agents_metadata(const feagi_agent_t *agent) {
-    return (const uint8_t *)(agent + 1);
+static first_t first_of(const feagi_region_t *r, uint32_t slot) {
+    return (first_t){.word = load(r, offset_of(r, slot))};
 }
 
-uint32_t feagi_agents_handle(const feagi_region_t *r, uint32_t slot) {
-    return (uint32_t)feagi_agents_slot(r, slot)->generation << 16 | slot;
+static bool is_registered(first_t first) {
+    return first.is.state == FEAGI_AGENT_SLOT_STATE_REGISTERED;
 }
 
-// Walks the slots from the hash's place until the id, or a slot that was never used: behind that the id cannot be. *free
-// receives the first slot on the way that a registration may take. Returns the id's slot or NO_SLOT.
-static uint32_t search(const feagi_region_t *r, const uint8_t *id, size_t len_bytes, uint32_t hash, uint32_t *free_slot) {
+// Nothing registered has an id of another length.
+static bool take_id(agent_id_t *id, const uint8_t *text, size_t len_bytes) {
+    if (!len_bytes || len_bytes > FEAGI_AGENT_ID_LEN_BYTES) {
+        return false;
+    }
+    for (unsigned i = 0; i < ID_WORDS; i++) {
+        id->words[i] = 0;
+    }
+    feagi_port_copy(id->words, text, len_bytes);
+    id->hash = feagi_text_hash(text, len_bytes);
+    id->len_bytes = (uint8_t)len_bytes;
+    return true;
+}
+
+static bool has_id(const feagi_region_t *r, uint32_t slot, const agent_id_t *id) {
+    for (unsigned i = 0; i < ID_WORDS; i++) {
+        if (load(r, AT(r, slot, id) + 8 * i) != id->words[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Walks the slots from the hash's place until the id, or an unused slot: behind that the id cannot be. *free_slot receives the
+// first slot on the way that a registration may take. Returns the id's slot, with *first as it was read, or NO_SLOT.
+static uint32_t search(const feagi_region_t *r, const agent_id_t *id, uint32_t *free_slot, first_t *first) {
     *free_slot = NO_SLOT;
-    uint32_t slot = hash % r->agents.capacity;
+    uint32_t slot = id->hash % r->agents.capacity;
     for (uint32_t tries = r->agents.capacity; tries; tries--) {
-        const feagi_agent_t *a = feagi_agents_slot(r, slot);
-        if (a->state != FEAGI_AGENT_SLOT_STATE_REGISTERED) {
+        *first = first_of(r, slot);
+        if (!is_registered(*first)) {
             if (*free_slot == NO_SLOT) {
                 *free_slot = slot;
             }
-            if (a->state == FEAGI_AGENT_SLOT_STATE_UNUSED) {
+            if (first->is.state == FEAGI_AGENT_SLOT_STATE_UNUSED) {
                 return NO_SLOT;
             }
-        } else if (a->id_hash == hash && a->id_len == len_bytes && feagi_port_equal(a->id, id, len_bytes)) {
+        } else if (first->is.id_len == id->len_bytes && has_id(r, slot, id) && first_of(r, slot).word == first->word) {
             return slot;
         }
         if (++slot == r->agents.capacity) {
@@ -42,94 +95,225 @@ static uint32_t search(const feagi_region_t *r, const uint8_t *id, size_t len_by
     return NO_SLOT;
 }
 
-static uint32_t lookup(const feagi_region_t *r, const uint8_t *id, size_t len_bytes) {
+static uint32_t lookup(const feagi_region_t *r, const uint8_t *text, size_t len_bytes, first_t *first) {
+    agent_id_t id;
     uint32_t free_slot;
-    return search(r, id, len_bytes, feagi_text_hash(id, len_bytes), &free_slot);
+    return take_id(&id, text, len_bytes) ? search(r, &id, &free_slot, first) : NO_SLOT;
 }
 
 int feagi_agents_find(const feagi_region_t *r, const uint8_t *id, size_t id_len_bytes) {
-    uint32_t slot = lookup(r, id, id_len_bytes);
+    first_t first;
+    const uint32_t slot = lookup(r, id, id_len_bytes, &first);
     return slot == NO_SLOT ? FEAGI_ERR_NOT_FOUND : (int)slot;
 }
 
-// Marks one member of a slot as changed.
-#define MARK(r, slot, field)                                                                                                     \
-    feagi_region_mark_bytes((r), (r)->agents.at + (slot) * (r)->agents.entry_len + (uint32_t)offsetof(feagi_agent_t, field),     \
-                            sizeof(((feagi_agent_t *)0)->field))
+feagi_agent_t *feagi_agents_slot(const feagi_region_t *r, uint32_t slot) {
+    return (feagi_agent_t *)(void *)(r->base + offset_of(r, slot));
+}
 
-int feagi_agents_register(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes, uint8_t agent_type, const uint8_t *metadata,
-                          size_t metadata_len_bytes, uint32_t *handle) {
-    if (!id_len_bytes || id_len_bytes > FEAGI_AGENT_ID_LEN_BYTES ||
-        metadata_len_bytes > r->agents.entry_len - sizeof(feagi_agent_t)) {
+const uint8_t *feagi_agents_metadata(const feagi_agent_t *agent) {
+    return (const uint8_t *)(agent + 1);
+}
+
+static uint32_t handle_of(uint32_t slot, uint16_t generation) {
+    return (uint32_t)generation << 16 | slot;
+}
+
+uint32_t feagi_agents_handle(const feagi_region_t *r, uint32_t slot) {
+    return handle_of(slot, first_of(r, slot).is.generation);
+}
+
+int feagi_agents_read(const feagi_region_t *r, uint32_t slot, uint64_t *out) {
+    for (uint32_t tries = READ_TRIES; tries; tries--) {
+        for (uint32_t i = 0; i < r->agents.entry_len; i += 8) {
+            out[i / 8] = load(r, offset_of(r, slot) + i);
+        }
+        const first_t first = {.word = out[0]};
+        if (!is_registered(first)) {
+            return 0;
+        }
+        // The loads above have acquire order, so this one comes after them.
+        if (first_of(r, slot).word == first.word) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+// Text into a slot that has no agent, with zeros up to `until` bytes.
+static void put_text(feagi_region_t *r, uint32_t at, const uint8_t *text, size_t len_bytes, size_t until) {
+    for (size_t i = 0; i < until; i += 8) {
+        uint64_t word = 0;
+        if (i < len_bytes) {
+            feagi_port_copy(&word, text + i, len_bytes - i < 8 ? len_bytes - i : 8);
+        }
+        feagi_write_store(r, at + (uint32_t)i, 8, word);
+    }
+}
+
+// agent_count and the slot are one group: nobody sees that they disagree.
+static void put_count(feagi_region_t *r, uint32_t count) {
+    feagi_write_put(r, FEAGI_HEADER_LEN_BYTES + (uint32_t)offsetof(feagi_core_t, agent_count), 4, count);
+    feagi_write_put_count_core(r);
+}
+
+int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_len_bytes, uint8_t agent_type,
+                          const uint8_t *metadata, size_t metadata_len_bytes, uint32_t *handle) {
+    const uint32_t metadata_room = r->agents.entry_len - (uint32_t)sizeof(feagi_agent_t);
+    agent_id_t id;
+    if (!take_id(&id, id_text, id_len_bytes) || metadata_len_bytes > metadata_room) {
         return FEAGI_ERR_LENGTH;
     }
-    if (!feagi_text_valid(id, id_len_bytes) || !feagi_text_valid(metadata, metadata_len_bytes)) {
+    if (!feagi_text_valid(id_text, id_len_bytes) || !feagi_text_valid(metadata, metadata_len_bytes)) {
         return FEAGI_ERR_ENCODING;
     }
     if (agent_type > FEAGI_AGENT_TYPE_INFRASTRUCTURE) {
         return FEAGI_ERR_RANGE;
     }
-    uint32_t hash = feagi_text_hash(id, id_len_bytes);
+    const int status = feagi_write_open(r);
+    if (status) {
+        return status;
+    }
     uint32_t slot;
-    if (search(r, id, id_len_bytes, hash, &slot) != NO_SLOT) {
-        return FEAGI_ERR_EXISTS;
+    first_t first;
+    if (search(r, &id, &slot, &first) != NO_SLOT) {
+        return feagi_write_refuse(r, FEAGI_ERR_EXISTS);
     }
-    if (slot == NO_SLOT) {
-        return FEAGI_ERR_FULL;
+    const uint32_t count = (uint32_t)feagi_state_get(r, FEAGI_FIELD_AGENT_COUNT);
+    if (slot == NO_SLOT || count >= feagi_region_limit(r->agents.capacity)) {
+        return feagi_write_refuse(r, FEAGI_ERR_FULL);
     }
-    feagi_agent_t *a = feagi_agents_slot(r, slot);
-    // One section for slot and count: nobody sees agent_count and the table disagree, nor half an agent.
+    first = first_of(r, slot);
+    const size_t old_metadata_len = first.is.metadata_len <= metadata_room ? first.is.metadata_len : metadata_room;
+    first.is.state = FEAGI_AGENT_SLOT_STATE_REGISTERED;
+    first.is.agent_type = agent_type;
+    first.is.id_len = id.len_bytes;
+    first.is.metadata_len = (uint16_t)metadata_len_bytes;
+    first.is.generation = first.is.generation == UINT16_MAX ? 1 : (uint16_t)(first.is.generation + 1); // 0: never used
+    const uint64_t now = feagi_write_now(r);
+    const uint32_t sequence = (uint32_t)load(r, AT(r, slot, sequence)) + 2;
+    // One section for slot and count. Until the first word says that there is an agent, nobody looks at the rest.
     feagi_port_key_t key = feagi_port_lock();
-    uint32_t sequence = a->sequence;
-    uint16_t generation = a->generation == UINT16_MAX ? 1 : (uint16_t)(a->generation + 1); // 0: never used
-    feagi_port_clear(a, r->agents.entry_len);
-    a->agent_type = agent_type;
-    a->id_len = (uint8_t)id_len_bytes;
-    a->metadata_len = (uint16_t)metadata_len_bytes;
-    a->generation = generation;
-    a->registered_at = r->now_ms;
-    a->last_seen = r->now_ms;
-    a->id_hash = hash;
-    feagi_port_copy(a->id, id, id_len_bytes);
-    feagi_port_copy(a + 1, metadata, metadata_len_bytes);
-    a->sequence = sequence + 2;
-    a->state = FEAGI_AGENT_SLOT_STATE_REGISTERED;
-    feagi_state_put(r, FEAGI_FIELD_AGENT_COUNT, feagi_state_get(r, FEAGI_FIELD_AGENT_COUNT) + 1);
-    feagi_region_mark_bytes(r, r->agents.at + slot * r->agents.entry_len, r->agents.entry_len);
+    feagi_write_store(r, AT(r, slot, registered_at), 8, now);
+    feagi_write_store(r, AT(r, slot, last_seen), 8, now);
+    put_text(r, AT(r, slot, id), id_text, id_len_bytes, sizeof id.words);
+    feagi_write_store(r, AT(r, slot, sequence), 8, sequence | (uint64_t)id.hash << 32);
+    put_text(r, offset_of(r, slot) + (uint32_t)sizeof(feagi_agent_t), metadata, metadata_len_bytes,
+             metadata_len_bytes > old_metadata_len ? metadata_len_bytes : old_metadata_len);
+    feagi_write_put(r, offset_of(r, slot), 8, first.word);
+    put_count(r, count + 1);
     feagi_port_unlock(key);
-    uint32_t made = feagi_agents_handle(r, slot);
-    (void)feagi_events_push(r, FEAGI_EVENT_KIND_AGENT_REGISTERED, made); // a full ring counts it; the agent stands
+    const uint32_t made = handle_of(slot, first.is.generation);
+    (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_REGISTERED, made); // a full ring counts it; the agent stands
+    feagi_write_close(r);
     if (handle) {
         *handle = made;
     }
     return 0;
 }
+_Static_assert(offsetof(feagi_agent_t, sequence) % 8 == 0 && offsetof(feagi_agent_t, id_hash) == offsetof(feagi_agent_t, sequence) + 4,
+               "sequence and id_hash are one word");
+
+// Takes the agent out of its slot, in an open group.
+static void remove_agent(feagi_region_t *r, uint32_t slot, first_t first) {
+    first.is.state = FEAGI_AGENT_SLOT_STATE_DEREGISTERED;
+    feagi_port_key_t key = feagi_port_lock();
+    feagi_write_put(r, offset_of(r, slot), 8, first.word);
+    feagi_write_put(r, AT(r, slot, sequence), 4, (uint32_t)load(r, AT(r, slot, sequence)) + 2);
+    put_count(r, (uint32_t)feagi_state_get(r, FEAGI_FIELD_AGENT_COUNT) - 1);
+    feagi_port_unlock(key);
+    (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_DEREGISTERED, handle_of(slot, first.is.generation));
+}
+
+// In a large table deregistered slots in front of an unused one become unused, so that searches stay short. Each of these stores
+// leaves a table that is right.
+static void clean(feagi_region_t *r, uint32_t slot) {
+    if (feagi_region_limit(r->agents.capacity) == r->agents.capacity) {
+        return;
+    }
+    const uint32_t last = r->agents.capacity - 1;
+    while (first_of(r, slot == last ? 0 : slot + 1).is.state == FEAGI_AGENT_SLOT_STATE_UNUSED &&
+           first_of(r, slot).is.state == FEAGI_AGENT_SLOT_STATE_DEREGISTERED) {
+        feagi_write_store(r, offset_of(r, slot), 1, FEAGI_AGENT_SLOT_STATE_UNUSED);
+        slot = slot ? slot - 1 : last;
+    }
+}
 
 int feagi_agents_deregister(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes) {
-    uint32_t slot = lookup(r, id, id_len_bytes);
-    if (slot == NO_SLOT) {
-        return FEAGI_ERR_NOT_FOUND;
+    const int status = feagi_write_open(r);
+    if (status) {
+        return status;
     }
-    feagi_agent_t *a = feagi_agents_slot(r, slot);
-    feagi_port_key_t key = feagi_port_lock();
-    a->state = FEAGI_AGENT_SLOT_STATE_DEREGISTERED;
-    a->sequence += 2;
-    feagi_state_put(r, FEAGI_FIELD_AGENT_COUNT, feagi_state_get(r, FEAGI_FIELD_AGENT_COUNT) - 1);
-    MARK(r, slot, state);
-    MARK(r, slot, sequence);
-    feagi_port_unlock(key);
-    (void)feagi_events_push(r, FEAGI_EVENT_KIND_AGENT_DEREGISTERED, feagi_agents_handle(r, slot));
+    first_t first;
+    const uint32_t slot = lookup(r, id, id_len_bytes, &first);
+    if (slot == NO_SLOT) {
+        return feagi_write_refuse(r, FEAGI_ERR_NOT_FOUND);
+    }
+    remove_agent(r, slot, first);
+    feagi_write_make(r);
+    clean(r, slot);
+    feagi_write_close(r);
     return 0;
 }
 
+int feagi_agents_evict(feagi_region_t *r, uint64_t older_than_ms) {
+    int evicted = 0;
+    for (uint32_t slot = 0; slot < r->agents.capacity; slot++) {
+        if (!is_registered(first_of(r, slot))) {
+            continue;
+        }
+        const int status = feagi_write_open(r);
+        if (status) {
+            return status;
+        }
+        const first_t first = first_of(r, slot);
+        const uint64_t seen = load(r, AT(r, slot, last_seen)), now = feagi_write_now(r);
+        if (!is_registered(first) || now <= seen || now - seen <= older_than_ms) {
+            (void)feagi_write_refuse(r, 0);
+            continue;
+        }
+        remove_agent(r, slot, first);
+        feagi_write_make(r);
+        clean(r, slot);
+        feagi_write_close(r);
+        evicted++;
+    }
+    return evicted;
+}
+
+// Sets last_seen if the slot's first word is still this one. The exchange fails if the agent was seen, or another one registered,
+// after the word was looked at: then once more.
+static int heartbeat(feagi_region_t *r, uint32_t slot, first_t first) {
+    const uint32_t at = AT(r, slot, last_seen);
+    for (;;) {
+        const uint64_t seen = load(r, at);
+        if (first_of(r, slot).word != first.word) {
+            return FEAGI_ERR_NOT_FOUND;
+        }
+        feagi_port_key_t key = feagi_write_begin(r);
+        const bool done = feagi_port_cas_u64(feagi_region_u64(r, at), seen, feagi_write_now(r));
+        if (done) {
+            feagi_region_mark_bytes(r, at, sizeof seen);
+            feagi_write_count(r);
+        }
+        feagi_write_end(r, key);
+        if (done) {
+            return 0;
+        }
+    }
+}
+
 int feagi_agents_heartbeat(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes) {
-    uint32_t slot = lookup(r, id, id_len_bytes);
-    if (slot == NO_SLOT) {
+    first_t first;
+    const uint32_t slot = lookup(r, id, id_len_bytes, &first);
+    return slot == NO_SLOT ? FEAGI_ERR_NOT_FOUND : heartbeat(r, slot, first);
+}
+
+int feagi_agents_heartbeat_handle(feagi_region_t *r, uint32_t handle) {
+    const uint32_t slot = FEAGI_AGENTS_SLOT(handle);
+    if (slot >= r->agents.capacity) {
         return FEAGI_ERR_NOT_FOUND;
     }
-    feagi_port_key_t key = feagi_port_lock();
-    feagi_port_store_u64(&feagi_agents_slot(r, slot)->last_seen, r->now_ms);
-    MARK(r, slot, last_seen);
-    feagi_port_unlock(key);
-    return 0;
+    const first_t first = first_of(r, slot);
+    return is_registered(first) && first.is.generation == handle >> 16 ? heartbeat(r, slot, first) : FEAGI_ERR_NOT_FOUND;
 }

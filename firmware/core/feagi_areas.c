@@ -1,5 +1,7 @@
 #include "feagi_areas.h"
 
+#include "feagi_write.h"
+
 // area and used as one word.
 static uint64_t key_of(uint32_t area) {
     return 1ull << 32 | area;
@@ -26,6 +28,19 @@ void *feagi_areas_find(const feagi_region_t *r, const feagi_place_t *table, uint
     return entry && key ? entry : NULL;
 }
 
+// Whether a large table has as many areas as it takes. Two that claim at once may both find room for the last one: there is, since
+// half of the slots stay free.
+static bool is_full(const feagi_region_t *r, const feagi_place_t *table) {
+    uint32_t used = 0;
+    if (feagi_region_limit(table->capacity) == table->capacity) {
+        return false; // the search itself finds out
+    }
+    for (uint32_t slot = 0; slot < table->capacity; slot++) {
+        used += feagi_port_load_u64(feagi_region_u64(r, table->at + slot * table->entry_len)) != 0;
+    }
+    return used >= feagi_region_limit(table->capacity);
+}
+
 void *feagi_areas_claim(feagi_region_t *r, const feagi_place_t *table, uint32_t area) {
     for (;;) {
         uint64_t key;
@@ -33,13 +48,17 @@ void *feagi_areas_claim(feagi_region_t *r, const feagi_place_t *table, uint32_t 
         if (!entry || key) {
             return entry;
         }
+        if (is_full(r, table)) {
+            return NULL;
+        }
         // Somebody else may have taken the slot since, perhaps for the same area: then search again.
-        feagi_port_key_t section = feagi_port_lock();
+        feagi_port_key_t section = feagi_write_begin(r);
         bool taken = feagi_port_cas_u64(entry, 0, key_of(area));
         if (taken) {
             feagi_region_mark_bytes(r, (uint32_t)((uint8_t *)entry - r->base), sizeof *entry);
+            feagi_write_count(r);
         }
-        feagi_port_unlock(section);
+        feagi_write_end(r, section);
         if (taken) {
             return entry;
         }

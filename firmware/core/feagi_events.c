@@ -1,15 +1,51 @@
 #include "feagi_events.h"
 
+#include "feagi_write.h"
+
 static feagi_ring_t *ring_of(const feagi_region_t *r) {
     return (feagi_ring_t *)(void *)(r->base + r->events_at);
 }
 
-static feagi_event_t *slot_of(const feagi_region_t *r, uint32_t position) {
-    uint32_t at = r->events_at + (uint32_t)sizeof(feagi_ring_t) + (position & r->events_mask) * (uint32_t)sizeof(feagi_event_t);
-    return (feagi_event_t *)(void *)(r->base + at);
+static uint32_t offset_of(const feagi_region_t *r, uint32_t position) {
+    return r->events_at + (uint32_t)sizeof(feagi_ring_t) + (position & r->events_mask) * (uint32_t)sizeof(feagi_event_t);
 }
 
-int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg) {
+static feagi_event_t *slot_of(const feagi_region_t *r, uint32_t position) {
+    return (feagi_event_t *)(void *)(r->base + offset_of(r, position));
+}
+
+// A slot's halves: sequence, kind and reserved; arg and time_ms.
+static uint64_t *first_half(feagi_event_t *slot) {
+    return (uint64_t *)(void *)slot;
+}
+static uint64_t *second_half(feagi_event_t *slot) {
+    return (uint64_t *)(void *)slot + 1;
+}
+_Static_assert(sizeof(feagi_event_t) == 16 && offsetof(feagi_event_t, sequence) == 0 && offsetof(feagi_event_t, kind) == 4 &&
+                   offsetof(feagi_event_t, arg) == 8 && offsetof(feagi_event_t, time_ms) == 12,
+               "an event is made of two words");
+
+#if FEAGI_PORT_SHARED
+// In a shared region every reader has a position of its own, so the oldest event gives way. These changes are made in order: a
+// reader of the slot's old event, and one that waits for the new one, see from the number that the slot is being written.
+static void put_shared(feagi_region_t *r, uint16_t kind, uint32_t arg) {
+    const uint32_t position = ring_of(r)->head + r->share->pushed++;
+    const uint32_t at = offset_of(r, position);
+    feagi_write_put(r, at, 4, (position + 1) ^ FEAGI_EVENTS_UNFINISHED);
+    feagi_write_put(r, at + 8, 8, arg | feagi_write_now(r) << 32);
+    feagi_write_put(r, at, 8, (position + 1) | (uint64_t)kind << 32);
+    feagi_write_put(r, r->events_at, 4, position + 1);
+}
+_Static_assert(offsetof(feagi_ring_t, head) == 0, "the head is the ring's first word");
+#endif
+
+int feagi_events_put(feagi_region_t *r, uint16_t kind, uint32_t arg) {
+#if FEAGI_PORT_SHARED
+    if (r->share) {
+        put_shared(r, kind, arg);
+        return 0;
+    }
+#endif
     feagi_ring_t *ring = ring_of(r);
     // Producers one at a time: the section makes one of the main context, of interrupts and of a host's commands.
     feagi_port_key_t key = feagi_port_lock();
@@ -29,6 +65,15 @@ int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg) {
     }
     feagi_port_unlock(key);
     return full ? FEAGI_ERR_FULL : 0;
+}
+
+int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg) {
+    int status = feagi_write_open(r);
+    if (!status) {
+        status = feagi_events_put(r, kind, arg);
+        feagi_write_close(r);
+    }
+    return status;
 }
 
 int feagi_events_peek(const feagi_region_t *r, uint32_t ahead, feagi_event_t *event) {
@@ -57,4 +102,45 @@ int feagi_events_pop(feagi_region_t *r, feagi_event_t *event) {
 
 uint32_t feagi_events_rejected(const feagi_region_t *r) {
     return feagi_port_load_u32(&ring_of(r)->rejected);
+}
+
+uint32_t feagi_events_head(const feagi_region_t *r) {
+    return feagi_port_load_u32(&ring_of(r)->head);
+}
+
+void feagi_events_broadcast(feagi_region_t *r, uint16_t kind, uint32_t arg, uint32_t time_ms) {
+    feagi_ring_t *ring = ring_of(r);
+    const uint32_t position = ring->head;
+    feagi_event_t *slot = slot_of(r, position);
+    // No reader of this slot's old event, nor of the new one, takes this number for the one it looks for.
+    feagi_port_store_u32(&slot->sequence, (position + 1) ^ FEAGI_EVENTS_UNFINISHED);
+    feagi_port_store_u64(second_half(slot), arg | (uint64_t)time_ms << 32);
+    feagi_port_store_u64(first_half(slot), (position + 1) | (uint64_t)kind << 32);
+    feagi_port_store_u32(&ring->head, position + 1);
+}
+
+int feagi_events_read(const feagi_region_t *r, uint32_t position, feagi_event_t *out, uint32_t *lost) {
+    const uint32_t capacity = r->events_mask + 1;
+    uint32_t behind = feagi_events_head(r) - position;
+    if (behind == 0 || behind > UINT32_MAX / 2) {
+        return FEAGI_EVENTS_NONE;
+    }
+    if (behind <= capacity) {
+        feagi_event_t *slot = slot_of(r, position);
+        const uint64_t first = feagi_port_load_u64(first_half(slot));
+        const uint64_t second = feagi_port_load_u64(second_half(slot));
+        // The writer changes the number before it changes anything else in the slot.
+        if ((uint32_t)first == position + 1 && feagi_port_load_u64(first_half(slot)) == first) {
+            out->sequence = (uint32_t)first;
+            out->kind = (uint16_t)(first >> 32);
+            out->reserved = 0;
+            out->arg = (uint32_t)second;
+            out->time_ms = (uint32_t)(second >> 32);
+            return FEAGI_EVENTS_READ;
+        }
+        behind = feagi_events_head(r) - position;
+    }
+    // A writer that is about to overwrite the oldest event has not moved the head yet: then it is that one event.
+    *lost = behind > capacity ? behind - capacity : 1;
+    return FEAGI_EVENTS_LOST;
 }

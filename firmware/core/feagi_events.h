@@ -1,16 +1,36 @@
-// The event ring: one producer at a time, one consumer. A full ring rejects the event and counts it.
+// The event ring. It is used in one of two ways.
 //
-// Where the port has interrupts to lock out, every context of the device may push: the section in push makes them one producer.
-// Where it has none (x86-64, aarch64) the region's one writing thread is the producer. The consumer is the link, or the
-// application where there is no link; it takes no lock. Positions count events since start and wrap at 2^32.
+// On a board: one producer at a time, one consumer. A full ring rejects the event and counts it. Where the port has interrupts to
+// lock out, every context of the device may push: the section in push makes them one producer. Where it has none (x86-64,
+// aarch64) the region's one writing thread is the producer. The consumer is the link, or the application where there is no link;
+// it takes no lock.
+//
+// On a host (shared regions, mirrors): every reader has a position of its own and reads all; the newest event takes the oldest
+// one's place, and a reader that is slow learns how many it lost. No writer waits for a reader.
+//
+// Positions count events since start and wrap at 2^32.
 #ifndef FEAGI_EVENTS_H
 #define FEAGI_EVENTS_H
 
 #include "feagi_region.h"
 
-// Appends an event with the region's time. One critical section of about 25 instructions. Producer only; ISR-safe.
-// Returns 0, or FEAGI_ERR_FULL: the event is dropped and counted.
+// In the sequence of a slot that is being overwritten.
+#define FEAGI_EVENTS_UNFINISHED 0x80000000u
+
+// Result of feagi_events_read.
+enum {
+    FEAGI_EVENTS_NONE = 0,
+    FEAGI_EVENTS_READ = 1,
+    FEAGI_EVENTS_LOST = 2,
+};
+
+// Appends an event with the region's time. On a board one critical section of about 25 instructions, producer only, ISR-safe; in a
+// shared region any thread. Returns 0, FEAGI_ERR_FULL (on a board: the event is dropped and counted) or FEAGI_ERR_BUSY (in a
+// shared region).
 int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg);
+
+// The same within a group that is open (feagi_write.h). Returns 0 or FEAGI_ERR_FULL.
+int feagi_events_put(feagi_region_t *r, uint16_t kind, uint32_t arg);
 
 // Copies the event `ahead` places behind the oldest one, which stays in the ring. Consumer only.
 // Returns 1, or 0 if there are not so many.
@@ -25,5 +45,15 @@ int feagi_events_pop(feagi_region_t *r, feagi_event_t *event);
 
 // Events rejected since start; wraps at 2^32. Any context.
 uint32_t feagi_events_rejected(const feagi_region_t *r);
+
+// The position that the next event will get. Any context.
+uint32_t feagi_events_head(const feagi_region_t *r);
+
+// Appends an event over the oldest one. For the one writer of a region that is not shared: a mirror's owner.
+void feagi_events_broadcast(feagi_region_t *r, uint16_t kind, uint32_t arg, uint32_t time_ms);
+
+// Copies the event at `position` to `out`. Never waits. Any reader of a host's region, each with a position of its own.
+// Returns FEAGI_EVENTS_READ, _NONE (not there yet), or _LOST: it was overwritten; go on `*lost` (at least 1) positions further.
+int feagi_events_read(const feagi_region_t *r, uint32_t position, feagi_event_t *out, uint32_t *lost);
 
 #endif

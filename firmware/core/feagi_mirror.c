@@ -1,5 +1,7 @@
 #include "feagi_mirror.h"
 
+#include "feagi_events.h"
+
 #define TRAILER_LEN ((uint32_t)sizeof(feagi_mirror_t))
 #define SEQUENCES_LEN ((uint32_t)(FEAGI_MIRROR_PAGES * sizeof(uint32_t)))
 
@@ -272,69 +274,9 @@ uint64_t feagi_mirror_load(const feagi_mirror_map_t *m, uint32_t offset, uint32_
     return size_bytes < PAIR ? pair & ((1ull << 8 * size_bytes) - 1) : pair;
 }
 
-static feagi_ring_t *ring_of(const feagi_mirror_map_t *m) {
-    return (feagi_ring_t *)(void *)(m->region.base + m->region.events_at);
-}
-
-static feagi_event_t *slot_of(const feagi_mirror_map_t *m, uint32_t position) {
-    return (feagi_event_t *)(void *)(ring_of(m) + 1) + (position & m->region.events_mask);
-}
-
-// The second half of an event, arg and time_ms, as one value.
-static uint64_t *arg_and_time(feagi_event_t *slot) {
-    return (uint64_t *)(void *)&slot->arg;
-}
-// kind and reserved as one value.
-static uint32_t *kind_word(feagi_event_t *slot) {
-    return (uint32_t *)(void *)&slot->kind;
-}
-_Static_assert(offsetof(feagi_event_t, arg) % 8 == 0 && offsetof(feagi_event_t, time_ms) == offsetof(feagi_event_t, arg) + 4,
-               "arg and time_ms are one aligned pair");
-_Static_assert(offsetof(feagi_event_t, kind) % 4 == 0 && offsetof(feagi_event_t, reserved) == offsetof(feagi_event_t, kind) + 2,
-               "kind and reserved are one aligned word");
-
 void feagi_mirror_push_event(feagi_mirror_map_t *m, uint16_t kind, uint32_t arg, uint32_t time_ms) {
-    feagi_ring_t *ring = ring_of(m);
-    const uint32_t position = ring->head;
-    feagi_event_t *slot = slot_of(m, position);
-    // No reader of this slot's old event, nor of the new one, takes this number for the one it looks for.
-    feagi_port_store_u32(&slot->sequence, (position + 1) ^ 0x80000000u);
-    feagi_port_store_u32(kind_word(slot), kind);
-    feagi_port_store_u64(arg_and_time(slot), arg | (uint64_t)time_ms << 32);
-    feagi_port_store_u32(&slot->sequence, position + 1);
-    feagi_port_store_u32(&ring->head, position + 1);
+    feagi_events_broadcast(&m->region, kind, arg, time_ms);
     count_publication(m);
-}
-
-uint32_t feagi_mirror_events_head(const feagi_mirror_map_t *m) {
-    return feagi_port_load_u32(&ring_of(m)->head);
-}
-
-int feagi_mirror_read_event(const feagi_mirror_map_t *m, uint32_t position, feagi_event_t *out, uint32_t *lost) {
-    const uint32_t capacity = m->region.events_mask + 1;
-    uint32_t behind = feagi_mirror_events_head(m) - position;
-    if (behind == 0 || behind > UINT32_MAX / 2) {
-        return FEAGI_MIRROR_EVENT_NONE;
-    }
-    if (behind <= capacity) {
-        feagi_event_t *slot = slot_of(m, position);
-        const uint32_t sequence = feagi_port_load_u32(&slot->sequence);
-        const uint32_t kind = feagi_port_load_u32(kind_word(slot));
-        const uint64_t rest = feagi_port_load_u64(arg_and_time(slot));
-        // The owner changes the number before it changes anything else in the slot.
-        if (sequence == position + 1 && feagi_port_load_u32(&slot->sequence) == sequence) {
-            out->sequence = sequence;
-            out->kind = (uint16_t)kind;
-            out->reserved = 0;
-            out->arg = (uint32_t)rest;
-            out->time_ms = (uint32_t)(rest >> 32);
-            return FEAGI_MIRROR_EVENT_READ;
-        }
-        behind = feagi_mirror_events_head(m) - position;
-    }
-    // An owner that is about to overwrite the oldest event has not moved the head yet: then it is that one event.
-    *lost = behind > capacity ? behind - capacity : 1;
-    return FEAGI_MIRROR_EVENT_LOST;
 }
 
 uint32_t feagi_mirror_digest(const feagi_mirror_map_t *m) {

@@ -31,13 +31,6 @@ typedef struct {
     int32_t word;       // distance from the core block; the header's words are negative
 } feagi_run_t;
 
-// Result of feagi_mirror_read_event.
-enum {
-    FEAGI_MIRROR_EVENT_NONE = 0,
-    FEAGI_MIRROR_EVENT_READ = 1,
-    FEAGI_MIRROR_EVENT_LOST = 2,
-};
-
 // Bytes of the mirror of a region of this length. 0 if that does not fit 32 bits. Any context.
 uint32_t feagi_mirror_len(uint32_t region_len_bytes);
 
@@ -73,16 +66,8 @@ bool feagi_mirror_read(const feagi_mirror_map_t *m, uint32_t page, uint8_t *out)
 // torn, wait-free, and never older than what feagi_mirror_read gave before. Any reader.
 uint64_t feagi_mirror_load(const feagi_mirror_map_t *m, uint32_t offset, uint32_t size_bytes);
 
-// Adds an event to the mirror's ring, over the oldest if it is full. Owner only.
+// Adds an event to the mirror's ring, over the oldest if it is full; feagi_events_read reads it. Owner only.
 void feagi_mirror_push_event(feagi_mirror_map_t *m, uint16_t kind, uint32_t arg, uint32_t time_ms);
-
-// The position that the next event will get. Any reader.
-uint32_t feagi_mirror_events_head(const feagi_mirror_map_t *m);
-
-// Copies the event at `position` to `out`. Never waits. Any reader, each with a position of its own.
-// Returns FEAGI_MIRROR_EVENT_READ, _NONE (not there yet), or _LOST: the owner has overwritten it; go on `*lost` (at least 1)
-// positions further.
-int feagi_mirror_read_event(const feagi_mirror_map_t *m, uint32_t position, feagi_event_t *out, uint32_t *lost);
 
 // CRC-32 of the mirror's pages, as LINK.md's DIGEST gives it for the device's. Owner only: between publications.
 uint32_t feagi_mirror_digest(const feagi_mirror_map_t *m);

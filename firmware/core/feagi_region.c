@@ -49,6 +49,9 @@ static uint32_t lay_out(feagi_region_t *r, const feagi_profile_t *p) {
         return 0;
     }
     r->dirty = NULL;
+#if FEAGI_PORT_SHARED
+    r->share = NULL;
+#endif
     r->now_ms = 0;
     uint32_t end = put(&r->agents, FEAGI_HASHES_AT + (uint32_t)sizeof(feagi_hashes_t), 0, p->agents, agent_len);
     end = put(&r->locks, end, 0, p->cortical_locks, sizeof(feagi_lock_t));

@@ -15,6 +15,8 @@ typedef struct {
     uint16_t entry_len; // bytes
 } feagi_place_t;
 
+struct feagi_share;
+
 typedef struct {
     uint8_t *base;         // first byte of the region, aligned to 8
     uint32_t *dirty;       // a word a page: bit i says that the page's i-th word changed. NULL: changes are not tracked
@@ -27,6 +29,9 @@ typedef struct {
     feagi_place_t windows; // feagi_window_t, behind one feagi_windows_t
     feagi_place_t stats;   // feagi_stat_t
     uint16_t pages;        // pages of the region
+#if FEAGI_PORT_SHARED
+    struct feagi_share *share; // feagi_shared.h; NULL: one thread writes this region
+#endif
 } feagi_region_t;
 
 // The profile with this id (FEAGI_PROFILE_*), or NULL. Any context.
@@ -59,6 +64,11 @@ int feagi_region_page_of(const feagi_region_t *r, uint32_t offset);
 
 // CRC-32 of all pages in order (LINK.md, DIGEST). About 30 instructions a byte. Not atomic. Main context.
 uint32_t feagi_region_digest(const feagi_region_t *r);
+
+// Entries that a table of so many slots takes: a large one is at most half full, so that no look-up walks far. Any context.
+static inline uint32_t feagi_region_limit(uint32_t slots) {
+    return slots > FEAGI_SMALL_TABLE_SLOTS ? slots / 2 : slots;
+}
 
 // Address of a typed place in the region; the offset must be within it and aligned.
 static inline uint32_t *feagi_region_u32(const feagi_region_t *r, uint32_t offset) {

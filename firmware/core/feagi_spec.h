@@ -9,9 +9,13 @@
 #define FEAGI_LAYOUT_VERSION 1u
 #define FEAGI_PROTOCOL_VERSION 1u
 #define FEAGI_MIRROR_VERSION 1u
+#define FEAGI_SHARED_VERSION 1u
+#define FEAGI_IMAGE_VERSION 1u
 #define FEAGI_SCHEMA_HASH 0xa36712e7u
 #define FEAGI_MAGIC_REGION 0x54534746u
 #define FEAGI_MAGIC_MIRROR 0x524d4746u
+#define FEAGI_MAGIC_SHARED 0x48534746u
+#define FEAGI_MAGIC_IMAGE 0x4d494746u
 #define FEAGI_HEADER_LEN_BYTES 128u
 #define FEAGI_SECTION_ALIGN_BYTES 64u
 #define FEAGI_SECTION_SLOTS 12u
@@ -29,6 +33,9 @@
 #define FEAGI_REPLY_LEN_BYTES 24u
 #define FEAGI_DEVICE_NAME_LEN_BYTES 24u
 #define FEAGI_USER_EVENT_BASE 256u
+#define FEAGI_SMALL_TABLE_SLOTS 64u
+#define FEAGI_JOURNAL_CHANGES 64u
+#define FEAGI_FLAG_UNIX_TIME 1u
 #define FEAGI_HELLO_PERIOD_MS 500u
 #define FEAGI_KEEPALIVE_PERIOD_MS 250u
 #define FEAGI_PING_PERIOD_MS 1000u
@@ -140,6 +147,7 @@ enum {
     FEAGI_ERR_ENCODING = -12, // the text is not UTF-8
     FEAGI_ERR_LOCKED = -13, // the area is locked
     FEAGI_ERR_NOT_OWNER = -14, // the area is not locked by this owner
+    FEAGI_ERR_BUSY = -15, // another process holds the region and does not go on, or writes without a pause
 };
 
 // Frame kinds.
@@ -437,6 +445,69 @@ _Static_assert(offsetof(feagi_mirror_t, reserved0) == 100, "mirror.reserved0: of
 _Static_assert(offsetof(feagi_mirror_t, device_name) == 128, "mirror.device_name: offset");
 _Static_assert(offsetof(feagi_mirror_t, port) == 160, "mirror.port: offset");
 
+// Trailer of a shared region's file. Then follow journal[64] (change) and room for an image of the region, which a restore goes through.
+typedef struct {
+    uint32_t magic; // 0: "FGSH"; written last by the set-up
+    uint32_t shared_version; // 4: version of this trailer
+    uint64_t pid_namespace; // 8: process namespace that the owners' numbers are of; 0: not known
+    uint8_t reserved0[48]; // 16: zero
+    uint64_t lock; // 64: process that changes more than one word; 0: nobody
+    uint64_t commit; // 72: number of the group << 32 | how many of its changes are to be made; 0 of them: it is done
+    uint32_t done; // 80: changes of the group that are made
+    uint32_t gate; // 84: 1 while even writers of one word must wait for the lock
+    uint8_t reserved1[40]; // 88: zero
+    uint64_t changes; // 128: +1 for every write of one word outside of the core block
+    uint8_t reserved2[56]; // 136: zero
+} feagi_shared_t;
+_Static_assert(sizeof(feagi_shared_t) == 192, "shared: size");
+_Static_assert(offsetof(feagi_shared_t, magic) == 0, "shared.magic: offset");
+_Static_assert(offsetof(feagi_shared_t, shared_version) == 4, "shared.shared_version: offset");
+_Static_assert(offsetof(feagi_shared_t, pid_namespace) == 8, "shared.pid_namespace: offset");
+_Static_assert(offsetof(feagi_shared_t, reserved0) == 16, "shared.reserved0: offset");
+_Static_assert(offsetof(feagi_shared_t, lock) == 64, "shared.lock: offset");
+_Static_assert(offsetof(feagi_shared_t, commit) == 72, "shared.commit: offset");
+_Static_assert(offsetof(feagi_shared_t, done) == 80, "shared.done: offset");
+_Static_assert(offsetof(feagi_shared_t, gate) == 84, "shared.gate: offset");
+_Static_assert(offsetof(feagi_shared_t, reserved1) == 88, "shared.reserved1: offset");
+_Static_assert(offsetof(feagi_shared_t, changes) == 128, "shared.changes: offset");
+_Static_assert(offsetof(feagi_shared_t, reserved2) == 136, "shared.reserved2: offset");
+
+// One change of a group of writes, in a shared region's journal.
+typedef struct {
+    uint32_t offset; // 0: place in the region [bytes]
+    uint16_t size; // 4: 1, 4 or 8 [bytes]
+    uint16_t kind; // 6: 0 store, 1 add, 2 subtract
+    uint64_t value; // 8: what the place gets; of an add or subtract as soon as known
+    uint64_t amount; // 16: of an add or subtract
+    uint32_t known; // 24: 1 once value is known
+    uint8_t reserved[4]; // 28: zero
+} feagi_change_t;
+_Static_assert(sizeof(feagi_change_t) == 32, "change: size");
+_Static_assert(offsetof(feagi_change_t, offset) == 0, "change.offset: offset");
+_Static_assert(offsetof(feagi_change_t, size) == 4, "change.size: offset");
+_Static_assert(offsetof(feagi_change_t, kind) == 6, "change.kind: offset");
+_Static_assert(offsetof(feagi_change_t, value) == 8, "change.value: offset");
+_Static_assert(offsetof(feagi_change_t, amount) == 16, "change.amount: offset");
+_Static_assert(offsetof(feagi_change_t, known) == 24, "change.known: offset");
+_Static_assert(offsetof(feagi_change_t, reserved) == 28, "change.reserved: offset");
+
+// Head of a saved region's file. Then follow the region's bytes up to its events section.
+typedef struct {
+    uint32_t magic; // 0: "FGIM"
+    uint32_t image_version; // 4: version of this head
+    uint32_t len_bytes; // 8: length of the region's bytes that follow [bytes]
+    uint32_t crc; // 12: CRC-32 of this head with 0 here, and of all bytes that follow
+    uint64_t saved_at; // 16: when it was saved; the region's header.flags bit 0 says since when that counts [ms]
+    uint8_t reserved[8]; // 24: zero
+} feagi_image_t;
+_Static_assert(sizeof(feagi_image_t) == 32, "image: size");
+_Static_assert(offsetof(feagi_image_t, magic) == 0, "image.magic: offset");
+_Static_assert(offsetof(feagi_image_t, image_version) == 4, "image.image_version: offset");
+_Static_assert(offsetof(feagi_image_t, len_bytes) == 8, "image.len_bytes: offset");
+_Static_assert(offsetof(feagi_image_t, crc) == 12, "image.crc: offset");
+_Static_assert(offsetof(feagi_image_t, saved_at) == 16, "image.saved_at: offset");
+_Static_assert(offsetof(feagi_image_t, reserved) == 24, "image.reserved: offset");
+
 #define FEAGI_HASHES_AT 256u // of the hashes section in any profile's region
 #define FEAGI_CORE_PAGES 3u // pages of the core block, at these offsets in it
 #define FEAGI_CORE_PAGE_OFFSETS {0u, 48u, 64u, 128u}
@@ -453,8 +524,8 @@ typedef struct {
 #define FEAGI_PROFILE_MICRO 2u // a microcontroller with 32 KiB of RAM or more: 16 agents, 128 events
 #define FEAGI_REGION_LEN_MICRO 4992u
 #define FEAGI_PAGES_MICRO 30u
-#define FEAGI_PROFILE_HOST 3u // a PC: 256 agents, 4096 events
-#define FEAGI_REGION_LEN_HOST 213504u
+#define FEAGI_PROFILE_HOST 3u // a PC: 256 agents, 1024 areas in each table: 512 agents, 4096 events
+#define FEAGI_REGION_LEN_HOST 360960u
 extern const feagi_profile_t feagi_profiles[];
 
 // One field of the core block that holds a value.

@@ -1,6 +1,7 @@
 #include "feagi_state.h"
 
 #include "feagi_events.h"
+#include "feagi_write.h"
 
 static uint32_t place_of(unsigned field) {
     return FEAGI_HEADER_LEN_BYTES + feagi_fields[field].offset;
@@ -32,22 +33,34 @@ uint64_t feagi_state_get(const feagi_region_t *r, unsigned field) {
                                                       : feagi_port_load_u32(feagi_region_u32(r, at));
 }
 
-void feagi_state_put(feagi_region_t *r, unsigned field, uint64_t value) {
-    uint32_t at = place_of(field);
+static uint32_t size_of(unsigned field) {
+    return is_byte(field) ? 1 : feagi_fields[field].type == FEAGI_TYPE_U64 ? 8 : 4;
+}
+
+static void store(feagi_region_t *r, unsigned field, uint64_t value) {
     // One section, so that an interrupt that writes meanwhile finds version, time and marks to match the values.
-    feagi_port_key_t key = feagi_port_lock();
-    if (is_byte(field)) {
-        __atomic_store_n(r->base + at, (uint8_t)value, __ATOMIC_RELEASE);
-    } else if (feagi_fields[field].type == FEAGI_TYPE_U64) {
-        feagi_port_store_u64(feagi_region_u64(r, at), value);
-    } else {
-        feagi_port_store_u32(feagi_region_u32(r, at), (uint32_t)value);
+    feagi_port_key_t key = feagi_write_begin(r);
+    feagi_write_store(r, place_of(field), size_of(field), value);
+    feagi_write_count_core(r);
+    feagi_write_end(r, key);
+}
+
+// A field whose changes are events: value and event are one group, so that events come in the order of the changes.
+static int store_and_tell(feagi_region_t *r, unsigned field, uint64_t value) {
+    const int status = feagi_write_open(r);
+    if (status) {
+        return status;
     }
-    feagi_port_add_u64(feagi_region_u64(r, place_of(FEAGI_FIELD_VERSION)), 1);
-    feagi_port_store_u64(feagi_region_u64(r, place_of(FEAGI_FIELD_LAST_MODIFIED)), r->now_ms);
-    // The clock's page needs no mark: the link compares it with what it sent.
-    feagi_region_mark_bytes(r, at, feagi_fields[field].type == FEAGI_TYPE_U64 ? 8 : 1);
+    feagi_port_key_t key = feagi_port_lock();
+    const bool changed = feagi_state_get(r, field) != value;
+    feagi_write_put(r, place_of(field), size_of(field), value);
+    feagi_write_put_count_core(r);
+    if (changed) {
+        (void)feagi_events_put(r, feagi_fields[field].event, (uint32_t)value); // a full ring counts it; the write stands
+    }
     feagi_port_unlock(key);
+    feagi_write_close(r);
+    return 0;
 }
 
 int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored) {
@@ -61,15 +74,13 @@ int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t 
         }
         value = f->limit;
     }
-    bool changed = f->event && feagi_state_get(r, field) != value;
-    feagi_state_put(r, field, value);
-    if (changed) {
-        // A full ring counts the rejected event; the write stands.
-        (void)feagi_events_push(r, f->event, (uint32_t)value);
-    }
     if (stored) {
         *stored = value;
     }
+    if (f->event) {
+        return store_and_tell(r, field, value);
+    }
+    store(r, field, value);
     return 0;
 }
 
@@ -85,15 +96,25 @@ static int change(feagi_region_t *r, unsigned field, uint64_t amount, bool down,
     if (amount > most) {
         return FEAGI_ERR_RANGE;
     }
-    feagi_port_key_t key = feagi_port_lock(); // read and write are one step
-    uint64_t value = feagi_state_get(r, field);
-    if (down) {
-        value = amount < value ? value - amount : 0;
-    } else {
-        value = amount < most - value ? value + amount : most;
+    uint64_t value;
+    for (bool done = false; !done;) {
+        // Read before begin looks at the gate: if a group changes the field after that, the exchange fails.
+        const uint64_t old = feagi_state_get(r, field);
+        if (down) {
+            value = amount < old ? old - amount : 0;
+        } else {
+            value = amount < most - old ? old + amount : most;
+        }
+        const uint32_t at = place_of(field);
+        feagi_port_key_t key = feagi_write_begin(r);
+        done = f->type == FEAGI_TYPE_U64 ? feagi_port_cas_u64(feagi_region_u64(r, at), old, value)
+                                         : feagi_port_cas_u32(feagi_region_u32(r, at), (uint32_t)old, (uint32_t)value);
+        if (done) {
+            feagi_region_mark_bytes(r, at, size_of(field));
+            feagi_write_count_core(r);
+        }
+        feagi_write_end(r, key);
     }
-    feagi_state_put(r, field, value);
-    feagi_port_unlock(key);
     if (stored) {
         *stored = value;
     }

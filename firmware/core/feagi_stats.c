@@ -1,6 +1,7 @@
 #include "feagi_stats.h"
 
 #include "feagi_text.h"
+#include "feagi_write.h"
 
 static feagi_stat_t *slot_of(const feagi_region_t *r, uint32_t slot) {
     return (feagi_stat_t *)(void *)(r->base + r->stats.at) + slot;
@@ -28,6 +29,18 @@ static feagi_stat_t *search(const feagi_region_t *r, const uint8_t *id, size_t l
     return NULL;
 }
 
+// Whether a large table has as many areas as it takes.
+static bool is_full(const feagi_region_t *r) {
+    uint32_t used = 0;
+    if (feagi_region_limit(r->stats.capacity) == r->stats.capacity) {
+        return false; // the search itself finds out
+    }
+    for (uint32_t slot = 0; slot < r->stats.capacity; slot++) {
+        used += slot_of(r, slot)->state;
+    }
+    return used >= feagi_region_limit(r->stats.capacity);
+}
+
 int feagi_stats_init(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes) {
     if (!id_len_bytes || id_len_bytes > FEAGI_AREA_ID_LEN_BYTES) {
         return FEAGI_ERR_LENGTH;
@@ -35,20 +48,36 @@ int feagi_stats_init(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes) 
     if (!feagi_text_valid(id, id_len_bytes)) {
         return FEAGI_ERR_ENCODING;
     }
+    const int status = feagi_write_open(r);
+    if (status) {
+        return status;
+    }
     uint32_t slot;
     feagi_stat_t *s = search(r, id, id_len_bytes, &slot);
-    if (!s) {
-        return FEAGI_ERR_FULL;
+    if (!s || (!s->state && is_full(r))) {
+        return feagi_write_refuse(r, FEAGI_ERR_FULL);
     }
+    const uint32_t at = (uint32_t)((uint8_t *)s - r->base);
     feagi_port_key_t key = feagi_port_lock(); // nobody sees half an area
-    feagi_port_clear(s, sizeof *s);
-    feagi_port_copy(s->id, id, id_len_bytes);
-    s->id_len = (uint8_t)id_len_bytes;
-    s->state = 1;
-    feagi_region_mark_bytes(r, (uint32_t)((uint8_t *)s - r->base), sizeof *s);
+    if (!s->state) {
+        // Nobody looks at the id until the slot is used.
+        uint64_t words[FEAGI_AREA_ID_LEN_BYTES / 8];
+        feagi_port_clear(words, sizeof words);
+        feagi_port_copy(words, id, id_len_bytes);
+        for (uint32_t i = 0; i < FEAGI_AREA_ID_LEN_BYTES / 8; i++) {
+            feagi_write_store(r, at + (uint32_t)offsetof(feagi_stat_t, id) + 8 * i, 8, words[i]);
+        }
+    }
+    feagi_write_put(r, at, 8, 1 | (uint64_t)id_len_bytes << 8); // state, id_len, and neuron_count 0
+    feagi_write_put(r, at + 8, 8, 0);                           // the other two counts
     feagi_port_unlock(key);
+    feagi_write_close(r);
     return (int)slot;
 }
+_Static_assert(offsetof(feagi_stat_t, state) == 0 && offsetof(feagi_stat_t, id_len) == 1 &&
+                   offsetof(feagi_stat_t, neuron_count) == 4 && offsetof(feagi_stat_t, incoming_synapse_count) == 8 &&
+                   offsetof(feagi_stat_t, id) % 8 == 0 && FEAGI_AREA_ID_LEN_BYTES % 8 == 0,
+               "a slot is made of these words");
 
 int feagi_stats_find(const feagi_region_t *r, const uint8_t *id, size_t id_len_bytes) {
     uint32_t slot;
@@ -61,28 +90,36 @@ uint32_t feagi_stats_get(const feagi_region_t *r, uint32_t slot, unsigned count)
 }
 
 void feagi_stats_set(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t value) {
-    feagi_port_key_t key = feagi_port_lock(); // value and mark are one to the link
-    feagi_port_store_u32(feagi_region_u32(r, place_of(r, slot, count)), value);
-    feagi_region_mark_bytes(r, place_of(r, slot, count), sizeof value);
-    feagi_port_unlock(key);
+    feagi_port_key_t key = feagi_write_begin(r); // value and mark are one to the link
+    feagi_write_store(r, place_of(r, slot, count), sizeof value, value);
+    feagi_write_count(r);
+    feagi_write_end(r, key);
+}
+
+static uint32_t change(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t amount, bool down) {
+    const uint32_t at = place_of(r, slot, count);
+    for (;;) {
+        const uint32_t old = feagi_stats_get(r, slot, count);
+        const uint32_t value = down ? (amount < old ? old - amount : 0) : amount < UINT32_MAX - old ? old + amount : UINT32_MAX;
+        feagi_port_key_t key = feagi_write_begin(r);
+        const bool done = feagi_port_cas_u32(feagi_region_u32(r, at), old, value);
+        if (done) {
+            feagi_region_mark_bytes(r, at, sizeof value);
+            feagi_write_count(r);
+        }
+        feagi_write_end(r, key);
+        if (done) {
+            return value;
+        }
+    }
 }
 
 uint32_t feagi_stats_add(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t amount) {
-    feagi_port_key_t key = feagi_port_lock(); // read and write are one step
-    uint32_t value = feagi_stats_get(r, slot, count);
-    value = amount < UINT32_MAX - value ? value + amount : UINT32_MAX;
-    feagi_stats_set(r, slot, count, value);
-    feagi_port_unlock(key);
-    return value;
+    return change(r, slot, count, amount, false);
 }
 
 uint32_t feagi_stats_subtract(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t amount) {
-    feagi_port_key_t key = feagi_port_lock(); // read and write are one step
-    uint32_t value = feagi_stats_get(r, slot, count);
-    value = amount < value ? value - amount : 0;
-    feagi_stats_set(r, slot, count, value);
-    feagi_port_unlock(key);
-    return value;
+    return change(r, slot, count, amount, true);
 }
 
 const feagi_stat_t *feagi_stats_at(const feagi_region_t *r, uint32_t slot) {

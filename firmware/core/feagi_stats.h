@@ -1,7 +1,6 @@
 // Statistics of cortical areas by text id: neurons, and synapses that come in and go out.
 //
-// One context adds areas: set-up, or the event ring's producer. Any context of the region's one writing thread may count; any may
-// read.
+// One context adds areas: set-up, or the event ring's producer; in a shared region any. Any context may count, any may read.
 #ifndef FEAGI_STATS_H
 #define FEAGI_STATS_H
 
@@ -11,7 +10,8 @@
 enum { FEAGI_STATS_NEURONS, FEAGI_STATS_INCOMING, FEAGI_STATS_OUTGOING, FEAGI_STATS_COUNTS };
 
 // Adds an area with all counts 0, or sets the counts of one that is there to 0. The id has 1..16 bytes of UTF-8.
-// Returns its slot, FEAGI_ERR_FULL, FEAGI_ERR_LENGTH or FEAGI_ERR_ENCODING. One writer.
+// Returns its slot, FEAGI_ERR_FULL, FEAGI_ERR_LENGTH, FEAGI_ERR_ENCODING, or in a shared region FEAGI_ERR_BUSY. One writer; in a
+// shared region any thread.
 int feagi_stats_init(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes);
 
 // The area's slot, or FEAGI_ERR_NOT_FOUND. Any context.

@@ -1,6 +1,7 @@
 #include "feagi_windows.h"
 
 #include "feagi_areas.h"
+#include "feagi_write.h"
 
 // window and present as one word.
 static uint64_t *value_of(feagi_window_t *entry) {
@@ -17,10 +18,10 @@ static uint32_t *default_of(const feagi_region_t *r) {
 }
 
 static void store(feagi_region_t *r, feagi_window_t *entry, uint64_t value) {
-    feagi_port_key_t key = feagi_port_lock(); // value and mark are one to the link
-    feagi_port_store_u64(value_of(entry), value);
-    feagi_region_mark_bytes(r, (uint32_t)((uint8_t *)&entry->window - r->base), sizeof value);
-    feagi_port_unlock(key);
+    feagi_port_key_t key = feagi_write_begin(r); // value and mark are one to the link
+    feagi_write_store(r, (uint32_t)((uint8_t *)&entry->window - r->base), sizeof value, value);
+    feagi_write_count(r);
+    feagi_write_end(r, key);
 }
 
 uint32_t feagi_windows_get(const feagi_region_t *r, uint32_t area) {
@@ -52,10 +53,10 @@ uint32_t feagi_windows_default(const feagi_region_t *r) {
 }
 
 void feagi_windows_set_default(feagi_region_t *r, uint32_t window) {
-    feagi_port_key_t key = feagi_port_lock(); // value and mark are one to the link
-    feagi_port_store_u32(default_of(r), window);
-    feagi_region_mark_bytes(r, (uint32_t)((uint8_t *)default_of(r) - r->base), sizeof window);
-    feagi_port_unlock(key);
+    feagi_port_key_t key = feagi_write_begin(r); // value and mark are one to the link
+    feagi_write_store(r, (uint32_t)((uint8_t *)default_of(r) - r->base), sizeof window, window);
+    feagi_write_count(r);
+    feagi_write_end(r, key);
 }
 
 int feagi_windows_at(const feagi_region_t *r, uint32_t index, uint32_t *area, uint32_t *window) {

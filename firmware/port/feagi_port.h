@@ -8,8 +8,10 @@
 //       atomic OR; atomic exchange with 0
 //   feagi_port_add_u64(p, n)
 //       atomic add, on ports without one inside feagi_port_lock
-//   feagi_port_cas_u64(p, expected, desired)
+//   feagi_port_cas_u32/u64(p, expected, desired)
 //       atomic compare and exchange; whether it stored
+//   feagi_port_fence()
+//       where regions may be shared: no load after it is older than a store before it
 //
 // all of them ISR-safe. To add a target, add a header here and a line below.
 #ifndef FEAGI_PORT_H
@@ -18,6 +20,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+// Builds for hosts set it to 1: several threads and processes may write a region (feagi_shared.h).
+#ifndef FEAGI_PORT_SHARED
+#define FEAGI_PORT_SHARED 0
+#endif
 
 #if defined(__x86_64__) || defined(__aarch64__)
 #include "feagi_port_atomic64.h"

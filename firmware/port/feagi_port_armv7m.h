@@ -46,6 +46,15 @@ static inline void feagi_port_add_u64(uint64_t *p, uint64_t n) {
     *p += n;
     feagi_port_unlock(key);
 }
+static inline bool feagi_port_cas_u32(uint32_t *p, uint32_t expected, uint32_t desired) {
+    feagi_port_key_t key = feagi_port_lock();
+    bool equal = *p == expected;
+    if (equal) {
+        *p = desired;
+    }
+    feagi_port_unlock(key);
+    return equal;
+}
 static inline bool feagi_port_cas_u64(uint64_t *p, uint64_t expected, uint64_t desired) {
     feagi_port_key_t key = feagi_port_lock();
     bool equal = *p == expected;

@@ -4,7 +4,8 @@
 
 typedef uint32_t feagi_port_key_t;
 
-// A region has one writing thread here, and no interrupt writes it, so the compiler's order is all that a section needs.
+// No interrupt writes a region here. It has one writing thread, so that the compiler's order is all that a section needs, or it is
+// shared, and feagi_write.h does without sections.
 static inline feagi_port_key_t feagi_port_lock(void) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return 0;
@@ -34,6 +35,12 @@ static inline uint32_t feagi_port_take_u32(uint32_t *p) {
 }
 static inline void feagi_port_add_u64(uint64_t *p, uint64_t n) {
     __atomic_fetch_add(p, n, __ATOMIC_ACQ_REL);
+}
+static inline bool feagi_port_cas_u32(uint32_t *p, uint32_t expected, uint32_t desired) {
+    return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+static inline void feagi_port_fence(void) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 static inline bool feagi_port_cas_u64(uint64_t *p, uint64_t expected, uint64_t desired) {
     return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "feagi_events.h"
 #include "feagi_mirror.h"
 
 // Runs that a delta may have. A frame's 253 bytes hold at most 84.
@@ -530,10 +531,10 @@ static PyObject *mirror_read_event(Mirror *self, PyObject *object) {
     }
     feagi_event_t event;
     uint32_t lost;
-    switch (feagi_mirror_read_event(&self->map, (uint32_t)position, &event, &lost)) {
-        case FEAGI_MIRROR_EVENT_READ:
+    switch (feagi_events_read(&self->map.region, (uint32_t)position, &event, &lost)) {
+        case FEAGI_EVENTS_READ:
             return Py_BuildValue("(kkk)", (unsigned long)event.kind, (unsigned long)event.arg, (unsigned long)event.time_ms);
-        case FEAGI_MIRROR_EVENT_LOST:
+        case FEAGI_EVENTS_LOST:
             return PyLong_FromUnsignedLong(lost);
         default:
             Py_RETURN_NONE;
@@ -561,7 +562,7 @@ static PyObject *mirror_get(Mirror *self, void *which) {
         case GET_EVENTS:
             return PyLong_FromUnsignedLong(r->events_mask + 1);
         default:
-            return PyLong_FromUnsignedLong(feagi_mirror_events_head(&self->map));
+            return PyLong_FromUnsignedLong(feagi_events_head(&self->map.region));
     }
 }
 

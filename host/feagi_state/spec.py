@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 LAYOUT_VERSION: Final = 1
 PROTOCOL_VERSION: Final = 1
 MIRROR_VERSION: Final = 1
+SHARED_VERSION: Final = 1
+IMAGE_VERSION: Final = 1
 SCHEMA_HASH: Final = 0xA36712E7
 HEADER_LEN_BYTES: Final = 128
 SECTION_ALIGN_BYTES: Final = 64
@@ -30,6 +32,9 @@ LINK_RXBUF_BYTES: Final = 128
 REPLY_LEN_BYTES: Final = 24
 DEVICE_NAME_LEN_BYTES: Final = 24
 USER_EVENT_BASE: Final = 256
+SMALL_TABLE_SLOTS: Final = 64
+JOURNAL_CHANGES: Final = 64
+FLAG_UNIX_TIME: Final = 1
 HELLO_PERIOD_MS: Final = 500
 KEEPALIVE_PERIOD_MS: Final = 250
 PING_PERIOD_MS: Final = 1000
@@ -325,6 +330,16 @@ MIRROR_FIELDS: Final[dict[str, Field]] = {
 
 MIRROR_LEN_BYTES: Final = 256
 
+IMAGE_FIELDS: Final[dict[str, Field]] = {
+    "magic": Field(0, "u32", 4, 4294967295, False, None, "", '"FGIM"'),
+    "image_version": Field(4, "u32", 4, 4294967295, False, None, "", "version of this head"),
+    "len_bytes": Field(8, "u32", 4, 4294967295, False, None, "bytes", "length of the region's bytes that follow"),
+    "crc": Field(12, "u32", 4, 4294967295, False, None, "", "CRC-32 of this head with 0 here, and of all bytes that follow"),
+    "saved_at": Field(16, "u64", 8, 18446744073709551615, False, None, "ms", "when it was saved; the region's header.flags bit 0 says since when that counts"),
+}
+
+IMAGE_LEN_BYTES: Final = 32
+
 SECTIONS: Final[dict[str, int]] = {
     "core": 0,
     "hashes": 1,
@@ -338,7 +353,7 @@ SECTIONS: Final[dict[str, int]] = {
 PROFILES: Final[dict[str, Profile]] = {
     "tiny": Profile(1, 4, 0, 32, 1664),
     "micro": Profile(2, 16, 24, 128, 4992),
-    "host": Profile(3, 256, 256, 4096, 213504),
+    "host": Profile(3, 512, 256, 4096, 360960),
 }
 
 SHAPES: Final[dict[int, Shape]] = {
@@ -374,4 +389,5 @@ ERRORS: Final[dict[int, tuple[str, str, str]]] = {
     12: ("ENCODING", "ValueError", "the text is not UTF-8"),
     13: ("LOCKED", "AreaLocked", "the area is locked"),
     14: ("NOT_OWNER", "NotLockOwner", "the area is not locked by this owner"),
+    15: ("BUSY", "RegionBusy", "another process holds the region and does not go on, or writes without a pause"),
 }

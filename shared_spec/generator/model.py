@@ -95,7 +95,8 @@ class Spec:
         self.profiles: dict[str, dict[str, Any]] = raw["profiles"]
         self.frames: dict[str, dict[str, Any]] = raw["frames"]
         self.sections_raw: list[dict[str, Any]] = raw["sections"]
-        self.mirror_version: int = raw["structs"]["mirror"]["version"]
+        # Versions of what only hosts see.
+        self.versions = {name: s["version"] for name, s in raw["structs"].items() if "version" in s}
         self.structs = {name: self._struct(name, s) for name, s in raw["structs"].items()}
         self.shapes = parse_cddl((folder / "frames.cddl").read_text(encoding="utf-8"))
         self._check()

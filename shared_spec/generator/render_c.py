@@ -34,7 +34,7 @@ def header(spec: Spec, banner: list[str]) -> str:
     out += [
         f"#define FEAGI_LAYOUT_VERSION {spec.layout_version}u",
         f"#define FEAGI_PROTOCOL_VERSION {spec.protocol_version}u",
-        f"#define FEAGI_MIRROR_VERSION {spec.mirror_version}u",
+        *(f"#define FEAGI_{name.upper()}_VERSION {version}u" for name, version in spec.versions.items()),
         f"#define FEAGI_SCHEMA_HASH 0x{spec.schema_hash:08x}u",
     ]
     out += [f"#define FEAGI_MAGIC_{k.upper()} 0x{v:08x}u" for k, v in spec.magic.items()]

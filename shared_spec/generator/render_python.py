@@ -26,7 +26,7 @@ def module(spec: Spec, banner: list[str]) -> str:
         "",
         f"LAYOUT_VERSION: Final = {spec.layout_version}",
         f"PROTOCOL_VERSION: Final = {spec.protocol_version}",
-        f"MIRROR_VERSION: Final = {spec.mirror_version}",
+        *(f"{name.upper()}_VERSION: Final = {version}" for name, version in spec.versions.items()),
         f"SCHEMA_HASH: Final = 0x{spec.schema_hash:08X}",
     ]
     out += [f"{k.upper()}: Final = {v}" for k, v in {**spec.limits, **spec.times}.items()]
@@ -80,7 +80,7 @@ def module(spec: Spec, banner: list[str]) -> str:
         "",
         "",
     ]
-    for struct in ("header", "core", "hashes", "agent", "lock", "windows", "window", "stat", "mirror"):
+    for struct in ("header", "core", "hashes", "agent", "lock", "windows", "window", "stat", "mirror", "image"):
         rows = {}
         for f in spec.structs[struct].fields:
             if f.name.startswith("reserved"):

@@ -222,7 +222,12 @@ class Model:
         self.write(name, value)
         return value
 
-    # Agents: open addressing from the id's FNV-1a hash; a slot never used ends the search.
+    def _limit(self, section: str) -> int:
+        """Entries that a table takes: a large one is at most half full."""
+        slots = self.sections[section].capacity
+        return slots // 2 if slots > self.spec.limits["small_table_slots"] else slots
+
+    # Agents: open addressing from the id's FNV-1a hash; an unused slot ends the search.
     def _slots(self, id_hash: int) -> list[int]:
         s = self.sections["agents"]
         return [s.offset + (id_hash + i) % s.capacity * s.entry_len for i in range(s.capacity)]
@@ -260,7 +265,7 @@ class Model:
         found, at = self._find(agent_id)
         if found is not None:
             return "EXISTS"
-        if at is None:
+        if at is None or self.get("agent_count") == self._limit("agents"):
             return "FULL"
         generation = self._get("agent", at, "generation") % 65535 + 1
         sequence = self._get("agent", at, "sequence")
@@ -287,6 +292,16 @@ class Model:
         self._put("agent", at, "sequence", self._get("agent", at, "sequence") + 2)
         self.write("agent_count", self.get("agent_count") - 1)
         self.event(self.spec.enums["EventKind"]["values"]["AGENT_DEREGISTERED"], self._handle(at))
+        s = self.sections["agents"]
+        if self._limit("agents") < s.capacity:
+            # Deregistered slots in front of an unused one are of no use to a search.
+            slot = (at - s.offset) // s.entry_len
+            while self._get("agent", s.offset + (slot + 1) % s.capacity * s.entry_len, "state") == self.slot_state["UNUSED"]:
+                at = s.offset + slot * s.entry_len
+                if self._get("agent", at, "state") != self.slot_state["DEREGISTERED"]:
+                    break
+                self._put("agent", at, "state", self.slot_state["UNUSED"])
+                slot = (slot - 1) % s.capacity
         return 0
 
     def heartbeat(self, agent_id: bytes) -> int | str:
@@ -310,6 +325,9 @@ class Model:
             at = s.offset + s.head_len + (area * 0x9E3779B9 % 2**32 + i) % s.capacity * s.entry_len
             if not self._get(entry, at, "used"):
                 if claim:
+                    entries = range(s.offset + s.head_len, s.offset + s.head_len + s.capacity * s.entry_len, s.entry_len)
+                    if sum(self._get(entry, e, "used") for e in entries) == self._limit(section):
+                        return None
                     self._put(entry, at, "area", area)
                     self._put(entry, at, "used", 1)
                     return at
@@ -388,10 +406,11 @@ class Model:
             area_id.decode()
         except UnicodeDecodeError:
             return "ENCODING"
-        at, _ = self._stat(area_id)
-        if at is None:
-            return "FULL"
+        at, there = self._stat(area_id)
         s = self.sections["area_stats"]
+        entries = range(s.offset, s.offset + s.capacity * s.entry_len, s.entry_len)
+        if at is None or (not there and sum(self._get("stat", e, "state") for e in entries) == self._limit("area_stats")):
+            return "FULL"
         self.data[at : at + s.entry_len] = bytes(s.entry_len)
         self._put("stat", at, "state", 1)
         self._put("stat", at, "id_len", len(area_id))

@@ -1,0 +1,460 @@
+#include "feagi_shared.h"
+
+#if FEAGI_PORT_SHARED
+
+#include "feagi_events.h"
+#include "feagi_write.h"
+
+#define TRAILER_LEN ((uint32_t)sizeof(feagi_shared_t))
+#define JOURNAL_LEN ((uint32_t)(FEAGI_JOURNAL_CHANGES * sizeof(feagi_change_t)))
+// In place of a count of changes: the group is the image in the staging room.
+#define RESTORE UINT32_MAX
+// Equal copies that make a snapshot. Between two of them a word may have changed and changed back without a trace only if two
+// writers stand still between their store and their count; with n copies it takes 2 * (n - 1) of them and one more.
+#define COPIES 3u
+
+// Everything that another process may change is read and written whole and in order: release stores, acquire loads.
+static uint64_t load(const uint64_t *p) {
+    return feagi_port_load_u64(p);
+}
+static void store(uint64_t *p, uint64_t value) {
+    feagi_port_store_u64(p, value);
+}
+
+uint32_t feagi_shared_len(uint32_t region_len_bytes) {
+    const uint32_t rest = TRAILER_LEN + JOURNAL_LEN;
+    return region_len_bytes > (UINT32_MAX - rest) / 2 ? 0 : 2 * region_len_bytes + rest;
+}
+
+// The handle's places follow from the region that it has checked.
+static int place(feagi_region_t *r, feagi_share_t *share, size_t len_bytes) {
+    const uint32_t needed = feagi_shared_len(r->len_bytes);
+    if (!needed || r->len_bytes % FEAGI_SECTION_ALIGN_BYTES) {
+        return FEAGI_ERR_LAYOUT;
+    }
+    if (len_bytes < needed || (uintptr_t)r->base % FEAGI_SECTION_ALIGN_BYTES) {
+        return FEAGI_ERR_LENGTH;
+    }
+    uint8_t *at = r->base + r->len_bytes;
+    share->trailer = (feagi_shared_t *)(void *)at;
+    share->journal = (feagi_change_t *)(void *)(at + TRAILER_LEN);
+    share->staging = at + TRAILER_LEN + JOURNAL_LEN;
+    share->pending = share->pushed = share->written = 0;
+    r->share = share;
+    return 0;
+}
+
+static uint32_t region_limit(size_t len_bytes) {
+    return len_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)len_bytes;
+}
+
+int feagi_shared_init(feagi_region_t *r, feagi_share_t *share, void *mem, size_t len_bytes, uint8_t profile, uint32_t boot_id,
+                      uint64_t pid_namespace) {
+    int status = feagi_region_init(r, mem, region_limit(len_bytes), profile, boot_id);
+    if (!status) {
+        status = place(r, share, len_bytes);
+    }
+    if (status) {
+        return status;
+    }
+    ((feagi_header_t *)(void *)r->base)->flags |= FEAGI_FLAG_UNIX_TIME;
+    share->trailer->shared_version = FEAGI_SHARED_VERSION;
+    share->trailer->pid_namespace = pid_namespace;
+    feagi_port_store_u32(&share->trailer->magic, FEAGI_MAGIC_SHARED); // last: until then there is no shared region
+    return 0;
+}
+
+int feagi_shared_attach(feagi_region_t *r, feagi_share_t *share, void *mem, size_t len_bytes) {
+    int status = feagi_region_attach(r, mem, region_limit(len_bytes));
+    if (!status) {
+        status = place(r, share, len_bytes);
+    }
+    if (status) {
+        return status;
+    }
+    return feagi_port_load_u32(&share->trailer->magic) == FEAGI_MAGIC_SHARED &&
+                   share->trailer->shared_version == FEAGI_SHARED_VERSION
+               ? 0
+               : FEAGI_ERR_LAYOUT;
+}
+
+// ------------------------------------------------------------------------------------------------- making changes
+
+// A journal's entry, read once and checked: what lies in shared memory may be anything.
+typedef struct {
+    uint32_t offset;
+    uint16_t size, kind;
+    uint64_t value, amount;
+    bool known;
+} change_t;
+
+static bool read_change(const feagi_region_t *r, uint32_t index, change_t *c) {
+    const feagi_change_t *entry = &r->share->journal[index];
+    // offset, size and kind lie in one word.
+    const uint64_t head = load((const uint64_t *)(const void *)entry);
+    c->offset = (uint32_t)head;
+    c->size = (uint16_t)(head >> 32);
+    c->kind = (uint16_t)(head >> 48);
+    c->value = load(&entry->value);
+    c->amount = load(&entry->amount);
+    c->known = feagi_port_load_u32(&entry->known) == 1;
+    return (c->size == 1 || c->size == 4 || c->size == 8) && c->kind <= FEAGI_SHARED_SUBTRACT && c->offset % c->size == 0 &&
+           c->offset <= r->len_bytes - c->size;
+}
+_Static_assert(offsetof(feagi_change_t, offset) == 0 && offsetof(feagi_change_t, size) == 4 && offsetof(feagi_change_t, kind) == 6,
+               "offset, size and kind are one word");
+
+static uint64_t changed(const change_t *c, uint64_t from) {
+    const uint64_t most = c->size == 1 ? UINT8_MAX : c->size == 4 ? UINT32_MAX : UINT64_MAX;
+    if (c->kind == FEAGI_SHARED_STORE) {
+        return c->value;
+    }
+    if (c->kind == FEAGI_SHARED_ADD) {
+        return c->amount < most - from ? from + c->amount : most;
+    }
+    return c->amount < from ? from - c->amount : 0;
+}
+
+static uint64_t load_sized(const uint8_t *at, uint32_t size_bytes) {
+    return size_bytes == 1   ? __atomic_load_n(at, __ATOMIC_ACQUIRE)
+           : size_bytes == 4 ? feagi_port_load_u32((const uint32_t *)(const void *)at)
+                             : load((const uint64_t *)(const void *)at);
+}
+
+static bool exchange_sized(uint8_t *at, uint32_t size_bytes, uint64_t from, uint64_t to) {
+    if (size_bytes == 8) {
+        return feagi_port_cas_u64((uint64_t *)(void *)at, from, to);
+    }
+    if (size_bytes == 4) {
+        return feagi_port_cas_u32((uint32_t *)(void *)at, (uint32_t)from, (uint32_t)to);
+    }
+    uint8_t expected = (uint8_t)from;
+    return __atomic_compare_exchange_n(at, &expected, (uint8_t)to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+static void store_sized(uint8_t *at, uint32_t size_bytes, uint64_t value) {
+    if (size_bytes == 1) {
+        __atomic_store_n(at, (uint8_t)value, __ATOMIC_RELEASE);
+    } else if (size_bytes == 4) {
+        feagi_port_store_u32((uint32_t *)(void *)at, (uint32_t)value);
+    } else {
+        store((uint64_t *)(void *)at, value);
+    }
+}
+
+// Makes one change in the region. `again`: whoever made the group died, perhaps after this change. A store can be made twice. An
+// add says in the journal what it will store before it does: if the place has that value, it was made.
+static void make_change(feagi_region_t *r, uint32_t index, bool again) {
+    change_t c;
+    if (!read_change(r, index, &c)) {
+        return; // not of our making
+    }
+    uint8_t *at = r->base + c.offset;
+    if (c.kind == FEAGI_SHARED_STORE) {
+        store_sized(at, c.size, c.value);
+        return;
+    }
+    feagi_change_t *entry = &r->share->journal[index];
+    for (;;) {
+        const uint64_t from = load_sized(at, c.size);
+        if (again && c.known && from == c.value) {
+            return;
+        }
+        // A writer that had passed the gate may change the place until here: then once more, from what it has stored.
+        again = false;
+        const uint64_t to = changed(&c, from);
+        store(&entry->value, to);
+        feagi_port_store_u32(&entry->known, 1);
+        if (exchange_sized(at, c.size, from, to)) {
+            return;
+        }
+    }
+}
+
+// The parts of the region that a restore replaces. version and last_modified go on; cortical locks belong to the living.
+#define PARTS 3u
+static void part(const feagi_region_t *r, unsigned index, uint32_t *from, uint32_t *to) {
+    const uint32_t windows = r->windows.at - (uint32_t)sizeof(feagi_windows_t);
+    *from = index == 0 ? FEAGI_HEADER_LEN_BYTES : index == 1 ? FEAGI_WRITE_LAST_MODIFIED_AT + 8 : windows;
+    *to = index == 0 ? FEAGI_WRITE_VERSION_AT : index == 1 ? r->locks.at : r->events_at;
+}
+
+static uint64_t *word_at(const uint8_t *base, uint32_t offset) {
+    return (uint64_t *)(void *)(uintptr_t)(base + offset);
+}
+
+// Makes the committed group from its change `from` on.
+static void make_group(feagi_region_t *r, uint32_t count, uint32_t from, bool again) {
+    feagi_shared_t *t = r->share->trailer;
+    if (count == RESTORE) {
+        for (unsigned i = 0; i < PARTS; i++) {
+            uint32_t at, to;
+            for (part(r, i, &at, &to); at < to; at += 8) {
+                store(word_at(r->base, at), load(word_at(r->share->staging, at)));
+            }
+        }
+    } else {
+        for (uint32_t i = from; i < count && i < FEAGI_JOURNAL_CHANGES; i++) {
+            make_change(r, i, again);
+            again = false;
+            feagi_port_store_u32(&t->done, i + 1);
+        }
+    }
+    const uint64_t group = load(&t->commit) >> 32;
+    store(&t->commit, group << 32);
+}
+
+// Commits and makes what is pending; the lock stays.
+static void flush(feagi_region_t *r, uint32_t count) {
+    feagi_shared_t *t = r->share->trailer;
+    if (count) {
+        feagi_port_store_u32(&t->done, 0);
+        // The journal is whole. From this store on the group happens, whoever dies.
+        store(&t->commit, ((load(&t->commit) >> 32) + 1) << 32 | count);
+        make_group(r, count, 0, false);
+    }
+    r->share->pending = r->share->pushed = 0;
+    for (; r->share->written; r->share->written--) {
+        feagi_write_count_core(r);
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------- the lock
+
+static void unlock(feagi_region_t *r) {
+    feagi_shared_t *t = r->share->trailer;
+    if (feagi_port_load_u32(&t->gate)) {
+        feagi_port_store_u32(&t->gate, 0);
+    }
+    store(&t->lock, 0);
+}
+
+int feagi_shared_lock(feagi_region_t *r) {
+    feagi_share_t *share = r->share;
+    feagi_shared_t *t = share->trailer;
+    for (uint32_t tries = 0; !feagi_port_cas_u64(&t->lock, 0, *share->self); tries++) {
+        const uint64_t owner = load(&t->lock);
+        if (owner) {
+            const int answer = share->wait(share->context, owner, tries);
+            if (answer == FEAGI_SHARED_GONE && feagi_port_cas_u64(&t->lock, owner, *share->self)) {
+                break;
+            }
+            if (answer == FEAGI_SHARED_GIVE_UP) {
+                return FEAGI_ERR_BUSY;
+            }
+        }
+    }
+    share->pending = share->pushed = share->written = 0;
+    const uint32_t count = (uint32_t)load(&t->commit);
+    if (count) { // the last holder died: its group has happened, and we make it
+        make_group(r, count, feagi_port_load_u32(&t->done), true);
+        feagi_write_count_core(r);
+    }
+    if (feagi_port_load_u32(&t->gate)) {
+        feagi_port_store_u32(&t->gate, 0);
+    }
+    return 0;
+}
+
+void feagi_shared_close_gate(feagi_region_t *r) {
+    feagi_port_store_u32(&r->share->trailer->gate, 1);
+    feagi_port_fence(); // no later load may be older than this store
+}
+
+int feagi_shared_put(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, int kind, uint64_t value) {
+    feagi_share_t *share = r->share;
+    if (share->pending == FEAGI_JOURNAL_CHANGES) {
+        return FEAGI_ERR_FULL;
+    }
+    feagi_change_t *entry = &share->journal[share->pending++];
+    store((uint64_t *)(void *)entry, (uint64_t)kind << 48 | (uint64_t)size_bytes << 32 | offset);
+    store(&entry->value, value);
+    if (kind != FEAGI_SHARED_STORE) {
+        store(&entry->amount, value);
+        feagi_port_store_u32(&entry->known, 0);
+    }
+    return 0;
+}
+
+void feagi_shared_make(feagi_region_t *r) {
+    flush(r, r->share->pending);
+}
+
+void feagi_shared_commit(feagi_region_t *r) {
+    flush(r, r->share->pending);
+    unlock(r);
+}
+
+void feagi_shared_abort(feagi_region_t *r) {
+    r->share->pending = r->share->pushed = r->share->written = 0;
+    unlock(r);
+}
+
+bool feagi_shared_is_gone(const feagi_region_t *r, uint64_t owner) {
+    return owner && r->share->wait(r->share->context, owner, UINT32_MAX) == FEAGI_SHARED_GONE;
+}
+
+// ------------------------------------------------------------------------------------------------------- snapshots
+
+// Makes the rest of a committed group in a copy of region[from, to): a change whose place has been read may have been made.
+static void overlay(uint64_t *out, uint32_t from, uint32_t to, const change_t *changes, uint32_t done, uint32_t count) {
+    for (uint32_t i = done; i < count; i++) {
+        const change_t *c = &changes[i];
+        if (c->offset < from || c->offset >= to) {
+            continue;
+        }
+        uint8_t *at = (uint8_t *)out + (c->offset - from);
+        const uint64_t old = load_sized(at, c->size);
+        if (c->kind == FEAGI_SHARED_STORE || i > done || !c->known || old != c->value) {
+            store_sized(at, c->size, changed(c, old));
+        }
+    }
+}
+
+static bool is_replaced(const feagi_region_t *r, uint32_t offset) {
+    for (unsigned i = 0; i < PARTS; i++) {
+        uint32_t from, to;
+        part(r, i, &from, &to);
+        if (offset >= from && offset < to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Copies once. Returns whether `out` was equal already.
+static bool copy(const feagi_region_t *r, uint64_t *out, uint32_t from, uint32_t len_bytes, bool restoring) {
+    uint64_t differ = 0;
+    for (uint32_t i = 0; i < len_bytes; i += 8) {
+        const uint8_t *base = restoring && is_replaced(r, from + i) ? r->share->staging : r->base;
+        const uint64_t word = load(word_at(base, from + i));
+        differ |= out[i / 8] ^ word;
+        out[i / 8] = word;
+    }
+    return !differ;
+}
+
+// What changes when anybody has written.
+typedef struct {
+    uint64_t commit, version, changes;
+    uint32_t done;
+} stamp_t;
+
+static void read_stamp(const feagi_region_t *r, stamp_t *s) {
+    const feagi_shared_t *t = r->share->trailer;
+    s->commit = load(&t->commit);
+    s->done = feagi_port_load_u32(&t->done);
+    s->version = load(feagi_region_u64(r, FEAGI_WRITE_VERSION_AT));
+    s->changes = load(&t->changes);
+}
+
+static bool try_snapshot(const feagi_region_t *r, uint64_t *out, uint32_t from, uint32_t len_bytes) {
+    stamp_t before, after;
+    read_stamp(r, &before);
+    const uint32_t count = (uint32_t)before.commit;
+    const bool restoring = count == RESTORE;
+    const uint32_t known = restoring || count > FEAGI_JOURNAL_CHANGES ? 0 : count;
+    change_t changes[FEAGI_JOURNAL_CHANGES];
+    for (uint32_t i = before.done; i < known; i++) {
+        if (!read_change(r, i, &changes[i])) {
+            changes[i].offset = UINT32_MAX; // in no copy
+        }
+    }
+    (void)copy(r, out, from, len_bytes, restoring);
+    for (unsigned i = 1; i < COPIES; i++) {
+        if (!copy(r, out, from, len_bytes, restoring)) {
+            return false;
+        }
+    }
+    // The loads above have acquire order, so these come after them.
+    read_stamp(r, &after);
+    if (after.commit != before.commit || after.done != before.done || after.version != before.version ||
+        after.changes != before.changes) {
+        return false;
+    }
+    overlay(out, from, from + len_bytes, changes, before.done, known);
+    return true;
+}
+
+int feagi_shared_snapshot(const feagi_region_t *r, uint64_t *out, uint32_t from, uint32_t len_bytes, uint32_t tries) {
+    while (tries--) {
+        if (try_snapshot(r, out, from, len_bytes)) {
+            return 0;
+        }
+    }
+    return FEAGI_ERR_BUSY;
+}
+
+int feagi_shared_snapshot_locked(feagi_region_t *r, uint64_t *out, uint32_t from, uint32_t len_bytes) {
+    const int status = feagi_shared_lock(r);
+    if (status) {
+        return status;
+    }
+    feagi_shared_close_gate(r);
+    while (!try_snapshot(r, out, from, len_bytes)) { // once for each writer that had passed the gate, at most
+    }
+    feagi_shared_abort(r);
+    return 0;
+}
+
+// --------------------------------------------------------------------------------------------------------- restore
+
+int feagi_shared_restore(feagi_region_t *r, const uint8_t *image) {
+    const int status = feagi_shared_lock(r);
+    if (status) {
+        return status;
+    }
+    feagi_shared_close_gate(r);
+    uint8_t *staging = r->share->staging;
+    for (uint32_t at = 0; at < r->events_at; at += 8) {
+        uint64_t word;
+        feagi_port_copy(&word, image + at, sizeof word);
+        store(word_at(staging, at), word);
+    }
+    // A slot whose agent changes gets a new generation, so that no handle from before names the new one.
+    uint32_t changed_slots[(UINT16_MAX + 1) / 32];
+    feagi_port_clear(changed_slots, sizeof changed_slots);
+    for (uint32_t slot = 0; slot < r->agents.capacity; slot++) {
+        const uint32_t at = r->agents.at + slot * r->agents.entry_len;
+        const feagi_agent_t *old = (const feagi_agent_t *)(const void *)(r->base + at);
+        feagi_agent_t *new = (feagi_agent_t *)(void *)(staging + at);
+        const bool was = old->state == FEAGI_AGENT_SLOT_STATE_REGISTERED, is = new->state == FEAGI_AGENT_SLOT_STATE_REGISTERED;
+        if (was && is && old->id_len == new->id_len && feagi_port_equal(old->id, new->id, sizeof old->id)) {
+            new->generation = old->generation;
+            continue;
+        }
+        const uint32_t handle = (uint32_t)old->generation << 16 | slot;
+        new->generation = is ? (uint16_t)(old->generation == UINT16_MAX ? 1 : old->generation + 1) : old->generation;
+        if (is) {
+            changed_slots[slot / 32] |= 1u << slot % 32;
+        }
+        if (was) {
+            (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_DEREGISTERED, handle);
+            feagi_shared_make(r);
+        }
+    }
+    uint8_t states[FEAGI_FIELDS];
+    for (unsigned f = 0; f < FEAGI_FIELDS; f++) {
+        states[f] = r->base[FEAGI_HEADER_LEN_BYTES + feagi_fields[f].offset];
+    }
+    r->share->written = 1;
+    flush(r, RESTORE);
+    for (unsigned f = 0; f < FEAGI_FIELDS; f++) {
+        const uint8_t now = staging[FEAGI_HEADER_LEN_BYTES + feagi_fields[f].offset];
+        if (feagi_fields[f].event && now != states[f]) {
+            (void)feagi_events_put(r, feagi_fields[f].event, now);
+            feagi_shared_make(r);
+        }
+    }
+    for (uint32_t slot = 0; slot < r->agents.capacity; slot++) {
+        if (changed_slots[slot / 32] >> slot % 32 & 1) {
+            const feagi_agent_t *agent = (const feagi_agent_t *)(const void *)(r->base + r->agents.at + slot * r->agents.entry_len);
+            (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_REGISTERED, (uint32_t)agent->generation << 16 | slot);
+            feagi_shared_make(r);
+        }
+    }
+    unlock(r);
+    return 0;
+}
+
+#endif
