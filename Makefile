@@ -106,6 +106,10 @@ firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.
 	@$(if $(filter command%,$(origin BOARD)),$(if $(filter $(FIRMWARES),$(BOARD)),,$(error board $(BOARD) runs no firmware of ours; firmware is built for: $(FIRMWARES))))
 	@ls -l $^
 
+.PHONY: size
+size: $(STAMPS)/apt-arm build/mpy/armv7m_6.3/feagi_state.mpy ## measure regions and code into build/size.json, against their ceilings
+	@$(BIN)/python tests/bench/size.py
+
 # Built from the sdist alone, so that what others would build is what was built here.
 .PHONY: wheel
 wheel: $(VENV)/stamp-packages ## build sdist and wheel of the Python package into build/dist/
