@@ -106,9 +106,20 @@ firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.
 	@$(if $(filter command%,$(origin BOARD)),$(if $(filter $(FIRMWARES),$(BOARD)),,$(error board $(BOARD) runs no firmware of ours; firmware is built for: $(FIRMWARES))))
 	@ls -l $^
 
+.PHONY: size
+size: $(STAMPS)/apt-arm build/mpy/armv7m_6.3/feagi_state.mpy ## measure regions and code into build/size.json, against their ceilings
+	@$(BIN)/python tests/bench/size.py
+
+# Built from the sdist alone, so that what others would build is what was built here.
+.PHONY: wheel
+wheel: $(VENV)/stamp-packages ## build sdist and wheel of the Python package into build/dist/
+	@rm -rf build/dist
+	@$(STEP) "sdist and wheel" wheel $(BIN)/python -m build --no-isolation --outdir build/dist host
+	@ls -l build/dist/*
+
 .PHONY: clean
 clean: ## remove what was built; .venv and the download cache stay
-	@rm -rf build host/build host/*.egg-info host/feagi_state/*.so $(VENV)/stamp-host
+	@rm -rf build host/build host/LICENSE host/*.egg-info host/feagi_state/*.so $(VENV)/stamp-host
 	@find . -path ./$(VENV) -prune -o -type d \( -name __pycache__ -o -name .pytest_cache -o -name .mypy_cache -o -name .ruff_cache -o -name .hypothesis \) -print0 | xargs -0 rm -rf
 
 # ------------------------------------------------------------------------------------------------------ the steps

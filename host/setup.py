@@ -1,19 +1,72 @@
-"""Builds the C extension over the core in ../firmware. Everything else is in pyproject.toml."""
+"""Builds the C extension over the core, and puts the core into source distributions. The rest is in pyproject.toml.
+
+In a checkout the core lies outside of this folder, in ../firmware; an sdist carries what is needed of it in firmware/.
+Paths are relative to this folder, where every build frontend runs this file.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
-FIRMWARE = Path("..") / "firmware"
-CORE = ("feagi_spec", "feagi_crc", "feagi_region", "feagi_mirror", "feagi_events", "feagi_shared", "feagi_state", "feagi_agents",
-        "feagi_areas", "feagi_hashes", "feagi_locks", "feagi_stats", "feagi_text", "feagi_windows")
-# From 3.11 on one build serves every later CPython; before, the stable interface has no buffers.
-STABLE = sys.version_info >= (3, 11)
+# Sources of the core that the extension is made of, without their suffix: the one place that lists them.
+CORE = (
+    "feagi_agents",
+    "feagi_areas",
+    "feagi_crc",
+    "feagi_events",
+    "feagi_hashes",
+    "feagi_locks",
+    "feagi_mirror",
+    "feagi_region",
+    "feagi_shared",
+    "feagi_spec",
+    "feagi_state",
+    "feagi_stats",
+    "feagi_text",
+    "feagi_windows",
+)
+# From 3.11 on one build serves every later CPython; before, the stable interface has no buffers. CPython without its
+# global lock has no stable interface.
+STABLE = sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_DISABLED")
+
+
+def top() -> Path:
+    """The folder that holds firmware/ and LICENSE: this one in an sdist, its parent in a checkout.
+
+    Raises SystemExit where neither does.
+    """
+    for folder in (Path(), Path("..")):
+        if (folder / "firmware" / "core" / "feagi_spec.h").is_file():
+            return folder
+    raise SystemExit(
+        "feagi-state: there is no C core in firmware/ or ../firmware/. Build from a whole checkout or from an sdist; "
+        "from a checkout it needs pip 21.3 or later, since older ones build in a copy of this folder alone."
+    )
+
+
+def add_license() -> None:
+    """Copies a checkout's LICENSE to beside this file, where git ignores it: setuptools takes none from outside of this
+    folder, and symbolic links do not survive every system.
+    """
+    text = (TOP / "LICENSE").read_bytes()
+    copy = Path("LICENSE")
+    if not copy.is_file() or copy.read_bytes() != text:
+        # Renamed into place, so that another build at the same time never finds half of it.
+        new = Path(f"LICENSE.{os.getpid()}~")
+        new.write_bytes(text)
+        new.replace(copy)
+
+
+TOP = top()
+SOURCES = [TOP / "firmware" / "core" / f"{name}.c" for name in CORE]
+HEADERS = sorted((TOP / "firmware").glob("core/*.h")) + sorted((TOP / "firmware").glob("port/*.h"))
 
 
 class BuildCore(build_ext):
@@ -30,22 +83,40 @@ class BuildCore(build_ext):
         finally:
             ext.sources = relative
 
+    def get_source_files(self) -> list[str]:
+        """What setuptools puts into an sdist. Not the core: it would put a file of `../` outside of the sdist."""
+        return [source for ext in self.extensions for source in ext.sources if Path(source) not in SOURCES]
 
-flags = ["-std=c11", "-O2", "-fvisibility=hidden", "-DFEAGI_PORT_SHARED=1"]
+
+class SourceDistribution(sdist):
+    """Takes along what the extension needs of the core."""
+
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        """Makes `base_dir`, the sdist's folder, of `files` and the core."""
+        super().make_release_tree(base_dir, files)
+        for path in (*SOURCES, *HEADERS):
+            target = Path(base_dir) / path.relative_to(TOP)
+            self.mkpath(str(target.parent))
+            self.copy_file(str(path), str(target))
+
+
+add_license()
+flags = ["-std=c11", "-O2", "-fvisibility=hidden"]
 if os.environ.get("FEAGI_WERROR") == "1":
     flags += ["-Wall", "-Wextra", "-Werror"]
 
 core = Extension(
     "feagi_state._core",
-    sources=["feagi_state/_core.c", *(str(FIRMWARE / "core" / f"{name}.c") for name in CORE)],
-    include_dirs=[os.path.abspath(FIRMWARE / "core"), os.path.abspath(FIRMWARE / "port")],
-    define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE else [],
+    sources=["feagi_state/_core.c", "feagi_state/_shared.c", *map(str, SOURCES)],
+    depends=[*map(str, HEADERS), "feagi_state/_core.h"],
+    include_dirs=[os.path.abspath(TOP / "firmware" / folder) for folder in ("core", "port")],
+    define_macros=[("FEAGI_PORT_SHARED", "1"), *([("Py_LIMITED_API", "0x030B0000")] if STABLE else [])],
     py_limited_api=STABLE,
     extra_compile_args=flags,
 )
 
 setup(
     ext_modules=[core],
-    cmdclass={"build_ext": BuildCore},
+    cmdclass={"build_ext": BuildCore, "sdist": SourceDistribution},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE else {},
 )

@@ -7,6 +7,7 @@ buffer, TypeError.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 Buffer = bytes | bytearray | memoryview | Any  # anything with the buffer protocol: an mmap
@@ -110,3 +111,138 @@ class Mirror:
     def read_event(self, position: int, /) -> tuple[int, int, int] | int | None:
         """(kind, arg, time_ms) of the event at `position`; None if it is not there yet; or how many positions further
         to go on, since this event was overwritten."""
+
+class SharedRegion:
+    """A shared region over `buffer` (an mmap), which it holds until `close`. Any thread of any process may use one.
+
+    With `create` = (profile's number, boot id, process namespace) it is made anew; otherwise it must be there and is
+    checked, so that nothing in it can lead an access outside of the buffer. Raises ValueError for memory that is too
+    short, not aligned to 64 bytes, or of another layout; TypeError if `create` is given and the buffer is read-only.
+
+    The core block's fields are attributes: int, bool, float, or what `set_enums` said. Setting one that is no field of
+    the application, or to a value that does not fit, raises what `set_errors` gave, called with (status, field name,
+    value). Methods that return a status give 0 or more, or a negative number of spec.ERRORS.
+
+    Calls that write raise TypeError if the buffer is read-only; all raise ValueError after `close`.
+    """
+
+    def __init__(
+        self, buffer: Buffer, create: tuple[int, int, int] | None = None, cached_clock: bool = False
+    ) -> None: ...
+    def close(self) -> None:
+        """Gives the buffer back. No other thread may be in a call."""
+    @property
+    def closed(self) -> bool:
+        """Whether the buffer was given back."""
+    @property
+    def writable(self) -> bool:
+        """Whether the buffer may be written."""
+    @property
+    def region_len(self) -> int:
+        """Bytes of the region."""
+    @property
+    def image_len(self) -> int:
+        """Bytes of the region up to its events: what a snapshot has."""
+    @property
+    def pages(self) -> int:
+        """Pages of the region."""
+    @property
+    def pid_namespace(self) -> int:
+        """What the owners' process numbers are relative to; 0: unknown."""
+    @property
+    def agents(self) -> int:
+        """Slots of the agent table."""
+    @property
+    def agent_len(self) -> int:
+        """Bytes of a slot of the agent table."""
+    @property
+    def events_capacity(self) -> int:
+        """Events that the ring keeps."""
+    @property
+    def events_head(self) -> int:
+        """Position that the next event will get, 0..2^32-1."""
+    def tick(self, now_ms: int = ..., /) -> None:
+        """With `cached_clock`: sets the clock [Unix ms], to the system's unless given."""
+    def add(self, field: str, amount: int, /) -> int:
+        """Adds to a counter, which stays at its maximum. The value after it."""
+    def subtract(self, field: str, amount: int, /) -> int:
+        """Subtracts from a counter, which stays at 0. The value after it."""
+    def get_hash(self, index: int, /) -> int:
+        """A hash, in the order of spec.HASHES_FIELDS."""
+    def set_hash(self, index: int, value: int, /) -> None:
+        """Stores a hash."""
+    def begin_update(self) -> None:
+        """From now on this thread's writes of fields and hashes through this object are kept back, and its reads see
+        them. Raises RuntimeError if an update is open."""
+    def end_update(self, commit: bool, /) -> None:
+        """Makes what was kept back as one, or forgets it. Raises what `set_errors` gave if the region is held."""
+    def register(self, agent_id: bytes, agent_type: int, metadata: bytes, /) -> int:
+        """The new agent's handle, or a negative status."""
+    def deregister(self, agent_id: bytes, /) -> int:
+        """A status."""
+    def heartbeat(self, agent: str | int, /) -> None:
+        """Sets last_seen of an agent by its id, or faster by its handle. Raises what `set_errors` gave."""
+    def find_agent(self, agent_id: bytes, /) -> int:
+        """The agent's slot, or a negative status."""
+    def read_agent(self, slot: int, /) -> bytes | None:
+        """The slot's bytes, all of one registered agent; None if it has none."""
+    def evict(self, older_than_ms: int, /) -> int:
+        """Deregisters the agents that were not seen for longer. How many, or a negative status."""
+    def try_lock(self, area: int, owner: int, /) -> int:
+        """Locks a cortical area. A status."""
+    def unlock(self, area: int, owner: int, /) -> int:
+        """Unlocks it. A status."""
+    def take_over(self, area: int, old: int, new: int, /) -> int:
+        """Gives a lock from an owner that is gone to another. A status."""
+    def lock_owner(self, area: int, /) -> int:
+        """The area's owner, 0 if it is not locked."""
+    def get_window(self, area: int, /) -> int:
+        """The area's FCL window, or the default."""
+    def set_window(self, area: int, window: int, /) -> int:
+        """Gives an area a window of its own. A status."""
+    def remove_window(self, area: int, /) -> bool:
+        """Whether the area had a window of its own."""
+    def set_default_window(self, window: int, /) -> None:
+        """Sets the default."""
+    def init_stats(self, area_id: bytes, /) -> int:
+        """The area's slot, with all counts 0, or a negative status."""
+    def find_stats(self, area_id: bytes, /) -> int:
+        """The area's slot, or a negative status."""
+    def get_stat(self, slot: int, count: int, /) -> int:
+        """A count: 0 neurons, 1 incoming, 2 outgoing."""
+    def set_stat(self, slot: int, count: int, value: int, /) -> None:
+        """Stores a count."""
+    def add_stat(self, slot: int, count: int, amount: int, /) -> int:
+        """Adds to a count, or with a negative amount subtracts; it stays within 32 bits. The value after it."""
+    def emit(self, kind: int, arg: int, /) -> int:
+        """Adds an event. A status."""
+    def read_event(self, position: int, /) -> tuple[int, int, int] | int | None:
+        """(kind, arg, time_ms) of the event at `position`; None if it is not there yet; or how many positions further
+        to go on, since this event was overwritten."""
+    def snapshot(self, start: int, len_bytes: int, /) -> bytes:
+        """Bytes of the region as they were at one instant, never with half of an update. Multiples of 8, below
+        image_len. Raises what `set_errors` gave if the region is written without a pause (read-only buffers only)."""
+    def section(self, number: int, /) -> tuple[int, int]:
+        """(offset, length in bytes) of a section (spec.SECTIONS), its head included."""
+    def restore(self, image: Buffer, /) -> int:
+        """Makes the region's fields, hashes, agents, windows and statistics those of another region's first image_len
+        bytes, which `check_image` found good. A status."""
+
+def set_enums(enums: dict[str, tuple[Any, ...]], /) -> None:
+    """Says what the values of fields are, by the field's name and then by number. Once, before any SharedRegion."""
+
+def set_errors(make: Callable[[int, str, Any], Exception], /) -> None:
+    """Says how a status becomes an exception."""
+
+def shared_len(profile: int, /) -> int:
+    """Bytes of the file of a shared region of this profile. Raises ValueError for no profile."""
+
+def process_id() -> int:
+    """Names this process among all that this machine runs, as the owner of locks: 2^63 or more, the low 16 bits 0."""
+
+def is_gone(owner: int, /) -> bool:
+    """Whether the owner is a process, by `process_id`, that does not run any more."""
+
+def check_image(image: Buffer, profile: int = 0, /) -> str | None:
+    """What is wrong with the first image_len bytes of a region, None if nothing is: nothing in them is out of its
+    range, texts are UTF-8, and the registry is whole. `profile`: that it must have, 0 for any."""

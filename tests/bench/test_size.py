@@ -1,0 +1,96 @@
+"""What `make size` measures is there, is no more than it may be, and fails when it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import size
+from common import CORE, ROOT
+
+SCRIPT = ROOT / "tests" / "bench" / "size.py"
+SOURCES = {path.stem for path in CORE.glob("*.c")}
+PROFILES = ("tiny", "micro", "host")
+
+
+def measure(folder: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """What the script did, and where its numbers are."""
+    target = folder / "numbers" / "size.json"
+    done = subprocess.run([sys.executable, SCRIPT, "--json", target, *arguments], capture_output=True, text=True, cwd=folder)
+    return done, target
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, int]]:
+    """(the table, the numbers)"""
+    done, target = measure(tmp_path_factory.mktemp("size"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout, json.loads(target.read_text())
+
+
+def test_regions_are_what_their_sections_add_up_to(measured: tuple[str, dict[str, int]]) -> None:
+    numbers = measured[1]
+    for profile in PROFILES:
+        sections = {name: number for name, number in numbers.items() if name.startswith(f"region.{profile}.")}
+        assert {f"region.{profile}.{name}" for name in ("header", "core", "agents", "events")} <= set(sections)
+        assert min(sections.values()) > 0
+        assert sum(sections.values()) == numbers[f"region.{profile}"]
+
+
+def test_regions_are_below_their_ceilings(measured: tuple[str, dict[str, int]]) -> None:
+    table, numbers = measured
+    for profile, ceiling in (("tiny", 2048), ("micro", 6144)):
+        assert 0 < numbers[f"region.{profile}"] <= ceiling
+        [row] = [line.split() for line in table.splitlines() if line.split()[:1] == [profile]]
+        assert row == [profile, str(numbers[f"region.{profile}"]), "ceiling", str(ceiling)]
+
+
+@pytest.mark.parametrize("target", ["host", "armv7m"])
+def test_every_file_of_the_core_has_code_and_no_memory(measured: tuple[str, dict[str, int]], target: str) -> None:
+    table, numbers = measured
+    if target == "armv7m" and not shutil.which("arm-none-eabi-gcc"):
+        assert "arm-none-eabi-gcc is not there" in table
+        pytest.skip("no Arm compiler; `make test` installs it")
+    for file in SOURCES:
+        assert numbers[f"object.{target}.{file}.text"] > 0
+        assert numbers[f"object.{target}.{file}.data"] == numbers[f"object.{target}.{file}.bss"] == 0
+    on_devices = sum(numbers[f"object.{target}.{file}.text"] for file in SOURCES - {"feagi_mirror"})
+    assert numbers[f"object.{target}.total.text"] == on_devices
+
+
+def test_the_native_module_is_measured_where_it_was_built(measured: tuple[str, dict[str, int]], tmp_path: Path) -> None:
+    table, numbers = measured
+    built = list((ROOT / "build").glob("mpy/armv7m_*/feagi_state.mpy"))
+    assert [numbers[f"mpy.armv7m.{file.stem}"] for file in built] == [file.stat().st_size for file in built]
+    assert built or "not measured: `make natmod` builds it" in table
+    module = tmp_path / "mpy" / "armv7m_6.3" / "feagi_state.mpy"
+    module.parent.mkdir(parents=True)
+    module.write_bytes(bytes(1234))
+    assert size.module_sizes(tmp_path) == {"mpy.armv7m.feagi_state": 1234}
+
+
+def test_a_number_above_its_ceiling_fails_and_is_named(tmp_path: Path) -> None:
+    done, target = measure(tmp_path, "--ceiling", "region.micro=1000", "--ceiling", "region.host=1")
+    assert done.returncode == 1
+    numbers = json.loads(target.read_text())
+    micro, host = numbers["region.micro"], numbers["region.host"]
+    assert done.stderr.splitlines() == [
+        f"size: region.micro has {micro} bytes, {micro - 1000} more than its ceiling of 1000",
+        f"size: region.host has {host} bytes, {host - 1} more than its ceiling of 1",
+    ]
+
+
+def test_a_number_at_its_ceiling_is_fine() -> None:
+    assert size.exceeded({"region.micro": 6144}, {"region.micro": 6144}) == []
+    assert len(size.exceeded({"region.micro": 6145}, {"region.micro": 6144})) == 1
+
+
+def test_a_ceiling_of_nothing_is_an_error() -> None:
+    with pytest.raises(size.CannotMeasure, match=r"region\.mikro"):
+        size.exceeded({"region.micro": 1}, {"region.mikro": 6144})
