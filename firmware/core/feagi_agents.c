@@ -211,7 +211,8 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_l
     }
     return 0;
 }
-_Static_assert(offsetof(feagi_agent_t, sequence) % 8 == 0 && offsetof(feagi_agent_t, id_hash) == offsetof(feagi_agent_t, sequence) + 4,
+_Static_assert(offsetof(feagi_agent_t, sequence) % 8 == 0 &&
+                   offsetof(feagi_agent_t, id_hash) == offsetof(feagi_agent_t, sequence) + 4,
                "sequence and id_hash are one word");
 
 // Takes the agent out of its slot, in an open group.

@@ -28,8 +28,8 @@ void *feagi_areas_find(const feagi_region_t *r, const feagi_place_t *table, uint
     return entry && key ? entry : NULL;
 }
 
-// Whether a large table has as many areas as it takes. Two that claim at once may both find room for the last one: there is, since
-// half of the slots stay free.
+// Whether a large table has as many areas as it takes. Two that claim at once may both find room for the last one: there is,
+// since half of the slots stay free.
 static bool is_full(const feagi_region_t *r, const feagi_place_t *table) {
     uint32_t used = 0;
     if (feagi_region_limit(table->capacity) == table->capacity) {

@@ -101,7 +101,8 @@ static bool read_change(const feagi_region_t *r, uint32_t index, change_t *c) {
     return (c->size == 1 || c->size == 4 || c->size == 8) && c->kind <= FEAGI_SHARED_SUBTRACT && c->offset % c->size == 0 &&
            c->offset <= r->len_bytes - c->size;
 }
-_Static_assert(offsetof(feagi_change_t, offset) == 0 && offsetof(feagi_change_t, size) == 4 && offsetof(feagi_change_t, kind) == 6,
+_Static_assert(offsetof(feagi_change_t, offset) == 0 && offsetof(feagi_change_t, size) == 4 &&
+                   offsetof(feagi_change_t, kind) == 6,
                "offset, size and kind are one word");
 
 static uint64_t changed(const change_t *c, uint64_t from) {
@@ -419,7 +420,7 @@ int feagi_shared_restore(feagi_region_t *r, const uint8_t *image) {
         const feagi_agent_t *old = (const feagi_agent_t *)(const void *)(r->base + at);
         feagi_agent_t *new = (feagi_agent_t *)(void *)(staging + at);
         const bool was = old->state == FEAGI_AGENT_SLOT_STATE_REGISTERED, is = new->state == FEAGI_AGENT_SLOT_STATE_REGISTERED;
-        if (was && is && old->id_len == new->id_len && feagi_port_equal(old->id, new->id, sizeof old->id)) {
+        if (was && is && old->id_len == new->id_len &&feagi_port_equal(old->id, new->id, sizeof old->id)) {
             new->generation = old->generation;
             continue;
         }
@@ -448,7 +449,8 @@ int feagi_shared_restore(feagi_region_t *r, const uint8_t *image) {
     }
     for (uint32_t slot = 0; slot < r->agents.capacity; slot++) {
         if (changed_slots[slot / 32] >> slot % 32 & 1) {
-            const feagi_agent_t *agent = (const feagi_agent_t *)(const void *)(r->base + r->agents.at + slot * r->agents.entry_len);
+            const feagi_agent_t *agent =
+                (const feagi_agent_t *)(const void *)(r->base + r->agents.at + slot * r->agents.entry_len);
             (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_REGISTERED, (uint32_t)agent->generation << 16 | slot);
             feagi_shared_make(r);
         }

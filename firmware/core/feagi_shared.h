@@ -91,7 +91,8 @@ int feagi_shared_snapshot_locked(feagi_region_t *r, uint64_t *out, uint32_t from
 // Returns 0 or FEAGI_ERR_BUSY.
 int feagi_shared_restore(feagi_region_t *r, const uint8_t *image);
 
-// Whether anybody has locked this cortical area who is gone; see feagi_locks_take_over. Never true for owners that are no process.
+// Whether anybody has locked this cortical area who is gone; see feagi_locks_take_over. Never true for owners that are no
+// process.
 bool feagi_shared_is_gone(const feagi_region_t *r, uint64_t owner);
 
 #endif

@@ -4,8 +4,8 @@
 
 typedef uint32_t feagi_port_key_t;
 
-// No interrupt writes a region here. It has one writing thread, so that the compiler's order is all that a section needs, or it is
-// shared, and feagi_write.h does without sections.
+// No interrupt writes a region here. It has one writing thread, so that the compiler's order is all that a section needs, or it
+// is shared, and feagi_write.h does without sections.
 static inline feagi_port_key_t feagi_port_lock(void) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return 0;
