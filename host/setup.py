@@ -22,6 +22,7 @@ CORE = (
     "feagi_crc",
     "feagi_events",
     "feagi_hashes",
+    "feagi_image",
     "feagi_locks",
     "feagi_mirror",
     "feagi_region",

@@ -37,6 +37,36 @@ const feagi_field_t feagi_fields[FEAGI_FIELDS] = {
     {76, FEAGI_TYPE_U8, 100, FEAGI_FIELD_WRITABLE | FEAGI_FIELD_CLAMPED, 0}, // synapse_util
 };
 
+#if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED
+const char *const feagi_field_names[FEAGI_FIELDS] = {
+    "genome_state",
+    "connectome_state",
+    "burst_engine_state",
+    "fq_sampler_state",
+    "api_state",
+    "zmq_state",
+    "brain_readiness",
+    "agent_count",
+    "burst_frequency",
+    "neuron_count",
+    "synapse_count",
+    "cortical_area_count",
+    "memory_usage",
+    "regular_neuron_count",
+    "memory_neuron_count",
+    "neuron_capacity",
+    "synapse_capacity",
+    "version",
+    "last_modified",
+    "genome_timestamp",
+    "fatigue_index",
+    "fatigue_active",
+    "regular_neuron_util",
+    "memory_neuron_util",
+    "synapse_util",
+};
+#endif
+
 const uint8_t feagi_shapes[] = {
     FEAGI_KIND_HELLO, 8, 7, 0, 0, 0, 'U', 0, 1, 'U', 0, 4, 'U', 0, 4, 'U', 0, 2, 'U', 0, 1, 'U', 0, 2, 'U', 0, 8, 'T', 0, 24,
     FEAGI_KIND_HELLO_ACK, 1, 1, 0, 0, 0, 'U', 0, 4,

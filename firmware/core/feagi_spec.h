@@ -576,6 +576,9 @@ enum {
     FEAGI_FIELD_SYNAPSE_UTIL = 24,
 };
 
+// Their names, in builds for hosts (feagi_port.h).
+extern const char *const feagi_field_names[FEAGI_FIELDS];
+
 // Shapes of the payloads, one after the other: kind, items, required items, items of the repeated group, its least and
 // most count (0: no limit), then {type, lo, hi} for each item. Ends with kind 0. Types: U below 2^(8*hi), I int, B and
 // T lo..hi bytes, V int or at most hi bytes.

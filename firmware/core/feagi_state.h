@@ -8,6 +8,17 @@
 
 #include "feagi_region.h"
 
+// One write of feagi_state_update.
+typedef struct {
+    uint8_t kind;  // FEAGI_STATE_SET, _ADD or _SUBTRACT
+    uint8_t field; // index in feagi_fields, or FEAGI_STATE_HASH + index of a hash, which takes SET alone
+    uint64_t value;
+} feagi_state_write_t;
+enum { FEAGI_STATE_SET, FEAGI_STATE_ADD, FEAGI_STATE_SUBTRACT };
+#define FEAGI_STATE_HASH 0x80u
+// Writes that an update may have: the journal also takes their events.
+#define FEAGI_STATE_UPDATE_WRITES (FEAGI_JOURNAL_CHANGES - 8u)
+
 // The field at this byte offset of the core block, or FEAGI_ERR_FIELD. Any context.
 int feagi_state_field_at(uint64_t offset);
 
@@ -28,5 +39,17 @@ int feagi_state_add(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t
 
 // Subtracts; the field stays at 0 (FEAGI's own returns 0 there but stores 4294967295). Otherwise as add.
 int feagi_state_subtract(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored);
+
+// Checks a write of these kinds as set, add and subtract do, without making it; *value is clamped. Any context.
+int feagi_state_check(unsigned field, unsigned kind, uint64_t *value);
+
+// The value that a field has after a write that was checked. Any context.
+uint64_t feagi_state_after(unsigned field, unsigned kind, uint64_t value, uint64_t before);
+
+#if FEAGI_PORT_SHARED
+// Makes writes that were checked, in their order, as one group of a shared region. Any thread.
+// Returns 0, FEAGI_ERR_FULL (more than FEAGI_STATE_UPDATE_WRITES) or FEAGI_ERR_BUSY; errors change nothing.
+int feagi_state_update(feagi_region_t *r, const feagi_state_write_t *writes, uint32_t count);
+#endif
 
 #endif
