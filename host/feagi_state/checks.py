@@ -56,7 +56,8 @@ def text_bytes(text: str | bytes, what: str, least: int, most: int, whose: str =
     else:
         raise InvalidValue(f"{what} is a text, not {text!r}")
     if len(data) > most:
-        raise InvalidValue(f"{what} has {len(data)} bytes of UTF-8, {whose or 'the layout'} takes {most}")
+        fits = f"{whose} takes {most}" if whose else f"at most {most} fit"
+        raise InvalidValue(f"{what} has {len(data)} bytes of UTF-8, {fits}")
     if len(data) < least:
         raise InvalidValue(f"{what} is empty: it should have {least} to {most} bytes of UTF-8")
     return data
