@@ -31,6 +31,8 @@ typedef struct {
     uint16_t pages;        // pages of the region
 #if FEAGI_PORT_SHARED
     struct feagi_share *share; // feagi_shared.h; NULL: one thread writes this region
+    const uint32_t *gate;      // its trailer's; NULL if it is not shared
+    bool cached_clock;         // the time is what feagi_region_set_time said, else the system's
 #endif
 } feagi_region_t;
 

@@ -37,14 +37,6 @@ static uint32_t size_of(unsigned field) {
     return is_byte(field) ? 1 : feagi_fields[field].type == FEAGI_TYPE_U64 ? 8 : 4;
 }
 
-static void store(feagi_region_t *r, unsigned field, uint64_t value) {
-    // One section, so that an interrupt that writes meanwhile finds version, time and marks to match the values.
-    feagi_port_key_t key = feagi_write_begin(r);
-    feagi_write_store(r, place_of(field), size_of(field), value);
-    feagi_write_count_core(r);
-    feagi_write_end(r, key);
-}
-
 // A field whose changes are events: value and event are one group, so that events come in the order of the changes.
 static int store_and_tell(feagi_region_t *r, unsigned field, uint64_t value) {
     const int status = feagi_write_open(r);
@@ -96,7 +88,7 @@ int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t 
     if (!status && feagi_fields[field].event) {
         status = store_and_tell(r, field, value);
     } else if (!status) {
-        store(r, field, value);
+        feagi_state_store(r, feagi_fields[field].offset, size_of(field), value);
     }
     if (!status && stored) {
         *stored = value;
@@ -168,9 +160,9 @@ int feagi_state_update(feagi_region_t *r, const feagi_state_write_t *writes, uin
     for (uint32_t i = 0; i < count; i++) {
         const unsigned field = writes[i].field;
         if (field & FEAGI_STATE_HASH) {
-            (void)feagi_shared_put(r, FEAGI_HASHES_AT + (field & ~FEAGI_STATE_HASH) * 8, 8, FEAGI_SHARED_STORE, writes[i].value);
+            feagi_shared_put(r, FEAGI_SHARED_STORE, FEAGI_HASHES_AT + (field & ~FEAGI_STATE_HASH) * 8, 8, writes[i].value, 0);
         } else {
-            (void)feagi_shared_put(r, place_of(field), size_of(field), kinds[writes[i].kind], writes[i].value);
+            feagi_shared_put(r, kinds[writes[i].kind], place_of(field), size_of(field), writes[i].value, 0);
             feagi_write_put_count_core(r);
         }
     }

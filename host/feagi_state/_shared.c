@@ -122,16 +122,6 @@ static int wait_for(void *context, uint64_t owner, uint32_t tries) {
     return FEAGI_SHARED_WAIT;
 }
 
-static uint64_t coarse_ms(void) {
-    struct timespec t;
-#ifdef CLOCK_REALTIME_COARSE
-    clock_gettime(CLOCK_REALTIME_COARSE, &t); // the time of the kernel's last tick, 1 to 10 ms ago, at a fifth of the cost
-#else
-    clock_gettime(CLOCK_REALTIME, &t);
-#endif
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 // ------------------------------------------------------------------------------------------------------- the object
 
 typedef struct {
@@ -915,7 +905,7 @@ static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
     self->share.self = &process_self;
     self->share.wait = wait_for;
     self->share.context = NULL;
-    self->share.now_ms = cached_clock ? NULL : coarse_ms;
+    self->share.cached_clock = cached_clock;
     int status;
     if (create == Py_None) {
         status = feagi_shared_attach(&self->region, &self->share, self->buffer.buf, (size_t)self->buffer.len);
@@ -941,7 +931,7 @@ static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
                                               : "the memory is too short for what its header says, or not aligned to 64 bytes");
         return -1;
     }
-    feagi_region_set_time(&self->region, coarse_ms());
+    feagi_region_set_time(&self->region, feagi_port_now_ms());
     self->updating = 0;
     self->count = 0;
     self->writable = writable;
@@ -964,7 +954,7 @@ static void shared_dealloc(Shared *self) {
 }
 
 static PyObject *shared_tick(Shared *self, PyObject *const *args, Py_ssize_t count) {
-    uint64_t now_ms = coarse_ms();
+    uint64_t now_ms = feagi_port_now_ms();
     if (check_open(self) || (count && (check_count(count, 1) || whole(args[0], UINT64_MAX, "time", &now_ms)))) {
         return NULL;
     }

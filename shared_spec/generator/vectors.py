@@ -227,7 +227,7 @@ class Model:
         slots = self.sections[section].capacity
         return slots // 2 if slots > self.spec.limits["small_table_slots"] else slots
 
-    # Agents: open addressing from the id's FNV-1a hash; an unused slot ends the search.
+    # Agents: open addressing from the id's hash; an unused slot ends the search.
     def _slots(self, id_hash: int) -> list[int]:
         s = self.sections["agents"]
         return [s.offset + (id_hash + i) % s.capacity * s.entry_len for i in range(s.capacity)]
@@ -235,7 +235,7 @@ class Model:
     def _find(self, agent_id: bytes) -> tuple[int | None, int | None]:
         """(slot of the id, first slot that a registration may use)."""
         free = None
-        for at in self._slots(fnv1a(agent_id)):
+        for at in self._slots(text_hash(agent_id)):
             state = self._get("agent", at, "state")
             if state != self.slot_state["REGISTERED"] and free is None:
                 free = at
@@ -272,7 +272,7 @@ class Model:
         self.data[at : at + s.entry_len] = bytes(s.entry_len)
         values = {
             "state": self.slot_state["REGISTERED"], "agent_type": agent_type, "id_len": len(agent_id), "metadata_len": len(metadata), "generation": generation,
-            "registered_at": self.now, "last_seen": self.now, "sequence": sequence + 2, "id_hash": fnv1a(agent_id),
+            "registered_at": self.now, "last_seen": self.now, "sequence": sequence + 2, "id_hash": text_hash(agent_id),
         }  # fmt: skip
         for name, value in values.items():
             self._put("agent", at, name, value)
@@ -392,7 +392,7 @@ class Model:
         s = self.sections["area_stats"]
         id_at = self._field("stat", "id").offset
         for i in range(s.capacity):
-            at = s.offset + (fnv1a(area_id) + i) % s.capacity * s.entry_len
+            at = s.offset + (text_hash(area_id) + i) % s.capacity * s.entry_len
             if not self._get("stat", at, "state"):
                 return at, False
             if self.data[at + id_at : at + id_at + self._get("stat", at, "id_len")] == area_id:
@@ -455,10 +455,11 @@ class Model:
         return crc
 
 
-def fnv1a(data: bytes) -> int:
+def text_hash(data: bytes) -> int:
     h = 0x811C9DC5
-    for b in data:
-        h = (h ^ b) * 0x01000193 % 2**32
+    for (word,) in struct.iter_unpack("<I", data + bytes(-len(data) % 4)):
+        h = (h ^ word) * 0x9E3779B1 % 2**32
+        h ^= h >> 15
     return h
 
 
