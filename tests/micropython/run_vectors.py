@@ -129,11 +129,9 @@ class Regions:
         if op == "unlock":
             return s.unlock(int(words[0]), int(words[1])) or 0
         if op == "take_over":
-            # What a board's program can do: it knows the old owner.
-            s.unlock(int(words[0]), int(words[1]))
-            return 0 if s.try_lock(int(words[0]), int(words[2])) else "LOCKED"
+            return s.take_over(int(words[0]), int(words[1]), int(words[2])) or 0
         if op == "owner":
-            return self.owner_by_trial(int(words[0]))
+            return s.lock_owner(int(words[0]))
         if op == "get_window":
             return s.get_fcl_window(int(words[0]))
         if op == "set_window":
@@ -148,28 +146,18 @@ class Regions:
             return self.stat(words[0], from_hex(words[1]), COUNTS.index(words[2]), int(words[3]))
         raise ValueError(op)
 
-
-    def owner_by_trial(self, area):
-        """The owner is not told by the module; the vectors' owners are area + 1 or 9."""
-        if not self.state.is_locked(area):
-            return 0
-        for owner in (area + 1, 9):
-            try:
-                self.state.unlock(area, owner)
-            except feagi_state.NotLockOwner:
-                continue
-            self.state.try_lock(area, owner)
-            return owner
-        return "unknown"
-
     def stat(self, op, area_id, count, amount):
         s = self.state
         try:
-            value = s.get_area_stats(area_id)[count]
+            values = list(s.get_area_stats(area_id))
         except feagi_state.AreaNotFound:
             return "NOT_FOUND"
-        change = {"get": 0, "set": amount - value, "add": amount, "subtract": -amount}[op]
-        s.change_area_stats(area_id, *[change if i == count else 0 for i in range(3)])
+        if op == "set":
+            values[count] = amount
+            s.set_area_stats(area_id, *values)
+        elif op != "get":
+            change = amount if op == "add" else -amount
+            s.change_area_stats(area_id, *[change if i == count else 0 for i in range(3)])
         return s.get_area_stats(area_id)[count]
 
 

@@ -18,7 +18,7 @@ from feagi_state.emulator import EmulatedBoard, Program, start_board
 
 HERE = Path(__file__).resolve().parent
 # Script -> what to call in it, and how many checks it makes at least.
-SCRIPTS = {"run_vectors": ("run({folder!r})", 630), "check_module": ("run()", 65)}
+SCRIPTS = {"run_vectors": ("run({folder!r})", 630), "check_module": ("run()", 86)}
 
 
 def assert_all_passed(script: str, output: str) -> None:
