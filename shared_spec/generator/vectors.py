@@ -659,11 +659,11 @@ def regions(spec: Spec, banner: list[str]) -> str:
     repeat(m, 1000, 5, "get_window", "@")
     repeat(m, half, 5, "get_window", "@")
     half = m.sections["cortical_locks"].capacity // 2
-    repeat(m, 7, half, "try_lock", "@", 2**64 - 1)
+    repeat(m, 7, half, "try_lock", "@", 2**63 - 1)
     repeat(m, 7, half, "try_lock", "@", 1)
     for area in (0, 7 + half):
         do(m, "try_lock", area, 1)
-    do(m, "unlock", 7, 2**64 - 1)
+    do(m, "unlock", 7, 2**63 - 1)
     do(m, "try_lock", 0, 1)
     do(m, "try_lock", 7, 1)
     half = m.sections["area_stats"].capacity // 2
@@ -692,9 +692,9 @@ def regions(spec: Spec, banner: list[str]) -> str:
         do(m, "unlock", 7, 9)
         do(m, "unlock", 7, 8)
         do(m, "unlock", 7, 8)
-        do(m, "try_lock", 7, 2**64 - 1)
+        do(m, "try_lock", 7, 2**63 - 1)
         do(m, "take_over", 7, 8, 9)
-        do(m, "take_over", 7, 2**64 - 1, 9)
+        do(m, "take_over", 7, 2**63 - 1, 9)
         do(m, "take_over", 12345, 1, 2)
         for area in (7, 0, 12345):
             do(m, "owner", area)
