@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from common import VECTORS
-from feagi_state import StateManager, StateError, spec
+from feagi_state import StateError, StateManager, spec
 from feagi_state.errors import (
     AgentAlreadyRegistered,
     AgentNotFound,
