@@ -111,7 +111,11 @@ core = Extension(
     sources=["feagi_state/_core.c", "feagi_state/_shared.c", *map(str, SOURCES)],
     depends=[*map(str, HEADERS), "feagi_state/_core.h"],
     include_dirs=[os.path.abspath(TOP / "firmware" / folder) for folder in ("core", "port")],
-    define_macros=[("FEAGI_PORT_SHARED", "1"), ("_GNU_SOURCE", "1"), *([("Py_LIMITED_API", "0x030B0000")] if STABLE else [])],
+    define_macros=[
+        ("FEAGI_PORT_SHARED", "1"),
+        ("_GNU_SOURCE", "1"),
+        *([("Py_LIMITED_API", "0x030B0000")] if STABLE else []),
+    ],
     py_limited_api=STABLE,
     extra_compile_args=flags,
 )

@@ -72,7 +72,7 @@ class AreaTables(SharedRegion):
             )
 
     def take_over(self, area: int, old_owner: int, new_owner: int | None = None) -> None:  # type: ignore[override]
-        """Gives the lock of an owner that is gone to this StateManager, or to the owner with this number (0: to nobody).
+        """Gives the lock of an owner that is gone to this StateManager, or to another owner (0: to nobody).
 
         Locks of processes need no such thing: see try_lock. Raises NotLockOwner if `old_owner` does not have the
         lock (any more), InvalidValue.
