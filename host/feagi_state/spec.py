@@ -330,6 +330,19 @@ MIRROR_FIELDS: Final[dict[str, Field]] = {
 
 MIRROR_LEN_BYTES: Final = 256
 
+SHARED_FIELDS: Final[dict[str, Field]] = {
+    "magic": Field(0, "u32", 4, 4294967295, False, None, "", '"FGSH"; written last by the set-up'),
+    "shared_version": Field(4, "u32", 4, 4294967295, False, None, "", "version of this trailer"),
+    "pid_namespace": Field(8, "u64", 8, 18446744073709551615, False, None, "", "process namespace that the owners' numbers are of; 0: not known"),
+    "lock": Field(64, "u64", 8, 18446744073709551615, False, None, "", "process that changes more than one word; 0: nobody"),
+    "commit": Field(72, "u64", 8, 18446744073709551615, False, None, "", "number of the group << 32 | how many of its changes are to be made; 0 of them: it is done"),
+    "done": Field(80, "u32", 4, 4294967295, False, None, "", "changes of the group that are made"),
+    "gate": Field(84, "u32", 4, 4294967295, False, None, "", "1 while even writers of one word must wait for the lock"),
+    "changes": Field(128, "u64", 8, 18446744073709551615, False, None, "", "+1 for every write of one word outside of the core block"),
+}
+
+SHARED_LEN_BYTES: Final = 192
+
 IMAGE_FIELDS: Final[dict[str, Field]] = {
     "magic": Field(0, "u32", 4, 4294967295, False, None, "", '"FGIM"'),
     "image_version": Field(4, "u32", 4, 4294967295, False, None, "", "version of this head"),

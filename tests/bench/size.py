@@ -30,11 +30,11 @@ CEILINGS = {"region.tiny": 2 * 1024, "region.micro": 6 * 1024}
 # As firmware/micropython/natmod.mk, but for -fpic: this is what a firmware links that has the core built in.
 SIZE_FLAGS = ["-std=c99", "-Os", "-ffreestanding", "-fno-tree-loop-distribute-patterns"]
 # The host's compiler would count tables for exceptions as text, and add checks that no microcontroller's code has.
-HOST = ["gcc", "-fno-asynchronous-unwind-tables", "-fno-stack-protector"]
+HOST = ["gcc", "-DFEAGI_PORT_SHARED=1", "-D_GNU_SOURCE", "-fno-asynchronous-unwind-tables", "-fno-stack-protector"]
 ARMV7M = ["arm-none-eabi-gcc", "-mthumb", "-mcpu=cortex-m3"]
 TARGETS = {"host": HOST, "armv7m": ARMV7M}
 # Never on a device: natmod.mk leaves it out as well.
-HOST_ONLY = "feagi_mirror"
+HOST_ONLY = {"feagi_image", "feagi_mirror", "feagi_shared"}
 PARTS = ("text", "data", "bss")
 
 Numbers = dict[str, int]
@@ -104,7 +104,7 @@ def object_sizes(target: str, folder: Path) -> Numbers:
     place.mkdir()
     run(*command, *SIZE_FLAGS, *INCLUDES, "-c", *sources, cwd=place)
     files = sections_of([place / f"{source.stem}.o" for source in sources], command[0].replace("gcc", "size"))
-    files["total"] = {part: sum(found[part] for name, found in files.items() if name != HOST_ONLY) for part in PARTS}
+    files["total"] = {part: sum(found[part] for name, found in files.items() if name not in HOST_ONLY) for part in PARTS}
     return {f"object.{target}.{name}.{part}": found[part] for name, found in files.items() for part in PARTS}
 
 
@@ -168,7 +168,7 @@ def table(numbers: Mapping[str, int], ceilings: Mapping[str, int]) -> str:
         row(f"core for {target}, -Os", *PARTS)
         for file in files:
             names = [f"{prefix}{file}.{part}" for part in PARTS]
-            label = f"total without {HOST_ONLY}" if file == "total" else file
+            label = "total of a device" if file == "total" else file
             row(f"  {label}", *(numbers[name] for name in names), note=ceiling(*names))
         if not files:
             lines.append(f"  not measured: {command[0]} is not there")
