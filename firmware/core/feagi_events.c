@@ -25,15 +25,8 @@ _Static_assert(sizeof(feagi_event_t) == 16 && offsetof(feagi_event_t, sequence) 
                    offsetof(feagi_event_t, arg) == 8 && offsetof(feagi_event_t, time_ms) == 12,
                "an event is made of two words");
 
-int feagi_events_put(feagi_region_t *r, uint16_t kind, uint32_t arg) {
-#if FEAGI_PORT_SHARED
-    if (r->share) {
-        // Every reader has a position of its own, so the oldest event gives way.
-        feagi_shared_put(r, FEAGI_SHARED_EVENT, ring_of(r)->head + r->share->pushed++, 0, (uint64_t)kind << 32 | arg,
-                         r->share->group_ms);
-        return 0;
-    }
-#endif
+// The ring with one consumer.
+static int push_exclusive(feagi_region_t *r, uint16_t kind, uint32_t arg) {
     feagi_ring_t *ring = ring_of(r);
     // Producers one at a time: the section makes one of the main context, of interrupts and of a host's commands.
     feagi_port_key_t key = feagi_port_lock();
@@ -53,6 +46,18 @@ int feagi_events_put(feagi_region_t *r, uint16_t kind, uint32_t arg) {
     }
     feagi_port_unlock(key);
     return full ? FEAGI_ERR_FULL : 0;
+}
+
+int feagi_events_put(feagi_region_t *r, uint16_t kind, uint32_t arg) {
+#if FEAGI_PORT_SHARED
+    if (r->share) {
+        // Every reader has a position of its own, so the oldest event gives way.
+        feagi_shared_put(r, FEAGI_SHARED_EVENT, ring_of(r)->head + r->share->pushed++, 0, (uint64_t)kind << 32 | arg,
+                         r->share->group_ms);
+        return 0;
+    }
+#endif
+    return push_exclusive(r, kind, arg);
 }
 
 int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg) {

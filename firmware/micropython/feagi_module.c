@@ -60,15 +60,20 @@ typedef struct {
 
 // ---- Errors and numbers
 
-static __attribute__((noreturn)) void raise_about(const mp_obj_type_t *type, const char *format, mp_obj_t about) {
+static __attribute__((noreturn)) void raise_with(const mp_obj_type_t *type, const char *format, size_t count,
+                                                 const mp_obj_t *about) {
     size_t len = 0;
     while (format[len]) {
         len++;
     }
-    mp_obj_t args = mp_obj_new_tuple(1, &about);
+    mp_obj_t args = mp_obj_new_tuple(count, about);
     mp_raise_type_arg(type, mp_binary_op(MP_BINARY_OP_MODULO, mp_obj_new_str(format, len), args));
     for (;;) {
     }
+}
+
+static __attribute__((noreturn)) void raise_about(const mp_obj_type_t *type, const char *format, mp_obj_t about) {
+    raise_with(type, format, 1, &about);
 }
 
 // Raises the exception of a negative status; `about` is the value, field or id that the call named.
@@ -78,7 +83,7 @@ static void check(int status, mp_obj_t about) {
     }
     switch (status) {
         case FEAGI_ERR_NOT_FOUND:
-            raise_about(FEAGI_AGENT_NOT_FOUND, "no agent has the id %r", about);
+            raise_about(FEAGI_AGENT_NOT_FOUND, "no agent %r is registered", about);
         case FEAGI_ERR_EXISTS:
             raise_about(FEAGI_AGENT_ALREADY_REGISTERED, "agent %r is registered already", about);
         case FEAGI_ERR_FULL:
@@ -91,10 +96,8 @@ static void check(int status, mp_obj_t about) {
             raise_about(&mp_type_TypeError, "%s takes no add or subtract", about);
         case FEAGI_ERR_NOT_OWNER:
             raise_about(FEAGI_NOT_LOCK_OWNER, "area %r is not locked by this owner", about);
-        case FEAGI_ERR_ENCODING:
+        default: // FEAGI_ERR_ENCODING: lengths are looked at before a call, by text_within
             raise_about(&mp_type_ValueError, "%r is not UTF-8", about);
-        default:
-            raise_about(&mp_type_ValueError, "%r has the wrong length", about);
     }
 }
 
@@ -127,6 +130,17 @@ static const uint8_t *text_of(mp_obj_t o, size_t *len) {
     }
     *len = info.len;
     return info.buf;
+}
+
+// A text of so many bytes; of another length it is a ValueError.
+static const uint8_t *text_within(mp_obj_t o, size_t least, size_t most, size_t *len) {
+    const uint8_t *text = text_of(o, len);
+    if (*len < least || *len > most) {
+        const mp_obj_t about[] = {o, MP_OBJ_NEW_SMALL_INT((mp_int_t)*len), MP_OBJ_NEW_SMALL_INT((mp_int_t)least),
+                                  MP_OBJ_NEW_SMALL_INT((mp_int_t)most)};
+        raise_with(&mp_type_ValueError, "%r is %d bytes long, it should be %d to %d", 4, about);
+    }
+    return text;
 }
 
 // ---- StateManager: clock
@@ -315,39 +329,52 @@ static MP_DEFINE_CONST_FUN_OBJ_3(state_subtract_obj, state_subtract);
 static mp_obj_t state_register_agent(size_t n_args, const mp_obj_t *args) {
     state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
     size_t id_len, metadata_len = 0;
-    const uint8_t *id = text_of(args[1], &id_len), *metadata = id;
+    const uint8_t *id = text_within(args[1], 1, FEAGI_AGENT_ID_LEN_BYTES, &id_len), *metadata = id;
     uint64_t type = n_args > 2 ? number_of(args[2]) : FEAGI_AGENT_TYPE_SENSORY;
     if (n_args > 3 && args[3] != mp_const_none) {
-        metadata = text_of(args[3], &metadata_len);
+        metadata = text_within(args[3], 0, self->region.agents.entry_len - sizeof(feagi_agent_t), &metadata_len);
     }
     uint32_t handle;
     int status = feagi_agents_register(&self->region, id, id_len, type > UINT8_MAX ? UINT8_MAX : (uint8_t)type, metadata,
                                        metadata_len, &handle);
-    bool id_is_right = id_len && id_len <= FEAGI_AGENT_ID_LEN_BYTES && feagi_text_valid(id, id_len);
-    bool metadata_is_wrong = id_is_right && (status == FEAGI_ERR_LENGTH || status == FEAGI_ERR_ENCODING);
+    bool metadata_is_wrong = status == FEAGI_ERR_ENCODING && feagi_text_valid(id, id_len);
     check(status, status == FEAGI_ERR_RANGE ? args[2] : metadata_is_wrong ? args[3] : args[1]);
     return new_number(handle);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_register_agent_obj, 2, 4, state_register_agent);
 
-// Calls a function of the core for an id, and raises what it refuses it with.
-static mp_obj_t call_with_id(int (*function)(feagi_region_t *, const uint8_t *, size_t), mp_obj_t self_in, mp_obj_t id_in) {
+static mp_obj_t state_deregister_agent(mp_obj_t self_in, mp_obj_t id_in) {
     state_obj_t *self = MP_OBJ_TO_PTR(self_in);
     size_t len;
     const uint8_t *id = text_of(id_in, &len);
-    check(function(&self->region, id, len), id_in);
+    check(feagi_agents_deregister(&self->region, id, len), id_in);
     return mp_const_none;
-}
-
-static mp_obj_t state_deregister_agent(mp_obj_t self_in, mp_obj_t id_in) {
-    return call_with_id(feagi_agents_deregister, self_in, id_in);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_deregister_agent_obj, state_deregister_agent);
 
-static mp_obj_t state_heartbeat(mp_obj_t self_in, mp_obj_t id_in) {
-    return call_with_id(feagi_agents_heartbeat, self_in, id_in);
+// An int below 2^32.
+static uint32_t u32_of(mp_obj_t o) {
+    uint64_t value = number_of(o);
+    check(value > UINT32_MAX ? FEAGI_ERR_RANGE : 0, o);
+    return (uint32_t)value;
+}
+
+// heartbeat(agent_id) or heartbeat(handle)
+static mp_obj_t state_heartbeat(mp_obj_t self_in, mp_obj_t agent) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    mp_buffer_info_t id;
+    check(mp_get_buffer(agent, &id, MP_BUFFER_READ) ? feagi_agents_heartbeat(&self->region, id.buf, id.len)
+                                                    : feagi_agents_heartbeat_handle(&self->region, u32_of(agent)),
+          agent);
+    return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_heartbeat_obj, state_heartbeat);
+
+static mp_obj_t state_evict_stale(mp_obj_t self_in, mp_obj_t older_than_ms) {
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    return MP_OBJ_NEW_SMALL_INT(feagi_agents_evict(&self->region, number_of(older_than_ms)));
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_evict_stale_obj, state_evict_stale);
 
 // The namedtuple AgentInfo, made when the first agent is asked for; it lives as long as the state.
 static mp_obj_t agent_info_type(state_obj_t *self) {
@@ -397,13 +424,6 @@ static MP_DEFINE_CONST_FUN_OBJ_1(state_get_agents_obj, state_get_agents);
 
 // ---- StateManager: cortical areas
 
-// An int below 2^32.
-static uint32_t u32_of(mp_obj_t o) {
-    uint64_t value = number_of(o);
-    check(value > UINT32_MAX ? FEAGI_ERR_RANGE : 0, o);
-    return (uint32_t)value;
-}
-
 // A lock's owner: 1 unless given.
 static uint64_t owner_of(size_t n_args, const mp_obj_t *args) {
     uint64_t owner = n_args > 2 ? number_of(args[2]) : 1;
@@ -428,9 +448,23 @@ static mp_obj_t state_unlock(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_unlock_obj, 2, 3, state_unlock);
 
-static mp_obj_t state_is_locked(mp_obj_t self_in, mp_obj_t area) {
+// take_over(area, old_owner, new_owner)
+static mp_obj_t state_take_over(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
+    check(feagi_locks_take_over(&self->region, u32_of(args[1]), number_of(args[2]), number_of(args[3])), args[1]);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_take_over_obj, 4, 4, state_take_over);
+
+static mp_obj_t state_lock_owner(mp_obj_t self_in, mp_obj_t area) {
     state_obj_t *self = MP_OBJ_TO_PTR(self_in);
-    return mp_obj_new_bool(feagi_locks_owner(&self->region, u32_of(area)) != 0);
+    return new_number(feagi_locks_owner(&self->region, u32_of(area)));
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_lock_owner_obj, state_lock_owner);
+
+static mp_obj_t state_is_locked(mp_obj_t self_in, mp_obj_t area) {
+    return mp_obj_new_bool(mp_obj_is_true(state_lock_owner(self_in, area)));
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_is_locked_obj, state_is_locked);
 
@@ -485,7 +519,11 @@ static mp_obj_t state_get_fcl_windows(mp_obj_t self_in) {
 static MP_DEFINE_CONST_FUN_OBJ_1(state_get_fcl_windows_obj, state_get_fcl_windows);
 
 static mp_obj_t state_init_area_stats(mp_obj_t self_in, mp_obj_t id_in) {
-    return call_with_id(feagi_stats_init, self_in, id_in);
+    state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    size_t len;
+    const uint8_t *id = text_within(id_in, 1, FEAGI_AREA_ID_LEN_BYTES, &len);
+    check(feagi_stats_init(&self->region, id, len), id_in);
+    return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_init_area_stats_obj, state_init_area_stats);
 
@@ -511,8 +549,8 @@ static mp_obj_t state_get_area_stats(mp_obj_t self_in, mp_obj_t id_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_get_area_stats_obj, state_get_area_stats);
 
-// change_area_stats(id, neurons, incoming=0, outgoing=0): adds each, or subtracts what is negative
-static mp_obj_t state_change_area_stats(size_t n_args, const mp_obj_t *args) {
+// Adds each of the counts that are given, or subtracts what is negative; with `set` stores it.
+static mp_obj_t write_area_stats(size_t n_args, const mp_obj_t *args, bool set) {
     state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
     uint32_t slot = stats_slot(self, args[1]);
     bool down[FEAGI_STATS_COUNTS];
@@ -520,11 +558,14 @@ static mp_obj_t state_change_area_stats(size_t n_args, const mp_obj_t *args) {
     size_t counts = n_args - 2;
     // All are looked at before the first is changed, so that a wrong one changes nothing.
     for (size_t i = 0; i < counts; i++) {
-        down[i] = mp_obj_is_true(mp_binary_op(MP_BINARY_OP_LESS, args[2 + i], MP_OBJ_NEW_SMALL_INT(0)));
-        amounts[i] = u32_of(down[i] ? mp_unary_op(MP_UNARY_OP_NEGATIVE, args[2 + i]) : args[2 + i]);
+        mp_obj_t amount = args[2 + i];
+        down[i] = !set && mp_obj_is_true(mp_binary_op(MP_BINARY_OP_LESS, amount, MP_OBJ_NEW_SMALL_INT(0)));
+        amounts[i] = u32_of(down[i] ? mp_unary_op(MP_UNARY_OP_NEGATIVE, amount) : amount);
     }
     for (unsigned i = 0; i < counts; i++) {
-        if (down[i]) {
+        if (set) {
+            feagi_stats_set(&self->region, slot, i, amounts[i]);
+        } else if (down[i]) {
             (void)feagi_stats_subtract(&self->region, slot, i, amounts[i]);
         } else {
             (void)feagi_stats_add(&self->region, slot, i, amounts[i]);
@@ -532,7 +573,18 @@ static mp_obj_t state_change_area_stats(size_t n_args, const mp_obj_t *args) {
     }
     return mp_const_none;
 }
+
+// change_area_stats(id, neurons, incoming=0, outgoing=0)
+static mp_obj_t state_change_area_stats(size_t n_args, const mp_obj_t *args) {
+    return write_area_stats(n_args, args, false);
+}
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_change_area_stats_obj, 3, 5, state_change_area_stats);
+
+// set_area_stats(id, neurons, incoming=as it is, outgoing=as it is)
+static mp_obj_t state_set_area_stats(size_t n_args, const mp_obj_t *args) {
+    return write_area_stats(n_args, args, true);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_set_area_stats_obj, 3, 5, state_set_area_stats);
 
 // ---- StateManager: events and bytes
 
@@ -634,13 +686,19 @@ static mp_obj_t link_make_new(const mp_obj_type_t *type, size_t n_args, size_t n
     open_port(&self->out, n_args > 3 && args[3] != mp_const_none ? args[3] : args[0], MP_STREAM_OP_WRITE, MP_STREAM_POLL_WR);
     feagi_region_t *region = &self->state->region;
     self->dirty = m_malloc(region->pages * sizeof(uint32_t));
-    // A MicroPython str ends with a zero byte, so it serves as a C string for as long as self->name holds it.
-    const char *name = self->name == mp_const_none ? NULL : mp_obj_str_get_str(self->name);
-    uint32_t boot_id = ((feagi_header_t *)(void *)region->base)->boot_id;
-    if (feagi_link_init(&self->link, region, self->dirty, name, feagi_link_mix(boot_id, (uint32_t)ticks_of(self->state)))) {
-        raise_about(&mp_type_ValueError, "no link: more than 64 pages in the region, or a name of more than 24 bytes: %r",
-                    self->name);
+    const char *name = NULL;
+    if (self->name != mp_const_none) {
+        size_t len;
+        (void)text_within(self->name, 0, FEAGI_DEVICE_NAME_LEN_BYTES, &len);
+        name = mp_obj_str_get_str(self->name); // ends with a zero byte, and lasts for as long as self->name holds it
     }
+    uint32_t boot_id = ((feagi_header_t *)(void *)region->base)->boot_id;
+    int status =
+        feagi_link_init(&self->link, region, self->dirty, name, feagi_link_mix(boot_id, (uint32_t)ticks_of(self->state)));
+    if (status == FEAGI_ERR_LENGTH) {
+        raise_about(&mp_type_ValueError, "a region of %d pages; a link carries 64", MP_OBJ_NEW_SMALL_INT(region->pages));
+    }
+    check(status, self->name);
     return MP_OBJ_FROM_PTR(self);
 }
 
@@ -737,8 +795,7 @@ static mp_obj_t frame_encode(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     uint8_t wire[FEAGI_FRAME_WIRE_BYTES];
     size_t len;
-    const uint8_t *payload = text_of(args[2], &len);
-    check(len > FEAGI_FRAME_PAYLOAD_BYTES ? FEAGI_ERR_LENGTH : 0, args[2]);
+    const uint8_t *payload = text_within(args[2], 0, FEAGI_FRAME_PAYLOAD_BYTES, &len);
     feagi_frame_out_t out;
     feagi_frame_start(&out, wire, FEAGI_FRAME_LEN_BYTES - 4, (uint8_t)number_of(args[0]), (uint8_t)number_of(args[1]));
     feagi_frame_put_raw(&out, payload, (uint16_t)len);

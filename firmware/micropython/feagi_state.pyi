@@ -85,13 +85,17 @@ class StateManager(CoreFields):
 
     def register_agent(self, agent_id: Text, agent_type: int = ..., metadata: Optional[Text] = ..., /) -> int:
         """Registers an agent (AgentType.SENSORY unless given) and returns its handle. The id has 1 to 31 bytes of UTF-8, the metadata
-        up to the profile's capacity (micro: 24). Raises AgentAlreadyRegistered, CapacityError, ValueError."""
+        up to the profile's capacity (tiny: 0, micro: 24, host: 256). Raises AgentAlreadyRegistered, CapacityError, ValueError."""
 
     def deregister_agent(self, agent_id: Text, /) -> None:
         """Removes an agent. Raises AgentNotFound."""
 
-    def heartbeat(self, agent_id: Text, /) -> None:
-        """Sets the agent's last_seen to now. Raises AgentNotFound."""
+    def heartbeat(self, agent: Union[Text, int], /) -> None:
+        """Sets the last_seen of the agent with this id, or this handle, to now. By the handle no table is searched. Raises
+        AgentNotFound, also where the handle's agent was deregistered and another one has its slot."""
+
+    def evict_stale(self, older_than_ms: int, /) -> int:
+        """Removes every agent that was seen last more than `older_than_ms` ago. How many."""
 
     def get_agent(self, agent_id: Text, /) -> AgentInfo:
         """The agent with this id. Allocates. Raises AgentNotFound."""
@@ -106,8 +110,15 @@ class StateManager(CoreFields):
     def unlock(self, area: int, owner: int = 1, /) -> None:
         """Unlocks an area. Raises NotLockOwner if it is not locked, or by another."""
 
+    def take_over(self, area: int, old_owner: int, new_owner: int, /) -> None:
+        """Gives the lock of an owner that is gone to another one (0: to nobody). Raises NotLockOwner if `old_owner` does not have
+        it any more."""
+
     def is_locked(self, area: int, /) -> bool:
         """Whether the area is locked."""
+
+    def lock_owner(self, area: int, /) -> int:
+        """Who has locked the area; 0: nobody."""
 
     def get_locked_areas(self) -> list[int]:
         """All locked areas. Allocates."""
@@ -129,6 +140,9 @@ class StateManager(CoreFields):
 
     def get_area_stats(self, area_id: Text, /) -> tuple[int, int, int]:
         """(neurons, incoming synapses, outgoing synapses). Allocates. Raises AreaNotFound."""
+
+    def set_area_stats(self, area_id: Text, neurons: int, incoming: int = ..., outgoing: int = ..., /) -> None:
+        """Stores the counts, 0 to 2^32-1 each; those that are not given stay. Raises AreaNotFound, ValueError."""
 
     def change_area_stats(self, area_id: Text, neurons: int, incoming: int = 0, outgoing: int = 0, /) -> None:
         """Adds to the counts, or subtracts what is negative. They stay within 0 and 2^32-1. Raises AreaNotFound, ValueError."""

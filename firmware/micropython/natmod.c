@@ -21,7 +21,8 @@ qstr_short_t feagi_name_qstrs[FEAGI_NAMES];
 
 #include "feagi_module.c"
 
-mp_map_elem_t feagi_state_methods[24];
+#define COUNT(name, function) +1
+mp_map_elem_t feagi_state_methods[0 FEAGI_METHODS(COUNT)];
 static MP_DEFINE_CONST_DICT(feagi_state_locals, feagi_state_methods);
 mp_map_elem_t feagi_link_methods[1];
 static MP_DEFINE_CONST_DICT(feagi_link_locals, feagi_link_methods);
@@ -31,37 +32,24 @@ static void make_exception(mp_obj_full_type_t *type, qstr name, const void *base
     mp_store_global(name, MP_OBJ_FROM_PTR(type));
 }
 
-#define METHOD(name, function) ((mp_map_elem_t){MP_OBJ_NEW_QSTR(name), MP_OBJ_FROM_PTR(&function)})
+// In a table: stores one by one would be the module's longest function.
+#define FUNCTION(name, function) &function,
+static const void *const method_functions[] = {FEAGI_METHODS(FUNCTION)};
+
+static void fill_methods(void) {
+#define NAME(name, function) name,
+    const qstr_short_t names[] = {FEAGI_METHODS(NAME)};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        feagi_state_methods[i].key = MP_OBJ_NEW_QSTR(names[i]);
+        feagi_state_methods[i].value = MP_OBJ_FROM_PTR(method_functions[i]);
+    }
+}
 
 mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
     MP_DYNRUNTIME_INIT_ENTRY(void) n_args;
     (void)n_kw;
     (void)args;
-    mp_map_elem_t *m = feagi_state_methods;
-    *m++ = METHOD(MP_QSTR_add, state_add_obj);
-    *m++ = METHOD(MP_QSTR_subtract, state_subtract_obj);
-    *m++ = METHOD(MP_QSTR_register_agent, state_register_agent_obj);
-    *m++ = METHOD(MP_QSTR_deregister_agent, state_deregister_agent_obj);
-    *m++ = METHOD(MP_QSTR_heartbeat, state_heartbeat_obj);
-    *m++ = METHOD(MP_QSTR_get_agent, state_get_agent_obj);
-    *m++ = METHOD(MP_QSTR_get_agents, state_get_agents_obj);
-    *m++ = METHOD(MP_QSTR_emit, state_emit_obj);
-    *m++ = METHOD(MP_QSTR_pop_event, state_pop_event_obj);
-    *m++ = METHOD(MP_QSTR_events_rejected, state_events_rejected_obj);
-    *m++ = METHOD(MP_QSTR_digest, state_digest_obj);
-    *m++ = METHOD(MP_QSTR_tick, state_tick_obj);
-    *m++ = METHOD(MP_QSTR_instance, state_instance_obj);
-    *m++ = METHOD(MP_QSTR_try_lock, state_try_lock_obj);
-    *m++ = METHOD(MP_QSTR_unlock, state_unlock_obj);
-    *m++ = METHOD(MP_QSTR_is_locked, state_is_locked_obj);
-    *m++ = METHOD(MP_QSTR_get_locked_areas, state_get_locked_areas_obj);
-    *m++ = METHOD(MP_QSTR_get_fcl_window, state_get_fcl_window_obj);
-    *m++ = METHOD(MP_QSTR_set_fcl_window, state_set_fcl_window_obj);
-    *m++ = METHOD(MP_QSTR_remove_fcl_window, state_remove_fcl_window_obj);
-    *m++ = METHOD(MP_QSTR_get_fcl_windows, state_get_fcl_windows_obj);
-    *m++ = METHOD(MP_QSTR_init_area_stats, state_init_area_stats_obj);
-    *m++ = METHOD(MP_QSTR_get_area_stats, state_get_area_stats_obj);
-    *m++ = METHOD(MP_QSTR_change_area_stats, state_change_area_stats_obj);
+    fill_methods();
     feagi_state_type.base.type = &mp_type_type;
     feagi_state_type.flags = MP_TYPE_FLAG_NONE;
     feagi_state_type.name = MP_QSTR_StateManager;
@@ -71,7 +59,8 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     MP_OBJ_TYPE_SET_SLOT(&feagi_state_type, locals_dict, (void *)&feagi_state_locals, 3);
     mp_store_global(MP_QSTR_StateManager, MP_OBJ_FROM_PTR(&feagi_state_type));
 
-    feagi_link_methods[0] = METHOD(MP_QSTR_poll, link_poll_obj);
+    feagi_link_methods[0].key = MP_OBJ_NEW_QSTR(MP_QSTR_poll);
+    feagi_link_methods[0].value = MP_OBJ_FROM_PTR(&link_poll_obj);
     feagi_link_type.base.type = &mp_type_type;
     feagi_link_type.flags = MP_TYPE_FLAG_NONE;
     feagi_link_type.name = MP_QSTR_Link;

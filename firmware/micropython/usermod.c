@@ -29,32 +29,8 @@ MP_DEFINE_EXCEPTION(NotLockOwner, StateError)
 
 #include "feagi_module.c"
 
-static const mp_rom_map_elem_t feagi_state_methods[] = {
-    {MP_ROM_QSTR(MP_QSTR_add), MP_ROM_PTR(&state_add_obj)},
-    {MP_ROM_QSTR(MP_QSTR_subtract), MP_ROM_PTR(&state_subtract_obj)},
-    {MP_ROM_QSTR(MP_QSTR_register_agent), MP_ROM_PTR(&state_register_agent_obj)},
-    {MP_ROM_QSTR(MP_QSTR_deregister_agent), MP_ROM_PTR(&state_deregister_agent_obj)},
-    {MP_ROM_QSTR(MP_QSTR_heartbeat), MP_ROM_PTR(&state_heartbeat_obj)},
-    {MP_ROM_QSTR(MP_QSTR_get_agent), MP_ROM_PTR(&state_get_agent_obj)},
-    {MP_ROM_QSTR(MP_QSTR_get_agents), MP_ROM_PTR(&state_get_agents_obj)},
-    {MP_ROM_QSTR(MP_QSTR_emit), MP_ROM_PTR(&state_emit_obj)},
-    {MP_ROM_QSTR(MP_QSTR_pop_event), MP_ROM_PTR(&state_pop_event_obj)},
-    {MP_ROM_QSTR(MP_QSTR_events_rejected), MP_ROM_PTR(&state_events_rejected_obj)},
-    {MP_ROM_QSTR(MP_QSTR_digest), MP_ROM_PTR(&state_digest_obj)},
-    {MP_ROM_QSTR(MP_QSTR_tick), MP_ROM_PTR(&state_tick_obj)},
-    {MP_ROM_QSTR(MP_QSTR_instance), MP_ROM_PTR(&state_instance_obj)},
-    {MP_ROM_QSTR(MP_QSTR_try_lock), MP_ROM_PTR(&state_try_lock_obj)},
-    {MP_ROM_QSTR(MP_QSTR_unlock), MP_ROM_PTR(&state_unlock_obj)},
-    {MP_ROM_QSTR(MP_QSTR_is_locked), MP_ROM_PTR(&state_is_locked_obj)},
-    {MP_ROM_QSTR(MP_QSTR_get_locked_areas), MP_ROM_PTR(&state_get_locked_areas_obj)},
-    {MP_ROM_QSTR(MP_QSTR_get_fcl_window), MP_ROM_PTR(&state_get_fcl_window_obj)},
-    {MP_ROM_QSTR(MP_QSTR_set_fcl_window), MP_ROM_PTR(&state_set_fcl_window_obj)},
-    {MP_ROM_QSTR(MP_QSTR_remove_fcl_window), MP_ROM_PTR(&state_remove_fcl_window_obj)},
-    {MP_ROM_QSTR(MP_QSTR_get_fcl_windows), MP_ROM_PTR(&state_get_fcl_windows_obj)},
-    {MP_ROM_QSTR(MP_QSTR_init_area_stats), MP_ROM_PTR(&state_init_area_stats_obj)},
-    {MP_ROM_QSTR(MP_QSTR_get_area_stats), MP_ROM_PTR(&state_get_area_stats_obj)},
-    {MP_ROM_QSTR(MP_QSTR_change_area_stats), MP_ROM_PTR(&state_change_area_stats_obj)},
-};
+#define METHOD(name, function) {MP_ROM_QSTR(name), MP_ROM_PTR(&function)},
+static const mp_rom_map_elem_t feagi_state_methods[] = {FEAGI_METHODS(METHOD)};
 static MP_DEFINE_CONST_DICT(feagi_state_locals, feagi_state_methods);
 
 MP_DEFINE_CONST_OBJ_TYPE(feagi_state_type, MP_QSTR_StateManager, MP_TYPE_FLAG_NONE, make_new, state_make_new, attr, state_attr,

@@ -22,6 +22,7 @@ _LOCKS: Final = spec.SECTIONS["cortical_locks"]
 _WINDOWS: Final = spec.SECTIONS["fcl_windows"]
 _STATS: Final = spec.SECTIONS["area_stats"]
 _PROCESS: Final = 1 << 63  # in an owner that process_id made
+_OWNER_MAX: Final = _PROCESS - 1
 _NUMBERS: Final = 0xFFFF  # what a process may number its owners with; 0 is none
 _numbers: Final = itertools.count()
 
@@ -53,7 +54,8 @@ class AreaTables(SharedRegion):
     def try_lock(self, area: int, owner: int | None = None) -> bool:
         """Locks an area. False if somebody has it, be it the same owner.
 
-        The owner is this StateManager in this process, unless a number is given (1 to 2^64-1). The lock of a process
+        The owner is this StateManager in this process, unless a number is given (1 to 2^63-1; what is above names
+        processes). The lock of a process
         that died is taken over. Raises InvalidValue, or CapacityError: an area that was ever locked keeps its place
         in the table.
         """
@@ -68,6 +70,16 @@ class AreaTables(SharedRegion):
             raise NotLockOwner(
                 f"area {area} is locked by {_shown(held)}, not by this owner" if held else f"area {area} is not locked"
             )
+
+    def take_over(self, area: int, old_owner: int, new_owner: int | None = None) -> None:  # type: ignore[override]
+        """Gives the lock of an owner that is gone to this StateManager, or to another owner (0: to nobody).
+
+        Locks of processes need no such thing: see try_lock. Raises NotLockOwner if `old_owner` does not have the
+        lock (any more), InvalidValue.
+        """
+        area, old_owner = cortical_area(area), whole(old_owner, "owner of a lock", 1, U64_MAX)
+        if super().take_over(area, old_owner, self._owner(new_owner) if new_owner != 0 else 0) < 0:
+            raise NotLockOwner(f"area {area} is not locked by {_shown(old_owner)}")
 
     def is_locked(self, area: int) -> bool:
         """Whether a living process, or an owner that is no process, has locked the area. Raises InvalidValue."""
@@ -104,7 +116,7 @@ class AreaTables(SharedRegion):
                 super().unlock(area, owner)
 
     def _owner(self, owner: int | None) -> int:
-        return process_id() | self._number if owner is None else whole(owner, "owner of a lock", 1, U64_MAX)
+        return process_id() | self._number if owner is None else whole(owner, "owner of a lock", 1, _OWNER_MAX)
 
     def _is_dead(self, owner: int) -> bool:
         # Private memory came from whoever forked this process: nobody but this process can unlock anything in it.
@@ -125,7 +137,7 @@ class AreaTables(SharedRegion):
             if held and not self._is_dead(held):
                 return False
             # Unlocked in between, or its owner died: unless somebody else is faster.
-            if held and self.take_over(area, held, owner) == 0:
+            if held and super().take_over(area, held, owner) == 0:
                 return True
 
     def _full(self, area: int, what: str, section: int, head_len: int, entry_len: int) -> CapacityError:

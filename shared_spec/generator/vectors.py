@@ -150,6 +150,7 @@ class Model:
         self.pages = spec.pages(profile)
         self.data = bytearray(spec.region_len(profile))
         self.now = 0
+        self.used = dict.fromkeys(("cortical_locks", "fcl_windows", "area_stats"), 0)  # slots; none is ever given back
         self.core_at = self.sections["core"].offset
         self.slot_state: dict[str, int] = spec.enums["AgentSlotState"]["values"]
         h = {
@@ -284,10 +285,7 @@ class Model:
         self.event(self.spec.enums["EventKind"]["values"]["AGENT_REGISTERED"], self._handle(at))
         return self._handle(at)
 
-    def deregister(self, agent_id: bytes) -> int | str:
-        at, _ = self._find(agent_id)
-        if at is None:
-            return "NOT_FOUND"
+    def _remove(self, at: int) -> None:
         self._put("agent", at, "state", self.slot_state["DEREGISTERED"])
         self._put("agent", at, "sequence", self._get("agent", at, "sequence") + 2)
         self.write("agent_count", self.get("agent_count") - 1)
@@ -302,6 +300,12 @@ class Model:
                     break
                 self._put("agent", at, "state", self.slot_state["UNUSED"])
                 slot = (slot - 1) % s.capacity
+
+    def deregister(self, agent_id: bytes) -> int | str:
+        at, _ = self._find(agent_id)
+        if at is None:
+            return "NOT_FOUND"
+        self._remove(at)
         return 0
 
     def heartbeat(self, agent_id: bytes) -> int | str:
@@ -310,6 +314,23 @@ class Model:
             return "NOT_FOUND"
         self._put("agent", at, "last_seen", self.now)
         return 0
+
+    def heartbeat_handle(self, handle: int) -> int | str:
+        s = self.sections["agents"]
+        at = s.offset + handle % 65536 * s.entry_len
+        if handle % 65536 >= s.capacity or self._get("agent", at, "state") != self.slot_state["REGISTERED"] or self._handle(at) != handle:
+            return "NOT_FOUND"
+        self._put("agent", at, "last_seen", self.now)
+        return 0
+
+    def evict(self, older_than_ms: int) -> int:
+        s = self.sections["agents"]
+        evicted = 0
+        for at in range(s.offset, s.offset + s.capacity * s.entry_len, s.entry_len):
+            if self._get("agent", at, "state") == self.slot_state["REGISTERED"] and self.now - self._get("agent", at, "last_seen") > older_than_ms:
+                self._remove(at)
+                evicted += 1
+        return evicted
 
     def get_hash(self, name: str) -> int:
         return self._get("hashes", self.sections["hashes"].offset, name)
@@ -325,9 +346,9 @@ class Model:
             at = s.offset + s.head_len + (area * 0x9E3779B9 % 2**32 + i) % s.capacity * s.entry_len
             if not self._get(entry, at, "used"):
                 if claim:
-                    entries = range(s.offset + s.head_len, s.offset + s.head_len + s.capacity * s.entry_len, s.entry_len)
-                    if sum(self._get(entry, e, "used") for e in entries) == self._limit(section):
+                    if self.used[section] == self._limit(section):
                         return None
+                    self.used[section] += 1
                     self._put(entry, at, "area", area)
                     self._put(entry, at, "used", 1)
                     return at
@@ -391,8 +412,9 @@ class Model:
         """(slot of the id or where it would go, whether it is there)."""
         s = self.sections["area_stats"]
         id_at = self._field("stat", "id").offset
+        first = text_hash(area_id)
         for i in range(s.capacity):
-            at = s.offset + (text_hash(area_id) + i) % s.capacity * s.entry_len
+            at = s.offset + (first + i) % s.capacity * s.entry_len
             if not self._get("stat", at, "state"):
                 return at, False
             if self.data[at + id_at : at + id_at + self._get("stat", at, "id_len")] == area_id:
@@ -408,9 +430,9 @@ class Model:
             return "ENCODING"
         at, there = self._stat(area_id)
         s = self.sections["area_stats"]
-        entries = range(s.offset, s.offset + s.capacity * s.entry_len, s.entry_len)
-        if at is None or (not there and sum(self._get("stat", e, "state") for e in entries) == self._limit("area_stats")):
+        if at is None or (not there and self.used["area_stats"] == self._limit("area_stats")):
             return "FULL"
+        self.used["area_stats"] += not there
         self.data[at : at + s.entry_len] = bytes(s.entry_len)
         self._put("stat", at, "state", 1)
         self._put("stat", at, "id_len", len(area_id))
@@ -468,24 +490,34 @@ def regions(spec: Spec, banner: list[str]) -> str:
     out += [
         "# region PROFILE BOOT_ID starts a region; time MS sets its clock; other lines are OPERATION ARGUMENTS = RESULT, where the",
         "# result is a number, an error's name, or none; texts are hex. digest is the CRC-32 of all pages. bytes OFFSET HEX and",
-        "# rest (all bytes not named by bytes are zero) end a region.",
+        "# rest (all bytes not named by bytes are zero) end a region; one with more than fits here ends with its digest.",
+        "# repeat FIRST COUNT OPERATION ARGUMENTS = RESULT does it for COUNT numbers from FIRST on: @ stands for the number, ~ for its",
+        "# decimal digits as a text.",
     ]
 
     def start(profile: str, boot_id: int) -> Model:
         out.append(f"region {profile} {boot_id}")
         return Model(spec, profile, boot_id)
 
-    def do(m: Model, op: str, *args: int | str | bytes) -> None:
+    def do(m: Model, op: str, *args: int | str | bytes) -> int:
         if op == "time":
             m.now = int(args[0])  # type: ignore[arg-type]
             out.append(f"time {m.now}")
-            return
+            return 0
         result = getattr(m, op)(*args)
         words = [_hex(a) if isinstance(a, bytes) else str(a) for a in args]
         out.append(" ".join([op, *words, "=", str(result)]))
+        return result if isinstance(result, int) else -1
 
-    def end(m: Model) -> None:
+    def repeat(m: Model, first: int, count: int, op: str, *args: int | str) -> None:
+        results = {getattr(m, op)(*({"@": n, "~": str(n).encode()}.get(str(a), a) for a in args)) for n in range(first, first + count)}
+        (result,) = results  # the same for all
+        out.append(" ".join(["repeat", str(first), str(count), op, *map(str, args), "=", str(result)]))
+
+    def end(m: Model, whole: bool = True) -> None:
         do(m, "digest")
+        if not whole:
+            return
         for at in range(0, len(m.data), 32):
             chunk = bytes(m.data[at : at + 32])
             if any(chunk):
@@ -549,6 +581,101 @@ def regions(spec: Spec, banner: list[str]) -> str:
         end(m)
 
     for profile in ("tiny", "micro"):
+        m = start(profile, 21)
+        do(m, "time", 10_000)
+        first, second = do(m, "register", b"first", 0, b""), do(m, "register", b"second", 1, b"")
+        do(m, "time", m.now + 50)
+        do(m, "heartbeat_handle", second)
+        do(m, "evict", 2**64 - 1)
+        do(m, "evict", 50)
+        do(m, "evict", 49)
+        do(m, "heartbeat_handle", first)
+        again = do(m, "register", b"first", 2, b"")
+        do(m, "time", m.now + 5)
+        for handle in (first, again, again + 1, again + 2**16, again % 2**16, 0, m.sections["agents"].capacity, 65535, 2**32 - 1):
+            do(m, "heartbeat_handle", handle)
+        do(m, "evict", 4)
+        do(m, "evict", 4)
+        do(m, "time", m.now + 1)
+        do(m, "evict", 0)
+        do(m, "evict", 0)
+        do(m, "get", "agent_count")
+        do(m, "get", "version")
+        for _ in range(7):
+            do(m, "pop")
+        end(m)
+
+    # A large table takes half as many agents as it has slots.
+    m = start("host", 31)
+    do(m, "time", 1000)
+    handles = [do(m, "register", f"a{i:03d}".encode(), i % 5, b"") for i in range(255)]
+    do(m, "register", b"long", 0, b"m" * 256)
+    do(m, "register", b"longer", 0, b"m" * 257)
+    do(m, "register", b"late", 0, b"")
+    do(m, "register", b"a000", 0, b"")
+    do(m, "deregister", b"a100")
+    do(m, "heartbeat_handle", handles[100])
+    do(m, "register", b"late", 0, b"")
+    do(m, "register", b"a100", 0, b"")
+    do(m, "time", 2000)
+    for i in (0, 100, 101, 254):
+        do(m, "heartbeat_handle", handles[i])
+    do(m, "heartbeat", b"long")
+    do(m, "heartbeat", b"a002")
+    do(m, "evict", 999)
+    do(m, "get", "agent_count")
+    do(m, "register", b"a100", 0, b"")
+    end(m, whole=False)
+
+    # In a large table what no search needs is cleaned up. These ids begin their search at the last slot, the last one at the first.
+    m = start("host", 32)
+    last = m.sections["agents"].capacity - 1
+    ids = [i for n in range(100000) if text_hash(i := b"c%d" % n) % (last + 1) == last][:3]
+    ids += [i for n in range(100000) if text_hash(i := b"d%d" % n) % (last + 1) == 0][:1]
+    for i in ids:
+        do(m, "register", i, 0, b"")
+    do(m, "deregister", ids[1])
+    do(m, "deregister", ids[2])
+    do(m, "heartbeat", ids[3])
+    do(m, "deregister", ids[3])
+    do(m, "heartbeat", ids[0])
+    do(m, "register", ids[2], 1, b"")
+    do(m, "deregister", ids[0])
+    do(m, "time", 10)
+    do(m, "heartbeat", ids[2])
+    do(m, "register", ids[3], 1, b"x")
+    do(m, "time", 20)
+    do(m, "evict", 9)
+    do(m, "register", ids[0], 3, b"")
+    end(m)
+
+    m = start("host", 33)
+    half = m.sections["fcl_windows"].capacity // 2
+    repeat(m, 0, half, "set_window", "@", 7)
+    for area in (half, 5):
+        do(m, "set_window", area, 9)
+    do(m, "remove_window", 5)
+    do(m, "set_window", half, 9)
+    repeat(m, 1000, 5, "get_window", "@")
+    repeat(m, half, 5, "get_window", "@")
+    half = m.sections["cortical_locks"].capacity // 2
+    repeat(m, 7, half, "try_lock", "@", 2**63 - 1)
+    repeat(m, 7, half, "try_lock", "@", 1)
+    for area in (0, 7 + half):
+        do(m, "try_lock", area, 1)
+    do(m, "unlock", 7, 2**63 - 1)
+    do(m, "try_lock", 0, 1)
+    do(m, "try_lock", 7, 1)
+    half = m.sections["area_stats"].capacity // 2
+    repeat(m, 0, half, "init_stats", "~")
+    do(m, "init_stats", str(half).encode())
+    do(m, "stat", "add", b"77", "neuron_count", 5)
+    do(m, "init_stats", b"77")
+    do(m, "stat", "get", b"77", "neuron_count", 0)
+    do(m, "stat", "get", str(half).encode(), "neuron_count", 0)
+    end(m, whole=False)
+
+    for profile in ("tiny", "micro"):
         m = start(profile, 5)
         hashes = [f.name for f in spec.structs["hashes"].fields if f.name != "reserved"]
         for i, name in enumerate(hashes):
@@ -565,9 +692,9 @@ def regions(spec: Spec, banner: list[str]) -> str:
         do(m, "unlock", 7, 9)
         do(m, "unlock", 7, 8)
         do(m, "unlock", 7, 8)
-        do(m, "try_lock", 7, 2**64 - 1)
+        do(m, "try_lock", 7, 2**63 - 1)
         do(m, "take_over", 7, 8, 9)
-        do(m, "take_over", 7, 2**64 - 1, 9)
+        do(m, "take_over", 7, 2**63 - 1, 9)
         do(m, "take_over", 12345, 1, 2)
         for area in (7, 0, 12345):
             do(m, "owner", area)

@@ -168,7 +168,7 @@ def table(numbers: Mapping[str, int], ceilings: Mapping[str, int]) -> str:
         row(f"core for {target}, -Os", *PARTS)
         for file in files:
             names = [f"{prefix}{file}.{part}" for part in PARTS]
-            label = f"total without {', '.join(sorted(HOST_ONLY))}" if file == "total" else file
+            label = "total of a device" if file == "total" else file
             row(f"  {label}", *(numbers[name] for name in names), note=ceiling(*names))
         if not files:
             lines.append(f"  not measured: {command[0]} is not there")

@@ -17,7 +17,7 @@
 
 static int ran, failed, line_number;
 
-#define WORDS 8
+#define WORDS 12
 
 static size_t from_hex(const char *hex, uint8_t *out, size_t capacity) {
     size_t len = strcmp(hex, "-") == 0 ? 0 : strlen(hex) / 2;
@@ -257,6 +257,11 @@ static void run_operation(char **w) {
         say(result, feagi_agents_deregister(&region, id, from_hex(w[1], id, sizeof id)), 0);
     } else if (strcmp(w[0], "heartbeat") == 0) {
         say(result, feagi_agents_heartbeat(&region, id, from_hex(w[1], id, sizeof id)), 0);
+    } else if (strcmp(w[0], "heartbeat_handle") == 0) {
+        say(result, feagi_agents_heartbeat_handle(&region, (uint32_t)strtoul(w[1], NULL, 10)), 0);
+    } else if (strcmp(w[0], "evict") == 0) {
+        int evicted = feagi_agents_evict(&region, strtoull(w[1], NULL, 10));
+        say(result, evicted, (uint64_t)evicted);
     } else if (strcmp(w[0], "event") == 0) {
         say(result, feagi_events_push(&region, (uint16_t)strtoul(w[1], NULL, 10), (uint32_t)strtoul(w[2], NULL, 10)), 0);
     } else if (strcmp(w[0], "pop") == 0) {
@@ -276,9 +281,27 @@ static void run_operation(char **w) {
     check(strcmp(result, expect) == 0, "another result");
 }
 
+// repeat FIRST COUNT OPERATION...: @ is the number, ~ its decimal digits as a text.
+static void run_repeated(char **w) {
+    uint32_t first = (uint32_t)strtoul(w[1], NULL, 10), count = (uint32_t)strtoul(w[2], NULL, 10);
+    for (uint32_t n = first; n < first + count; n++) {
+        char number[12], text[24] = "", *words[WORDS + 1] = {0};
+        int digits = sprintf(number, "%" PRIu32, n);
+        for (int i = 0; i < digits; i++) {
+            sprintf(text + 2 * i, "%02x", number[i]);
+        }
+        for (int i = 3; w[i]; i++) {
+            words[i - 3] = strcmp(w[i], "@") == 0 ? number : strcmp(w[i], "~") == 0 ? text : w[i];
+        }
+        run_operation(words);
+    }
+}
+
 static void run_region(char **w) {
     if (strcmp(w[0], "region") == 0) {
         start_region(w);
+    } else if (strcmp(w[0], "repeat") == 0) {
+        run_repeated(w);
     } else if (strcmp(w[0], "time") == 0) {
         feagi_region_set_time(&region, strtoull(w[1], NULL, 10));
     } else if (strcmp(w[0], "bytes") == 0) {

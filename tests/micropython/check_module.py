@@ -46,11 +46,13 @@ def errors_name_the_value_and_change_nothing():
     raises(AttributeError, "", setter(s, "no_such_field"), 1)
     raises(AttributeError, "no_such_field", s.add, "no_such_field", 1)
     raises(TypeError, "fatigue_index", s.add, "fatigue_index", 1)
-    raises(ValueError, "'%s'" % ("a" * 32), s.register_agent, "a" * 32)
-    raises(ValueError, "''", s.register_agent, "")
+    raises(ValueError, "'%s' is 40 bytes long, it should be 1 to 31" % ("a" * 40), s.register_agent, "a" * 40)
+    raises(ValueError, "'' is 0 bytes long, it should be 1 to 31", s.register_agent, "")
     raises(ValueError, "b'\\xff'", s.register_agent, b"\xff")
     raises(ValueError, "7", s.register_agent, "cam", 7)
-    raises(ValueError, "'no room'", s.register_agent, "cam", 0, "no room")
+    raises(ValueError, "'no room' is 7 bytes long, it should be 0 to 0", s.register_agent, "cam", 0, "no room")
+    raises(ValueError, "30 bytes long, it should be 0 to 24", f.StateManager("micro").register_agent, "cam", 0, "m" * 30)
+    raises(ValueError, "b'\\xfe'", f.StateManager("micro").register_agent, "cam", 0, b"\xfe")
     raises(TypeError, "5", s.register_agent, 5)
     raises(f.AgentNotFound, "'cam'", s.get_agent, "cam")
     raises(ValueError, "255", s.emit, 255)
@@ -89,6 +91,29 @@ def agents_are_what_was_registered():
     check(s.agent_count == len(s.get_agents()) == 16, "count of a full table")
 
 
+def agents_are_seen_by_handle_and_evicted():
+    s = f.StateManager("micro")
+    s.tick(1000)
+    old, other = s.register_agent("old"), s.register_agent("other")
+    s.tick(2000)
+    s.heartbeat(other)
+    check(s.get_agent("other").last_seen == 2000 and s.get_agent("old").last_seen == 1000, "heartbeat by handle")
+    check(s.evict_stale(1000) == 0, "an agent of just this age is not older")
+    check(s.evict_stale(999) == 1 and [a.agent_id for a in s.get_agents()] == ["other"], "evict_stale")
+    raises(f.AgentNotFound, str(old), s.heartbeat, old)
+    again = s.register_agent("old")
+    check(again != old and again & 0xFFFF == old & 0xFFFF, "the slot's next agent has another handle")
+    raises(f.AgentNotFound, str(old), s.heartbeat, old)
+    raises(f.AgentNotFound, "65535", s.heartbeat, 65535)
+    raises(f.AgentNotFound, "'none'", s.heartbeat, "none")
+    raises(ValueError, "-1", s.heartbeat, -1)
+    raises(ValueError, "4294967296", s.heartbeat, 2**32)
+    raises(TypeError, "", s.heartbeat, None)
+    raises(ValueError, "-5", s.evict_stale, -5)
+    s.tick(2001)
+    check(s.evict_stale(0) == 2 and s.agent_count == 0, "evict all")
+
+
 def set_item(view):
     view[0] = 0
 
@@ -99,7 +124,12 @@ def areas_have_locks_windows_and_statistics():
     raises(f.NotLockOwner, "7", s.unlock, 7, 2)
     raises(f.NotLockOwner, "8", s.unlock, 8)
     check(s.get_locked_areas() == [7], "locked areas")
-    s.unlock(7)
+    check(s.lock_owner(7) == 1 and s.lock_owner(8) == 0, "owner")
+    s.take_over(7, 1, 2**64 - 1)
+    check(s.lock_owner(7) == 2**64 - 1, "owner after a take-over")
+    raises(f.NotLockOwner, "7", s.take_over, 7, 1, 2)
+    raises(f.NotLockOwner, "8", s.take_over, 8, 1, 2)
+    s.unlock(7, 2**64 - 1)
     check(not s.is_locked(7) and s.get_locked_areas() == [], "unlock")
     raises(ValueError, "0", s.try_lock, 7, 0)
     raises(ValueError, "-1", s.try_lock, -1)
@@ -116,8 +146,13 @@ def areas_have_locks_windows_and_statistics():
     check(s.get_area_stats("iic") == (7, 0, 2**32 - 1), "statistics %r" % (s.get_area_stats("iic"),))
     before = s.digest()
     raises(ValueError, "", s.change_area_stats, "iic", 1, 2**32)
-    raises(ValueError, "'%s'" % ("a" * 17), s.init_area_stats, "a" * 17)
+    raises(ValueError, "-1", s.set_area_stats, "iic", 1, -1)
+    raises(f.AreaNotFound, "'v1'", s.set_area_stats, "v1", 1)
+    raises(ValueError, "'%s' is 17 bytes long, it should be 1 to 16" % ("a" * 17), s.init_area_stats, "a" * 17)
+    raises(ValueError, "b'\\xff' is not UTF-8", s.init_area_stats, b"\xff")
     check(s.digest() == before, "an error changed the statistics")
+    s.set_area_stats("iic", 2**32 - 1, 8)
+    check(s.get_area_stats("iic") == (2**32 - 1, 8, 2**32 - 1), "set statistics")
     version = s.version
     s.cortical_areas_hash = 2**64 - 1
     check(s.cortical_areas_hash == 2**64 - 1 and s.version == version, "hash")
@@ -141,7 +176,7 @@ def hot_calls_allocate_nothing():
         return
     s = f.StateManager("micro")
     link = f.Link(io.BytesIO(b""), s, "quiet", io.BytesIO(2000))
-    s.register_agent("cam")
+    handle = s.register_agent("cam")
     link.poll()
     heap_lock()
     try:
@@ -151,6 +186,9 @@ def hot_calls_allocate_nothing():
         s.subtract("neuron_count", 1)
         s.burst_engine_state = 3
         s.heartbeat("cam")
+        s.heartbeat(handle)
+        s.evict_stale(10)
+        s.lock_owner(3)
         s.emit(300, 1)
         s.tick()
         link.up
@@ -248,8 +286,10 @@ def a_stream_that_fails_raises_and_the_link_goes_on():
 
 def a_long_name_or_no_stream_is_refused():
     s = f.StateManager("tiny")
-    raises(ValueError, "x" * 25, f.Link, io.BytesIO(), s, "x" * 25)
-    raises(ValueError, "64 pages", f.Link, io.BytesIO(), f.StateManager("host") if big_heap() else None, "x" * 25)
+    raises(ValueError, "25 bytes long, it should be 0 to 24", f.Link, io.BytesIO(), s, "x" * 25)
+    raises(ValueError, "is not UTF-8", f.Link, io.BytesIO(), s, b"\xff")
+    if big_heap():
+        raises(ValueError, "a link carries 64", f.Link, io.BytesIO(), f.StateManager("host"), "host")
     raises(OSError, "", f.Link, 5)
     raises(TypeError, "3", f.Link, io.BytesIO(), 3)
 
@@ -265,6 +305,7 @@ def run():
         errors_name_the_value_and_change_nothing,
         fields_have_their_types,
         agents_are_what_was_registered,
+        agents_are_seen_by_handle_and_evicted,
         areas_have_locks_windows_and_statistics,
         the_region_is_readable_and_not_writable,
         hot_calls_allocate_nothing,
