@@ -49,6 +49,7 @@ _FORMATS: Final = {"u8": "B", "bool": "B", "u16": "H", "u32": "I", "f32": "f", "
 _LINK_STATE: Final = spec.MIRROR_FIELDS["link_state"].offset
 _LIVE: Final = int(LinkState.LIVE)
 _HEARD_MS: Final = spec.MIRROR_FIELDS["heard_ms"].offset
+_FLAGS: Final = spec.HEADER_FIELDS["flags"].offset
 _POLL_S: Final = (0.0005, 0.01)  # least and most between two looks for a change
 
 
@@ -58,7 +59,7 @@ class Event:
 
     kind: int  # spec.EventKind, or the application's from 256 on
     arg: int  # the new state, an agent's handle, or the application's
-    time_ms: int  # low 32 bits of the device's clock
+    time_ms: int  # low 32 bits of the device's clock; see MirrorView.full_time
     position: int  # in the mirror's ring, counted since the mirror was made
 
 
@@ -274,6 +275,22 @@ class MirrorView:
         own, and counts in `lost` what was overwritten before it was read.
         """
         return EventStream(self._current, timeout_s, from_start, ended)
+
+    @property
+    def unix_time(self) -> bool:
+        """Whether the device's times are Unix milliseconds, as they are once a host that knows the time was connected;
+        else they are milliseconds since the device's start.
+        """
+        flags = int.from_bytes(self._current().read_page(0)[_FLAGS : _FLAGS + 4], "little")
+        return bool(flags & spec.FLAG_UNIX_TIME)
+
+    def full_time(self, event: Event) -> int:
+        """An event's time [ms] on the device's clock, as that of `last_modified`.
+
+        An event carries 32 bits of it: right if the device wrote its state within 24 days of the event.
+        """
+        last: int = self.state.last_modified or (time.time_ns() // 1_000_000 if self.unix_time else 0)
+        return max(0, last + (event.time_ms - last + 0x80000000) % 0x100000000 - 0x80000000)
 
     @property
     def link(self) -> LinkInfo:
