@@ -72,7 +72,7 @@ board-qemu_m3: build/mpy/armv7m_6.3/feagi_state.mpy build/firmware/qemu_m3/firmw
 # --------------------------------------------------------------------------------------------------- to change it
 
 .PHONY: test
-test: $(BOARDS:%=apt-%) host $(BOARDS:%=board-%) ## run every test, boards included (PYTEST_ARGS=... for pytest)
+test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin host $(BOARDS:%=board-%) ## run every test, boards included (PYTEST_ARGS=... for pytest)
 	@$(BIN)/pytest tests $(PYTEST_ARGS)
 
 .PHONY: check
@@ -155,6 +155,10 @@ $(STAMPS)/apt-arm: boards/tools/need_apt.sh | $(STAMPS)
 $(STAMPS)/apt-qemu: boards/tools/need_apt.sh | $(STAMPS)
 	@$(STEP) "QEMU" apt-qemu $(APT) qemu-system-arm:qemu-system-arm gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
 	@touch $@ $(STAMPS)/apt-arm
+
+$(STAMPS)/apt-spin: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "Spin" apt-spin $(APT) spin:spin gcc:gcc
+	@touch $@
 
 $(VENV)/stamp-packages: host/requirements-dev.txt | $(STAMPS)/apt-host
 	@$(CHECK_PYTHON)

@@ -22,6 +22,7 @@ CORE = (
     "feagi_crc",
     "feagi_events",
     "feagi_hashes",
+    "feagi_image",
     "feagi_locks",
     "feagi_mirror",
     "feagi_region",
@@ -32,6 +33,8 @@ CORE = (
     "feagi_text",
     "feagi_windows",
 )
+# The extension's own sources, beside the package.
+EXTENSION = ("_core.c", "_fields.c", "_process.c", "_sections.c", "_shared.c", "_core.h", "_shared.h")
 # From 3.11 on one build serves every later CPython; before, the stable interface has no buffers. CPython without its
 # global lock has no stable interface.
 STABLE = sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_DISABLED")
@@ -85,7 +88,9 @@ class BuildCore(build_ext):
 
     def get_source_files(self) -> list[str]:
         """What setuptools puts into an sdist. Not the core: it would put a file of `../` outside of the sdist."""
-        return [source for ext in self.extensions for source in ext.sources if Path(source) not in SOURCES]
+        core = {*SOURCES, *HEADERS}
+        named = (source for ext in self.extensions for source in (*ext.sources, *ext.depends))
+        return [source for source in named if Path(source) not in core]
 
 
 class SourceDistribution(sdist):
@@ -104,13 +109,16 @@ add_license()
 flags = ["-std=c11", "-O2", "-fvisibility=hidden"]
 if os.environ.get("FEAGI_WERROR") == "1":
     flags += ["-Wall", "-Wextra", "-Werror"]
+macros = [("FEAGI_PORT_SHARED", "1"), ("_GNU_SOURCE", "1")]
+if STABLE:
+    macros.append(("Py_LIMITED_API", "0x030B0000"))
 
 core = Extension(
     "feagi_state._core",
-    sources=["feagi_state/_core.c", "feagi_state/_shared.c", *map(str, SOURCES)],
-    depends=[*map(str, HEADERS), "feagi_state/_core.h"],
+    sources=[*(f"feagi_state/{name}" for name in EXTENSION if name.endswith(".c")), *map(str, SOURCES)],
+    depends=[*map(str, HEADERS), *(f"feagi_state/{name}" for name in EXTENSION if name.endswith(".h"))],
     include_dirs=[os.path.abspath(TOP / "firmware" / folder) for folder in ("core", "port")],
-    define_macros=[("FEAGI_PORT_SHARED", "1"), *([("Py_LIMITED_API", "0x030B0000")] if STABLE else [])],
+    define_macros=macros,
     py_limited_api=STABLE,
     extra_compile_args=flags,
 )

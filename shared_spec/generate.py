@@ -27,6 +27,7 @@ def artefacts(spec: Spec) -> dict[str, str]:
         "firmware/micropython/enums.py": render_c.board_enums(spec, banner),
         "firmware/micropython/_feagi_fields.pyi": render_python.board_stub(spec, banner, render_c.BOARD_ENUMS),
         "host/feagi_state/spec.py": render_python.module(spec, banner),
+        "host/feagi_state/core_fields.py": render_python.host_fields(spec, banner),
         "shared_spec/LAYOUT.md": render_docs.layout(spec, banner),
         "shared_spec/vectors/frames.txt": vectors.frames(spec, banner),
         "shared_spec/vectors/regions.txt": vectors.regions(spec, banner),

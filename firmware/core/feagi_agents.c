@@ -10,18 +10,29 @@
 #define READ_TRIES 1000u
 
 // The first word of a slot: state, agent_type, id_len, metadata_len, generation. It changes with every registration and
-// deregistration, so a reader that finds it as before has read one agent.
-typedef union {
-    uint64_t word;
-    struct {
-        uint8_t state, agent_type, id_len, reserved;
-        uint16_t metadata_len, generation;
-    } is;
-} first_t;
+// deregistration, so a reader that finds it as before has read one agent. Shifted and not a union, so that it stays in a
+// register.
+typedef uint64_t first_t;
 _Static_assert(offsetof(feagi_agent_t, state) == 0 && offsetof(feagi_agent_t, agent_type) == 1 &&
                    offsetof(feagi_agent_t, id_len) == 2 && offsetof(feagi_agent_t, metadata_len) == 4 &&
                    offsetof(feagi_agent_t, generation) == 6 && offsetof(feagi_agent_t, registered_at) == 8,
                "the first word of a slot");
+
+static uint8_t state_of(first_t first) {
+    return (uint8_t)first;
+}
+static uint8_t id_len_of(first_t first) {
+    return (uint8_t)(first >> 16);
+}
+static uint16_t metadata_len_of(first_t first) {
+    return (uint16_t)(first >> 32);
+}
+static uint16_t generation_of(first_t first) {
+    return (uint16_t)(first >> 48);
+}
+static first_t with_state(first_t first, uint8_t state) {
+    return (first & ~(first_t)UINT8_MAX) | state;
+}
 
 #define ID_WORDS (sizeof(((feagi_agent_t *)0)->id) / 8)
 // An id as it lies in a slot, and its hash.
@@ -41,11 +52,11 @@ static uint64_t load(const feagi_region_t *r, uint32_t offset) {
 }
 
 static first_t first_of(const feagi_region_t *r, uint32_t slot) {
-    return (first_t){.word = load(r, offset_of(r, slot))};
+    return load(r, offset_of(r, slot));
 }
 
 static bool is_registered(first_t first) {
-    return first.is.state == FEAGI_AGENT_SLOT_STATE_REGISTERED;
+    return state_of(first) == FEAGI_AGENT_SLOT_STATE_REGISTERED;
 }
 
 // Nothing registered has an id of another length.
@@ -53,11 +64,14 @@ static bool take_id(agent_id_t *id, const uint8_t *text, size_t len_bytes) {
     if (!len_bytes || len_bytes > FEAGI_AGENT_ID_LEN_BYTES) {
         return false;
     }
+    uint32_t hash = FEAGI_TEXT_HASH;
     for (unsigned i = 0; i < ID_WORDS; i++) {
-        id->words[i] = 0;
+        const uint64_t word = 8 * i < len_bytes ? feagi_text_word(text + 8 * i, len_bytes - 8 * i) : 0;
+        id->words[i] = word;
+        hash = 8 * i < len_bytes ? feagi_text_hash_word(hash, (uint32_t)word) : hash;
+        hash = 8 * i + 4 < len_bytes ? feagi_text_hash_word(hash, (uint32_t)(word >> 32)) : hash;
     }
-    feagi_port_copy(id->words, text, len_bytes);
-    id->hash = feagi_text_hash(text, len_bytes);
+    id->hash = hash;
     id->len_bytes = (uint8_t)len_bytes;
     return true;
 }
@@ -75,22 +89,20 @@ static bool has_id(const feagi_region_t *r, uint32_t slot, const agent_id_t *id)
 // first slot on the way that a registration may take. Returns the id's slot, with *first as it was read, or NO_SLOT.
 static uint32_t search(const feagi_region_t *r, const agent_id_t *id, uint32_t *free_slot, first_t *first) {
     *free_slot = NO_SLOT;
-    uint32_t slot = id->hash % r->agents.capacity;
+    uint32_t slot = id->hash & (r->agents.capacity - 1u);
     for (uint32_t tries = r->agents.capacity; tries; tries--) {
         *first = first_of(r, slot);
         if (!is_registered(*first)) {
             if (*free_slot == NO_SLOT) {
                 *free_slot = slot;
             }
-            if (first->is.state == FEAGI_AGENT_SLOT_STATE_UNUSED) {
+            if (state_of(*first) == FEAGI_AGENT_SLOT_STATE_UNUSED) {
                 return NO_SLOT;
             }
-        } else if (first->is.id_len == id->len_bytes && has_id(r, slot, id) && first_of(r, slot).word == first->word) {
+        } else if (id_len_of(*first) == id->len_bytes && has_id(r, slot, id) && first_of(r, slot) == *first) {
             return slot;
         }
-        if (++slot == r->agents.capacity) {
-            slot = 0;
-        }
+        slot = (slot + 1) & (r->agents.capacity - 1u);
     }
     return NO_SLOT;
 }
@@ -120,7 +132,7 @@ static uint32_t handle_of(uint32_t slot, uint16_t generation) {
 }
 
 uint32_t feagi_agents_handle(const feagi_region_t *r, uint32_t slot) {
-    return handle_of(slot, first_of(r, slot).is.generation);
+    return handle_of(slot, generation_of(first_of(r, slot)));
 }
 
 int feagi_agents_read(const feagi_region_t *r, uint32_t slot, uint64_t *out) {
@@ -128,12 +140,12 @@ int feagi_agents_read(const feagi_region_t *r, uint32_t slot, uint64_t *out) {
         for (uint32_t i = 0; i < r->agents.entry_len; i += 8) {
             out[i / 8] = load(r, offset_of(r, slot) + i);
         }
-        const first_t first = {.word = out[0]};
+        const first_t first = out[0];
         if (!is_registered(first)) {
             return 0;
         }
         // The loads above have acquire order, so this one comes after them.
-        if (first_of(r, slot).word == first.word) {
+        if (first_of(r, slot) == first) {
             return 1;
         }
     }
@@ -143,18 +155,23 @@ int feagi_agents_read(const feagi_region_t *r, uint32_t slot, uint64_t *out) {
 // Text into a slot that has no agent, with zeros up to `until` bytes.
 static void put_text(feagi_region_t *r, uint32_t at, const uint8_t *text, size_t len_bytes, size_t until) {
     for (size_t i = 0; i < until; i += 8) {
-        uint64_t word = 0;
-        if (i < len_bytes) {
-            feagi_port_copy(&word, text + i, len_bytes - i < 8 ? len_bytes - i : 8);
-        }
-        feagi_write_store(r, at + (uint32_t)i, 8, word);
+        feagi_write_store(r, at + (uint32_t)i, 8, i < len_bytes ? feagi_text_word(text + i, len_bytes - i) : 0);
     }
 }
 
-// agent_count and the slot are one group: nobody sees that they disagree.
-static void put_count(feagi_region_t *r, uint32_t count) {
-    feagi_write_put(r, FEAGI_HEADER_LEN_BYTES + (uint32_t)offsetof(feagi_core_t, agent_count), 4, count);
-    feagi_write_put_count_core(r);
+// The slot's first word, its sequence and agent_count are one: nobody sees that registry and count disagree.
+static void put_agent(feagi_region_t *r, uint32_t slot, first_t first, uint32_t sequence, uint32_t count) {
+#if FEAGI_PORT_SHARED
+    if (r->share) {
+        feagi_shared_put(r, FEAGI_SHARED_AGENT, offset_of(r, slot), 8, first, (uint64_t)sequence << 32 | count);
+        r->share->written++;
+        return;
+    }
+#endif
+    feagi_write_store(r, AT(r, slot, sequence), 4, sequence);
+    feagi_write_store(r, offset_of(r, slot), 8, first);
+    feagi_write_store(r, FEAGI_HEADER_LEN_BYTES + (uint32_t)offsetof(feagi_core_t, agent_count), 4, count);
+    feagi_write_count_core(r);
 }
 
 int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_len_bytes, uint8_t agent_type,
@@ -179,31 +196,30 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_l
     if (search(r, &id, &slot, &first) != NO_SLOT) {
         return feagi_write_refuse(r, FEAGI_ERR_EXISTS);
     }
-    const uint32_t count = (uint32_t)feagi_state_get(r, FEAGI_FIELD_AGENT_COUNT);
+    const uint32_t count = feagi_state_load_u32(r, offsetof(feagi_core_t, agent_count));
     if (slot == NO_SLOT || count >= feagi_region_limit(r->agents.capacity)) {
         return feagi_write_refuse(r, FEAGI_ERR_FULL);
     }
     first = first_of(r, slot);
-    const size_t old_metadata_len = first.is.metadata_len <= metadata_room ? first.is.metadata_len : metadata_room;
-    first.is.state = FEAGI_AGENT_SLOT_STATE_REGISTERED;
-    first.is.agent_type = agent_type;
-    first.is.id_len = id.len_bytes;
-    first.is.metadata_len = (uint16_t)metadata_len_bytes;
-    first.is.generation = first.is.generation == UINT16_MAX ? 1 : (uint16_t)(first.is.generation + 1); // 0: never used
-    const uint64_t now = feagi_write_now(r);
-    const uint32_t sequence = (uint32_t)load(r, AT(r, slot, sequence)) + 2;
+    const size_t old_metadata_len = metadata_len_of(first) <= metadata_room ? metadata_len_of(first) : metadata_room;
+    const uint16_t generation = generation_of(first) == UINT16_MAX ? 1 : (uint16_t)(generation_of(first) + 1); // 0: never used
+    first = FEAGI_AGENT_SLOT_STATE_REGISTERED | (uint32_t)agent_type << 8 | (uint32_t)id.len_bytes << 16 |
+            (uint64_t)metadata_len_bytes << 32 | (uint64_t)generation << 48;
+    const uint64_t now = feagi_write_group_now(r);
+    const uint32_t sequence = feagi_port_load_u32(feagi_region_u32(r, AT(r, slot, sequence))) + 2;
     // One section for slot and count. Until the first word says that there is an agent, nobody looks at the rest.
     feagi_port_key_t key = feagi_port_lock();
     feagi_write_store(r, AT(r, slot, registered_at), 8, now);
     feagi_write_store(r, AT(r, slot, last_seen), 8, now);
-    put_text(r, AT(r, slot, id), id_text, id_len_bytes, sizeof id.words);
-    feagi_write_store(r, AT(r, slot, sequence), 8, sequence | (uint64_t)id.hash << 32);
+    for (unsigned i = 0; i < ID_WORDS; i++) {
+        feagi_write_store(r, AT(r, slot, id) + 8 * i, 8, id.words[i]);
+    }
+    feagi_write_store(r, AT(r, slot, id_hash), 4, id.hash);
     put_text(r, offset_of(r, slot) + (uint32_t)sizeof(feagi_agent_t), metadata, metadata_len_bytes,
              metadata_len_bytes > old_metadata_len ? metadata_len_bytes : old_metadata_len);
-    feagi_write_put(r, offset_of(r, slot), 8, first.word);
-    put_count(r, count + 1);
+    put_agent(r, slot, first, sequence, count + 1);
     feagi_port_unlock(key);
-    const uint32_t made = handle_of(slot, first.is.generation);
+    const uint32_t made = handle_of(slot, generation);
     (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_REGISTERED, made); // a full ring counts it; the agent stands
     feagi_write_close(r);
     if (handle) {
@@ -211,19 +227,15 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_l
     }
     return 0;
 }
-_Static_assert(offsetof(feagi_agent_t, sequence) % 8 == 0 &&
-                   offsetof(feagi_agent_t, id_hash) == offsetof(feagi_agent_t, sequence) + 4,
-               "sequence and id_hash are one word");
 
 // Takes the agent out of its slot, in an open group.
 static void remove_agent(feagi_region_t *r, uint32_t slot, first_t first) {
-    first.is.state = FEAGI_AGENT_SLOT_STATE_DEREGISTERED;
     feagi_port_key_t key = feagi_port_lock();
-    feagi_write_put(r, offset_of(r, slot), 8, first.word);
-    feagi_write_put(r, AT(r, slot, sequence), 4, (uint32_t)load(r, AT(r, slot, sequence)) + 2);
-    put_count(r, (uint32_t)feagi_state_get(r, FEAGI_FIELD_AGENT_COUNT) - 1);
+    put_agent(r, slot, with_state(first, FEAGI_AGENT_SLOT_STATE_DEREGISTERED),
+              feagi_port_load_u32(feagi_region_u32(r, AT(r, slot, sequence))) + 2,
+              feagi_state_load_u32(r, offsetof(feagi_core_t, agent_count)) - 1);
     feagi_port_unlock(key);
-    (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_DEREGISTERED, handle_of(slot, first.is.generation));
+    (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_DEREGISTERED, handle_of(slot, generation_of(first)));
 }
 
 // In a large table deregistered slots in front of an unused one become unused, so that searches stay short. Each of these stores
@@ -232,11 +244,11 @@ static void clean(feagi_region_t *r, uint32_t slot) {
     if (feagi_region_limit(r->agents.capacity) == r->agents.capacity) {
         return;
     }
-    const uint32_t last = r->agents.capacity - 1;
-    while (first_of(r, slot == last ? 0 : slot + 1).is.state == FEAGI_AGENT_SLOT_STATE_UNUSED &&
-           first_of(r, slot).is.state == FEAGI_AGENT_SLOT_STATE_DEREGISTERED) {
-        feagi_write_store(r, offset_of(r, slot), 1, FEAGI_AGENT_SLOT_STATE_UNUSED);
-        slot = slot ? slot - 1 : last;
+    const uint32_t last = r->agents.capacity - 1u;
+    while (state_of(first_of(r, (slot + 1) & last)) == FEAGI_AGENT_SLOT_STATE_UNUSED &&
+           state_of(first_of(r, slot)) == FEAGI_AGENT_SLOT_STATE_DEREGISTERED) {
+        feagi_write_store(r, offset_of(r, slot), 8, with_state(first_of(r, slot), FEAGI_AGENT_SLOT_STATE_UNUSED));
+        slot = (slot - 1) & last;
     }
 }
 
@@ -268,7 +280,7 @@ int feagi_agents_evict(feagi_region_t *r, uint64_t older_than_ms) {
             return status;
         }
         const first_t first = first_of(r, slot);
-        const uint64_t seen = load(r, AT(r, slot, last_seen)), now = feagi_write_now(r);
+        const uint64_t seen = load(r, AT(r, slot, last_seen)), now = feagi_write_group_now(r);
         if (!is_registered(first) || now <= seen || now - seen <= older_than_ms) {
             (void)feagi_write_refuse(r, 0);
             continue;
@@ -288,7 +300,7 @@ static int heartbeat(feagi_region_t *r, uint32_t slot, first_t first) {
     const uint32_t at = AT(r, slot, last_seen);
     for (;;) {
         const uint64_t seen = load(r, at);
-        if (first_of(r, slot).word != first.word) {
+        if (first_of(r, slot) != first) {
             return FEAGI_ERR_NOT_FOUND;
         }
         feagi_port_key_t key = feagi_write_begin(r);
@@ -316,5 +328,5 @@ int feagi_agents_heartbeat_handle(feagi_region_t *r, uint32_t handle) {
         return FEAGI_ERR_NOT_FOUND;
     }
     const first_t first = first_of(r, slot);
-    return is_registered(first) && first.is.generation == handle >> 16 ? heartbeat(r, slot, first) : FEAGI_ERR_NOT_FOUND;
+    return is_registered(first) && generation_of(first) == handle >> 16 ? heartbeat(r, slot, first) : FEAGI_ERR_NOT_FOUND;
 }

@@ -10,14 +10,14 @@ static uint64_t key_of(uint32_t area) {
 // Goes from the area's place until its slot or a free one. Returns the entry, whose key is *key (0: free), or NULL behind all.
 static void *search(const feagi_region_t *r, const feagi_place_t *table, uint32_t area, uint64_t *key) {
     // Fibonacci hashing: neighbouring areas are spread.
-    uint32_t slot = (area * 0x9e3779b9u) % table->capacity;
+    uint32_t slot = (area * 0x9e3779b9u) & (table->capacity - 1u);
     for (uint32_t tries = table->capacity; tries; tries--) {
         uint64_t *entry = feagi_region_u64(r, table->at + slot * table->entry_len);
         *key = feagi_port_load_u64(entry);
         if (*key == key_of(area) || *key == 0) {
             return entry;
         }
-        slot = slot + 1 == table->capacity ? 0 : slot + 1;
+        slot = (slot + 1) & (table->capacity - 1u);
     }
     return NULL;
 }

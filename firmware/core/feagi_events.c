@@ -25,27 +25,8 @@ _Static_assert(sizeof(feagi_event_t) == 16 && offsetof(feagi_event_t, sequence) 
                    offsetof(feagi_event_t, arg) == 8 && offsetof(feagi_event_t, time_ms) == 12,
                "an event is made of two words");
 
-#if FEAGI_PORT_SHARED
-// In a shared region every reader has a position of its own, so the oldest event gives way. These changes are made in order: a
-// reader of the slot's old event, and one that waits for the new one, see from the number that the slot is being written.
-static void put_shared(feagi_region_t *r, uint16_t kind, uint32_t arg) {
-    const uint32_t position = ring_of(r)->head + r->share->pushed++;
-    const uint32_t at = offset_of(r, position);
-    feagi_write_put(r, at, 4, (position + 1) ^ FEAGI_EVENTS_UNFINISHED);
-    feagi_write_put(r, at + 8, 8, arg | feagi_write_now(r) << 32);
-    feagi_write_put(r, at, 8, (position + 1) | (uint64_t)kind << 32);
-    feagi_write_put(r, r->events_at, 4, position + 1);
-}
-_Static_assert(offsetof(feagi_ring_t, head) == 0, "the head is the ring's first word");
-#endif
-
-int feagi_events_put(feagi_region_t *r, uint16_t kind, uint32_t arg) {
-#if FEAGI_PORT_SHARED
-    if (r->share) {
-        put_shared(r, kind, arg);
-        return 0;
-    }
-#endif
+// The ring with one consumer.
+static int push_exclusive(feagi_region_t *r, uint16_t kind, uint32_t arg) {
     feagi_ring_t *ring = ring_of(r);
     // Producers one at a time: the section makes one of the main context, of interrupts and of a host's commands.
     feagi_port_key_t key = feagi_port_lock();
@@ -65,6 +46,18 @@ int feagi_events_put(feagi_region_t *r, uint16_t kind, uint32_t arg) {
     }
     feagi_port_unlock(key);
     return full ? FEAGI_ERR_FULL : 0;
+}
+
+int feagi_events_put(feagi_region_t *r, uint16_t kind, uint32_t arg) {
+#if FEAGI_PORT_SHARED
+    if (r->share) {
+        // Every reader has a position of its own, so the oldest event gives way.
+        feagi_shared_put(r, FEAGI_SHARED_EVENT, ring_of(r)->head + r->share->pushed++, 0, (uint64_t)kind << 32 | arg,
+                         r->share->group_ms);
+        return 0;
+    }
+#endif
+    return push_exclusive(r, kind, arg);
 }
 
 int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg) {
@@ -118,10 +111,10 @@ void feagi_events_broadcast(feagi_region_t *r, uint16_t kind, uint32_t arg, uint
     feagi_ring_t *ring = ring_of(r);
     const uint32_t position = ring->head;
     feagi_event_t *slot = slot_of(r, position);
-    // No reader of this slot's old event, nor of the new one, takes this number for the one it looks for.
-    feagi_port_store_u32(&slot->sequence, (position + 1) ^ FEAGI_EVENTS_UNFINISHED);
-    feagi_port_store_u64(second_half(slot), arg | (uint64_t)time_ms << 32);
+    // The number first, in release order before the rest: a reader of the slot's old event that has got anything of the new one
+    // finds that the number has changed. The new event is not looked at until head moves.
     feagi_port_store_u64(first_half(slot), (position + 1) | (uint64_t)kind << 32);
+    feagi_port_store_u64(second_half(slot), arg | (uint64_t)time_ms << 32);
     feagi_port_store_u32(&ring->head, position + 1);
 }
 

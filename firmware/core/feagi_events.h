@@ -14,9 +14,6 @@
 
 #include "feagi_region.h"
 
-// In the sequence of a slot that is being overwritten.
-#define FEAGI_EVENTS_UNFINISHED 0x80000000u
-
 // Result of feagi_events_read.
 enum {
     FEAGI_EVENTS_NONE = 0,

@@ -40,17 +40,24 @@ static uint32_t block(const feagi_region_t *r, unsigned index, uint32_t *len_byt
 }
 #define BLOCKS 3u
 
+// A place in a table is a hash cut to its lowest bits: not every target divides.
+static bool is_power_of_two(uint32_t capacity) {
+    return capacity && !(capacity & (capacity - 1));
+}
+
 // Fills the handle with the layout that these capacities give: the one place that knows how sections follow each other.
 // Returns the region's length, or 0 if a capacity cannot be.
 static uint32_t lay_out(feagi_region_t *r, const feagi_profile_t *p) {
     uint32_t agent_len = (uint32_t)sizeof(feagi_agent_t) + p->agent_metadata_len_bytes;
-    if (!p->agents || agent_len > 4096 || agent_len % 8 || !p->cortical_locks || !p->fcl_windows || !p->area_stats ||
-        !p->events || (p->events & (p->events - 1))) {
+    if (agent_len > 4096 || agent_len % 8 || !is_power_of_two(p->agents) || !is_power_of_two(p->cortical_locks) ||
+        !is_power_of_two(p->fcl_windows) || !is_power_of_two(p->area_stats) || !is_power_of_two(p->events)) {
         return 0;
     }
     r->dirty = NULL;
 #if FEAGI_PORT_SHARED
     r->share = NULL;
+    r->gate = NULL;
+    r->cached_clock = true;
 #endif
     r->now_ms = r->epoch_ms = 0;
     uint32_t end = put(&r->agents, FEAGI_HASHES_AT + (uint32_t)sizeof(feagi_hashes_t), 0, p->agents, agent_len);
@@ -178,8 +185,8 @@ void feagi_region_track(feagi_region_t *r, uint32_t *dirty) {
 
 void feagi_region_set_time(feagi_region_t *r, uint64_t uptime_ms) {
     const uint64_t now_ms = uptime_ms + r->epoch_ms;
-    // A difference below 0 is a large one.
-    if (r->now_ms - now_ms > FEAGI_CLOCK_STEP_MS) {
+    // A clock that hosts lead. A difference below 0 is a large one.
+    if (!r->epoch_ms || r->now_ms - now_ms > FEAGI_CLOCK_STEP_MS) {
         feagi_port_store_u64(&r->now_ms, now_ms);
     }
 }

@@ -32,6 +32,8 @@ typedef struct {
     uint16_t pages;        // pages of the region
 #if FEAGI_PORT_SHARED
     struct feagi_share *share; // feagi_shared.h; NULL: one thread writes this region
+    const uint32_t *gate;      // its trailer's; NULL if it is not shared
+    bool cached_clock;         // the time is what feagi_region_set_time said, else the system's
 #endif
 } feagi_region_t;
 
@@ -54,8 +56,8 @@ int feagi_region_attach(feagi_region_t *r, void *mem, uint32_t len_bytes);
 // From now on mark changes in dirty[r->pages], which the caller zeroed, or in nothing when NULL. Set-up only.
 void feagi_region_track(feagi_region_t *r, uint32_t *dirty);
 
-// Says how long ago the owner started [ms]: brings the region's clock up to date. Where that would set it back by up to
-// FEAGI_CLOCK_STEP_MS it stands still. Main context; the interrupts that write state may preempt it.
+// Sets the region's clock: to how long ago the owner started [ms], and what feagi_clock.h adds to that. A clock that hosts set
+// stands still rather than go back by up to FEAGI_CLOCK_STEP_MS. Main context; the interrupts that write state may preempt it.
 void feagi_region_set_time(feagi_region_t *r, uint64_t uptime_ms);
 
 // Where page `page` (< r->pages) lies: its offset in the region and its length in bytes, a multiple of 4. Any context.

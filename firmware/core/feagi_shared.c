@@ -41,6 +41,8 @@ static int place(feagi_region_t *r, feagi_share_t *share, size_t len_bytes) {
     share->staging = at + TRAILER_LEN + JOURNAL_LEN;
     share->pending = share->pushed = share->written = 0;
     r->share = share;
+    r->gate = &share->trailer->gate;
+    r->cached_clock = share->cached_clock;
     return 0;
 }
 
@@ -80,41 +82,94 @@ int feagi_shared_attach(feagi_region_t *r, feagi_share_t *share, void *mem, size
 
 // ------------------------------------------------------------------------------------------------- making changes
 
-// A journal's entry, read once and checked: what lies in shared memory may be anything.
+// A change as it is made: from the journal it is read once, since what lies in shared memory may be anything.
 typedef struct {
-    uint32_t offset;
+    uint32_t where;
     uint16_t size, kind;
-    uint64_t value, amount;
+    uint64_t value, more, sum;
     bool known;
 } change_t;
 
-static bool read_change(const feagi_region_t *r, uint32_t index, change_t *c) {
-    const feagi_change_t *entry = &r->share->journal[index];
-    // offset, size and kind lie in one word.
-    const uint64_t head = load((const uint64_t *)(const void *)entry);
-    c->offset = (uint32_t)head;
-    c->size = (uint16_t)(head >> 32);
-    c->kind = (uint16_t)(head >> 48);
-    c->value = load(&entry->value);
-    c->amount = load(&entry->amount);
-    c->known = feagi_port_load_u32(&entry->known) == 1;
-    return (c->size == 1 || c->size == 4 || c->size == 8) && c->kind <= FEAGI_SHARED_SUBTRACT && c->offset % c->size == 0 &&
-           c->offset <= r->len_bytes - c->size;
+// kind, size and where lie in one word.
+static void split(uint64_t what, change_t *c) {
+    c->where = (uint32_t)what;
+    c->size = (uint16_t)(what >> 32);
+    c->kind = (uint16_t)(what >> 48);
 }
-_Static_assert(offsetof(feagi_change_t, offset) == 0 && offsetof(feagi_change_t, size) == 4 &&
-                   offsetof(feagi_change_t, kind) == 6,
-               "offset, size and kind are one word");
+_Static_assert(offsetof(feagi_change_t, where) == 0 && offsetof(feagi_change_t, size) == 4 && offsetof(feagi_change_t, kind) == 6,
+               "kind, size and where are one word");
 
-static uint64_t changed(const change_t *c, uint64_t from) {
-    const uint64_t most = c->size == 1 ? UINT8_MAX : c->size == 4 ? UINT32_MAX : UINT64_MAX;
-    if (c->kind == FEAGI_SHARED_STORE) {
-        return c->value;
-    }
-    if (c->kind == FEAGI_SHARED_ADD) {
-        return c->amount < most - from ? from + c->amount : most;
-    }
-    return c->amount < from ? from - c->amount : 0;
+static void read_change(const feagi_region_t *r, uint32_t index, change_t *c) {
+    const feagi_change_t *entry = &r->share->journal[index];
+    split(load((const uint64_t *)(const void *)entry), c);
+    c->value = load(&entry->value);
+    c->more = load(&entry->more);
+    c->sum = load(&entry->sum);
+    c->known = feagi_port_load_u32(&entry->known) == 1;
 }
+
+static bool is_sum(const change_t *c) {
+    return c->kind == FEAGI_SHARED_ADD || c->kind == FEAGI_SHARED_SUBTRACT;
+}
+
+static uint64_t sum_of(const change_t *c, uint64_t from) {
+    const uint64_t most = c->size == 1 ? UINT8_MAX : c->size == 4 ? UINT32_MAX : UINT64_MAX;
+    if (c->kind == FEAGI_SHARED_ADD) {
+        return from > most || c->value < most - from ? from + c->value : most;
+    }
+    return c->value < from ? from - c->value : 0;
+}
+
+// Where changes are made: the region, or a copy of a part of it. `base` is where the region begins or would.
+typedef struct {
+    uint8_t *base;
+    uint32_t from, to;
+} place_t;
+
+// The address, or NULL where that is not in the place.
+static inline uint8_t *address(const place_t *in, uint32_t offset, uint32_t size_bytes) {
+    const bool whole = size_bytes == 8 || size_bytes == 4 || size_bytes == 1;
+    return whole && offset % size_bytes == 0 && offset >= in->from && offset < in->to && size_bytes <= in->to - offset
+               ? in->base + offset
+               : NULL;
+}
+
+// `own`: the change is this process's, and right.
+static inline void put_at(const place_t *in, bool own, uint32_t offset, uint32_t size_bytes, uint64_t value) {
+    uint8_t *at = own ? in->base + offset : address(in, offset, size_bytes);
+    if (!at) {
+        return;
+    }
+    if (size_bytes == 1) {
+        __atomic_store_n(at, (uint8_t)value, __ATOMIC_RELEASE);
+    } else if (size_bytes == 4) {
+        feagi_port_store_u32((uint32_t *)(void *)at, (uint32_t)value);
+    } else {
+        store((uint64_t *)(void *)at, value);
+    }
+}
+
+// Makes a change that is the same if it is made twice: any but a sum.
+static inline __attribute__((always_inline)) void make_stores(const feagi_region_t *r, const place_t *in, bool own,
+                                                              const change_t *c) {
+    if (c->kind == FEAGI_SHARED_STORE) {
+        put_at(in, own, c->where, c->size, c->value);
+    } else if (c->kind == FEAGI_SHARED_EVENT) {
+        // In the order of feagi_events_broadcast.
+        const uint32_t at =
+            r->events_at + (uint32_t)sizeof(feagi_ring_t) + (c->where & r->events_mask) * (uint32_t)sizeof(feagi_event_t);
+        put_at(in, own, at, 8, (c->where + 1) | c->value >> 32 << 32);
+        put_at(in, own, at + 8, 8, (uint32_t)c->value | c->more << 32);
+        put_at(in, own, r->events_at, 4, c->where + 1);
+    } else if (c->kind == FEAGI_SHARED_AGENT) {
+        put_at(in, own, c->where + (uint32_t)offsetof(feagi_agent_t, sequence), 4, c->more >> 32);
+        put_at(in, own, c->where, 8, c->value);
+        put_at(in, own, FEAGI_HEADER_LEN_BYTES + (uint32_t)offsetof(feagi_core_t, agent_count), 4, (uint32_t)c->more);
+    }
+}
+_Static_assert(offsetof(feagi_ring_t, head) == 0 && offsetof(feagi_event_t, kind) == 4 && offsetof(feagi_event_t, arg) == 8 &&
+                   offsetof(feagi_event_t, time_ms) == 12,
+               "an event is two words, and the ring's head its first");
 
 static uint64_t load_sized(const uint8_t *at, uint32_t size_bytes) {
     return size_bytes == 1   ? __atomic_load_n(at, __ATOMIC_ACQUIRE)
@@ -133,43 +188,32 @@ static bool exchange_sized(uint8_t *at, uint32_t size_bytes, uint64_t from, uint
     return __atomic_compare_exchange_n(at, &expected, (uint8_t)to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
-static void store_sized(uint8_t *at, uint32_t size_bytes, uint64_t value) {
-    if (size_bytes == 1) {
-        __atomic_store_n(at, (uint8_t)value, __ATOMIC_RELEASE);
-    } else if (size_bytes == 4) {
-        feagi_port_store_u32((uint32_t *)(void *)at, (uint32_t)value);
-    } else {
-        store((uint64_t *)(void *)at, value);
-    }
-}
-
-// Makes one change in the region. `again`: whoever made the group died, perhaps after this change. A store can be made twice. An
-// add says in the journal what it will store before it does: if the place has that value, it was made.
-static void make_change(feagi_region_t *r, uint32_t index, bool again) {
-    change_t c;
-    if (!read_change(r, index, &c)) {
-        return; // not of our making
-    }
-    uint8_t *at = r->base + c.offset;
-    if (c.kind == FEAGI_SHARED_STORE) {
-        store_sized(at, c.size, c.value);
+// Makes an add or subtract in the region. It says in the journal what it will store before it does: if whoever made the group
+// died
+// (`again`) and the place has that value, it was made.
+static void make_sum(feagi_region_t *r, const place_t *in, uint32_t index, const change_t *c, bool again) {
+    feagi_shared_t *t = r->share->trailer;
+    feagi_change_t *entry = &r->share->journal[index];
+    uint8_t *at = address(in, c->where, c->size);
+    if (!at) {
         return;
     }
-    feagi_change_t *entry = &r->share->journal[index];
+    feagi_port_store_u32(&t->done, index); // what came before is not made again, which a sum would not be the same after
     for (;;) {
-        const uint64_t from = load_sized(at, c.size);
-        if (again && c.known && from == c.value) {
-            return;
+        const uint64_t from = load_sized(at, c->size);
+        if (again && c->known && from == c->sum) {
+            break;
         }
         // A writer that had passed the gate may change the place until here: then once more, from what it has stored.
         again = false;
-        const uint64_t to = changed(&c, from);
-        store(&entry->value, to);
+        const uint64_t to = sum_of(c, from);
+        store(&entry->sum, to);
         feagi_port_store_u32(&entry->known, 1);
-        if (exchange_sized(at, c.size, from, to)) {
-            return;
+        if (exchange_sized(at, c->size, from, to)) {
+            break;
         }
     }
+    feagi_port_store_u32(&t->done, index + 1);
 }
 
 // The parts of the region that a restore replaces. version and last_modified go on; cortical locks belong to the living.
@@ -184,39 +228,67 @@ static uint64_t *word_at(const uint8_t *base, uint32_t offset) {
     return (uint64_t *)(void *)(uintptr_t)(base + offset);
 }
 
-// Makes the committed group from its change `from` on.
-static void make_group(feagi_region_t *r, uint32_t count, uint32_t from, bool again) {
-    feagi_shared_t *t = r->share->trailer;
-    if (count == RESTORE) {
-        for (unsigned i = 0; i < PARTS; i++) {
-            uint32_t at, to;
-            for (part(r, i, &at, &to); at < to; at += 8) {
-                store(word_at(r->base, at), load(word_at(r->share->staging, at)));
-            }
-        }
-    } else {
-        for (uint32_t i = from; i < count && i < FEAGI_JOURNAL_CHANGES; i++) {
-            make_change(r, i, again);
-            again = false;
-            feagi_port_store_u32(&t->done, i + 1);
+static void make_restore(feagi_region_t *r) {
+    for (unsigned i = 0; i < PARTS; i++) {
+        uint32_t at, to;
+        for (part(r, i, &at, &to); at < to; at += 8) {
+            store(word_at(r->base, at), load(word_at(r->share->staging, at)));
         }
     }
-    const uint64_t group = load(&t->commit) >> 32;
-    store(&t->commit, group << 32);
 }
 
-// Commits and makes what is pending; the lock stays.
-static void flush(feagi_region_t *r, uint32_t count) {
+// Makes what a dead holder of the lock has committed and perhaps made in part. Stores can be made twice.
+static void make_for_the_dead(feagi_region_t *r, uint32_t count, uint32_t from) {
+    if (count == RESTORE) {
+        make_restore(r);
+    }
+    const place_t in = {r->base, 0, r->len_bytes};
+    for (uint32_t i = from; i < count && i < FEAGI_JOURNAL_CHANGES && count != RESTORE; i++) {
+        change_t c;
+        read_change(r, i, &c);
+        if (is_sum(&c)) {
+            make_sum(r, &in, i, &c, i == from);
+        } else {
+            make_stores(r, &in, false, &c);
+        }
+    }
     feagi_shared_t *t = r->share->trailer;
+    store(&t->commit, load(&t->commit) >> 32 << 32);
+}
+
+// Commits and makes what is pending, or with RESTORE the image; the lock stays. Changes come from this process's own memory, not
+// from the journal, which others can write.
+static void flush(feagi_region_t *r, uint32_t count) {
+    feagi_share_t *share = r->share;
+    feagi_shared_t *t = share->trailer;
     if (count) {
+        const uint64_t group = ((load(&t->commit) >> 32) + 1) << 32;
         feagi_port_store_u32(&t->done, 0);
         // The journal is whole. From this store on the group happens, whoever dies.
-        store(&t->commit, ((load(&t->commit) >> 32) + 1) << 32 | count);
-        make_group(r, count, 0, false);
+        store(&t->commit, group | count);
+        if (count == RESTORE) {
+            make_restore(r);
+            count = 0;
+        }
+        const place_t in = {r->base, 0, r->len_bytes};
+        for (uint32_t i = 0; i < count; i++) {
+            change_t c;
+            split(share->own[i].what, &c);
+            c.value = share->own[i].value;
+            c.more = share->own[i].more;
+            if (is_sum(&c)) {
+                make_sum(r, &in, i, &c, false);
+            } else {
+                make_stores(r, &in, true, &c);
+            }
+        }
+        store(&t->commit, group);
     }
-    r->share->pending = r->share->pushed = 0;
-    for (; r->share->written; r->share->written--) {
-        feagi_write_count_core(r);
+    share->pending = share->pushed = 0;
+    if (r->share->written) {
+        feagi_port_add_u64(feagi_region_u64(r, FEAGI_WRITE_VERSION_AT), r->share->written);
+        store(feagi_region_u64(r, FEAGI_WRITE_LAST_MODIFIED_AT), r->share->group_ms);
+        r->share->written = 0;
     }
 }
 
@@ -246,9 +318,10 @@ int feagi_shared_lock(feagi_region_t *r) {
         }
     }
     share->pending = share->pushed = share->written = 0;
+    share->group_ms = feagi_write_now(r);
     const uint32_t count = (uint32_t)load(&t->commit);
     if (count) { // the last holder died: its group has happened, and we make it
-        make_group(r, count, feagi_port_load_u32(&t->done), true);
+        make_for_the_dead(r, count, feagi_port_load_u32(&t->done));
         feagi_write_count_core(r);
     }
     if (feagi_port_load_u32(&t->gate)) {
@@ -260,21 +333,6 @@ int feagi_shared_lock(feagi_region_t *r) {
 void feagi_shared_close_gate(feagi_region_t *r) {
     feagi_port_store_u32(&r->share->trailer->gate, 1);
     feagi_port_fence(); // no later load may be older than this store
-}
-
-int feagi_shared_put(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, int kind, uint64_t value) {
-    feagi_share_t *share = r->share;
-    if (share->pending == FEAGI_JOURNAL_CHANGES) {
-        return FEAGI_ERR_FULL;
-    }
-    feagi_change_t *entry = &share->journal[share->pending++];
-    store((uint64_t *)(void *)entry, (uint64_t)kind << 48 | (uint64_t)size_bytes << 32 | offset);
-    store(&entry->value, value);
-    if (kind != FEAGI_SHARED_STORE) {
-        store(&entry->amount, value);
-        feagi_port_store_u32(&entry->known, 0);
-    }
-    return 0;
 }
 
 void feagi_shared_make(feagi_region_t *r) {
@@ -298,16 +356,17 @@ bool feagi_shared_is_gone(const feagi_region_t *r, uint64_t owner) {
 // ------------------------------------------------------------------------------------------------------- snapshots
 
 // Makes the rest of a committed group in a copy of region[from, to): a change whose place has been read may have been made.
-static void overlay(uint64_t *out, uint32_t from, uint32_t to, const change_t *changes, uint32_t done, uint32_t count) {
+static void overlay(const feagi_region_t *r, const place_t *in, const change_t *changes, uint32_t done, uint32_t count) {
     for (uint32_t i = done; i < count; i++) {
         const change_t *c = &changes[i];
-        if (c->offset < from || c->offset >= to) {
+        if (!is_sum(c)) {
+            make_stores(r, in, false, c);
             continue;
         }
-        uint8_t *at = (uint8_t *)out + (c->offset - from);
-        const uint64_t old = load_sized(at, c->size);
-        if (c->kind == FEAGI_SHARED_STORE || i > done || !c->known || old != c->value) {
-            store_sized(at, c->size, changed(c, old));
+        const uint8_t *at = address(in, c->where, c->size);
+        const uint64_t old = at ? load_sized(at, c->size) : 0;
+        if (i > done || !c->known || old != c->sum) {
+            put_at(in, false, c->where, c->size, sum_of(c, old));
         }
     }
 }
@@ -323,14 +382,20 @@ static bool is_replaced(const feagi_region_t *r, uint32_t offset) {
     return false;
 }
 
-// Copies once. Returns whether `out` was equal already.
-static bool copy(const feagi_region_t *r, uint64_t *out, uint32_t from, uint32_t len_bytes, bool restoring) {
+static const uint8_t *source(const feagi_region_t *r, uint32_t offset, bool restoring) {
+    return restoring && is_replaced(r, offset) ? r->share->staging : r->base;
+}
+
+static void copy(const feagi_region_t *r, uint64_t *out, uint32_t from, uint32_t len_bytes, bool restoring) {
+    for (uint32_t i = 0; i < len_bytes; i += 8) {
+        out[i / 8] = load(word_at(source(r, from + i, restoring), from + i));
+    }
+}
+
+static bool is_equal(const feagi_region_t *r, const uint64_t *out, uint32_t from, uint32_t len_bytes, bool restoring) {
     uint64_t differ = 0;
     for (uint32_t i = 0; i < len_bytes; i += 8) {
-        const uint8_t *base = restoring && is_replaced(r, from + i) ? r->share->staging : r->base;
-        const uint64_t word = load(word_at(base, from + i));
-        differ |= out[i / 8] ^ word;
-        out[i / 8] = word;
+        differ |= out[i / 8] ^ load(word_at(source(r, from + i, restoring), from + i));
     }
     return !differ;
 }
@@ -357,13 +422,11 @@ static bool try_snapshot(const feagi_region_t *r, uint64_t *out, uint32_t from, 
     const uint32_t known = restoring || count > FEAGI_JOURNAL_CHANGES ? 0 : count;
     change_t changes[FEAGI_JOURNAL_CHANGES];
     for (uint32_t i = before.done; i < known; i++) {
-        if (!read_change(r, i, &changes[i])) {
-            changes[i].offset = UINT32_MAX; // in no copy
-        }
+        read_change(r, i, &changes[i]);
     }
-    (void)copy(r, out, from, len_bytes, restoring);
+    copy(r, out, from, len_bytes, restoring);
     for (unsigned i = 1; i < COPIES; i++) {
-        if (!copy(r, out, from, len_bytes, restoring)) {
+        if (!is_equal(r, out, from, len_bytes, restoring)) {
             return false;
         }
     }
@@ -373,7 +436,8 @@ static bool try_snapshot(const feagi_region_t *r, uint64_t *out, uint32_t from, 
         after.changes != before.changes) {
         return false;
     }
-    overlay(out, from, from + len_bytes, changes, before.done, known);
+    const place_t in = {(uint8_t *)out - from, from, from + len_bytes};
+    overlay(r, &in, changes, before.done, known);
     return true;
 }
 

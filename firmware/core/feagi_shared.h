@@ -25,19 +25,27 @@ enum {
     FEAGI_SHARED_GIVE_UP, // it lives and does not go on
 };
 
+// A change of the group that is being made, as its maker keeps it: the journal can be written by others.
+typedef struct {
+    uint64_t what; // kind << 48 | size << 32 | where, a journal's first word
+    uint64_t value, more;
+} feagi_shared_own_t;
+
 // One process's hold on a shared region. Filled by feagi_shared_init or _attach but for what the caller sets before.
 typedef struct feagi_share {
     const uint64_t *self; // set by the caller: names this process, never 0; read at each use, since a process may fork
     int (*wait)(void *context, uint64_t owner, uint32_t tries); // set by the caller: FEAGI_SHARED_*; may sleep
-    uint64_t (*now_ms)(void); // set by the caller: the clock; NULL: what feagi_region_set_time says
-    void *context;            // set by the caller: wait's
+    bool cached_clock; // set by the caller: the time is what feagi_region_set_time says, else the system's
+    void *context;     // set by the caller: wait's
     feagi_shared_t *trailer;
     feagi_change_t *journal; // [FEAGI_JOURNAL_CHANGES]
     uint8_t *staging;        // [region.events_at]
     // Of the group that is being made; they belong to whoever holds the lock.
-    uint32_t pending; // changes
-    uint32_t pushed;  // events
-    uint32_t written; // writes of the core block
+    uint64_t group_ms; // its time
+    uint32_t pending;  // changes
+    uint32_t pushed;   // events
+    uint32_t written;  // writes of the core block
+    feagi_shared_own_t own[FEAGI_JOURNAL_CHANGES];
 } feagi_share_t;
 
 // Bytes of the file of a shared region of this length; 0 if that does not fit 32 bits. Any context.
@@ -60,12 +68,33 @@ int feagi_shared_lock(feagi_region_t *r);
 // Closes the gate: from now on the group may change words that others write without the lock. Holder only.
 void feagi_shared_close_gate(feagi_region_t *r);
 
-// Kinds of change.
-enum { FEAGI_SHARED_STORE, FEAGI_SHARED_ADD, FEAGI_SHARED_SUBTRACT };
+// Kinds of change: what is stored where.
+enum {
+    FEAGI_SHARED_STORE,    // value, of `size` bytes at `where`
+    FEAGI_SHARED_ADD,      // the same plus value; it stays at the size's maximum. The gate must be closed
+    FEAGI_SHARED_SUBTRACT, // the same minus value; it stays at 0. The gate must be closed
+    FEAGI_SHARED_EVENT,    // the ring's event at position `where`: value is kind << 32 | arg, more its time
+    FEAGI_SHARED_AGENT,    // the first word of the agent's slot that lies at `where`: value; more is sequence << 32 | agent_count
+    FEAGI_SHARED_KINDS
+};
 
-// Adds a change to the group: size 1, 4 or 8 bytes at an offset that is a multiple of it. Add and subtract stay within the
-// size's range and need the gate closed. Holder only. Returns 0 or FEAGI_ERR_FULL (more than FEAGI_JOURNAL_CHANGES).
-int feagi_shared_put(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, int kind, uint64_t value);
+// Adds a change to the group, which takes FEAGI_JOURNAL_CHANGES. Holder only.
+static inline void feagi_shared_put(feagi_region_t *r, int kind, uint32_t where, uint32_t size_bytes, uint64_t value,
+                                    uint64_t more) {
+    feagi_share_t *share = r->share;
+    const uint32_t index = share->pending++;
+    feagi_change_t *entry = &share->journal[index];
+    feagi_shared_own_t *own = &share->own[index];
+    own->what = (uint64_t)kind << 48 | (uint64_t)size_bytes << 32 | where;
+    own->value = value;
+    own->more = more;
+    feagi_port_store_u64((uint64_t *)(void *)entry, own->what);
+    feagi_port_store_u64(&entry->value, value);
+    feagi_port_store_u64(&entry->more, more);
+    if (kind == FEAGI_SHARED_ADD || kind == FEAGI_SHARED_SUBTRACT) {
+        feagi_port_store_u32(&entry->known, 0);
+    }
+}
 
 // Makes the group's changes, all at once for every snapshot, and counts its writes of the core block. A new group begins; the
 // lock stays. Holder only.

@@ -37,14 +37,6 @@ static uint32_t size_of(unsigned field) {
     return is_byte(field) ? 1 : feagi_fields[field].type == FEAGI_TYPE_U64 ? 8 : 4;
 }
 
-static void store(feagi_region_t *r, unsigned field, uint64_t value) {
-    // One section, so that an interrupt that writes meanwhile finds version, time and marks to match the values.
-    feagi_port_key_t key = feagi_write_begin(r);
-    feagi_write_store(r, place_of(field), size_of(field), value);
-    feagi_write_count_core(r);
-    feagi_write_end(r, key);
-}
-
 // A field whose changes are events: value and event are one group, so that events come in the order of the changes.
 static int store_and_tell(feagi_region_t *r, unsigned field, uint64_t value) {
     const int status = feagi_write_open(r);
@@ -63,54 +55,64 @@ static int store_and_tell(feagi_region_t *r, unsigned field, uint64_t value) {
     return 0;
 }
 
-int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored) {
+int feagi_state_check(unsigned field, unsigned kind, uint64_t *value) {
     const feagi_field_t *f = &feagi_fields[field];
     if (!(f->flags & FEAGI_FIELD_WRITABLE)) {
         return FEAGI_ERR_READ_ONLY;
     }
-    if (value > largest(field)) {
+    if (kind != FEAGI_STATE_SET && f->type != FEAGI_TYPE_U32 && f->type != FEAGI_TYPE_U64) {
+        return FEAGI_ERR_OPERATION;
+    }
+    if (*value > largest(field)) {
         if (!(f->flags & FEAGI_FIELD_CLAMPED)) {
             return FEAGI_ERR_RANGE;
         }
-        value = f->limit;
+        *value = f->limit;
     }
-    if (stored) {
-        *stored = value;
-    }
-    if (f->event) {
-        return store_and_tell(r, field, value);
-    }
-    store(r, field, value);
     return 0;
 }
 
-static int change(feagi_region_t *r, unsigned field, uint64_t amount, bool down, uint64_t *stored) {
-    const feagi_field_t *f = &feagi_fields[field];
-    if (!(f->flags & FEAGI_FIELD_WRITABLE)) {
-        return FEAGI_ERR_READ_ONLY;
+uint64_t feagi_state_after(unsigned field, unsigned kind, uint64_t value, uint64_t before) {
+    if (kind == FEAGI_STATE_SET) {
+        return value;
     }
-    if (f->type != FEAGI_TYPE_U32 && f->type != FEAGI_TYPE_U64) {
-        return FEAGI_ERR_OPERATION;
+    if (kind == FEAGI_STATE_SUBTRACT) {
+        return value < before ? before - value : 0;
     }
-    uint64_t most = largest(field);
-    if (amount > most) {
-        return FEAGI_ERR_RANGE;
+    const uint64_t most = largest(field);
+    return value < most - before ? before + value : most;
+}
+
+int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored) {
+    int status = feagi_state_check(field, FEAGI_STATE_SET, &value);
+    if (!status && feagi_fields[field].event) {
+        status = store_and_tell(r, field, value);
+    } else if (!status) {
+        feagi_state_store(r, feagi_fields[field].offset, size_of(field), value);
     }
+    if (!status && stored) {
+        *stored = value;
+    }
+    return status;
+}
+
+static int change(feagi_region_t *r, unsigned field, uint64_t amount, unsigned kind, uint64_t *stored) {
+    const int status = feagi_state_check(field, kind, &amount);
+    if (status) {
+        return status;
+    }
+    const bool is_long = feagi_fields[field].type == FEAGI_TYPE_U64;
+    const uint32_t at = place_of(field);
     uint64_t value;
     for (bool done = false; !done;) {
         // Read before begin looks at the gate: if a group changes the field after that, the exchange fails.
-        const uint64_t old = feagi_state_get(r, field);
-        if (down) {
-            value = amount < old ? old - amount : 0;
-        } else {
-            value = amount < most - old ? old + amount : most;
-        }
-        const uint32_t at = place_of(field);
+        const uint64_t before = feagi_state_get(r, field);
+        value = feagi_state_after(field, kind, amount, before);
         feagi_port_key_t key = feagi_write_begin(r);
-        done = f->type == FEAGI_TYPE_U64 ? feagi_port_cas_u64(feagi_region_u64(r, at), old, value)
-                                         : feagi_port_cas_u32(feagi_region_u32(r, at), (uint32_t)old, (uint32_t)value);
+        done = is_long ? feagi_port_cas_u64(feagi_region_u64(r, at), before, value)
+                       : feagi_port_cas_u32(feagi_region_u32(r, at), (uint32_t)before, (uint32_t)value);
         if (done) {
-            feagi_region_mark_bytes(r, at, size_of(field));
+            feagi_region_mark_bytes(r, at, is_long ? 8 : 4);
             feagi_write_count_core(r);
         }
         feagi_write_end(r, key);
@@ -122,9 +124,50 @@ static int change(feagi_region_t *r, unsigned field, uint64_t amount, bool down,
 }
 
 int feagi_state_add(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored) {
-    return change(r, field, amount, false, stored);
+    return change(r, field, amount, FEAGI_STATE_ADD, stored);
 }
 
 int feagi_state_subtract(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored) {
-    return change(r, field, amount, true, stored);
+    return change(r, field, amount, FEAGI_STATE_SUBTRACT, stored);
 }
+
+#if FEAGI_PORT_SHARED
+// The events of an update: one for each field that has another value after it. Such fields are written by the lock's holder
+// alone, so what they hold now is what they hold until the update is made.
+static void tell(feagi_region_t *r, const feagi_state_write_t *writes, uint32_t count) {
+    for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
+        const uint64_t before = feagi_fields[field].event ? feagi_state_get(r, field) : 0;
+        uint64_t value = before;
+        for (uint32_t i = 0; i < count && feagi_fields[field].event; i++) {
+            value = writes[i].field == field ? writes[i].value : value;
+        }
+        if (value != before) {
+            (void)feagi_events_put(r, feagi_fields[field].event, (uint32_t)value);
+        }
+    }
+}
+
+int feagi_state_update(feagi_region_t *r, const feagi_state_write_t *writes, uint32_t count) {
+    static const int kinds[] = {FEAGI_SHARED_STORE, FEAGI_SHARED_ADD, FEAGI_SHARED_SUBTRACT};
+    if (count > FEAGI_STATE_UPDATE_WRITES) {
+        return FEAGI_ERR_FULL;
+    }
+    const int status = feagi_shared_lock(r);
+    if (status) {
+        return status;
+    }
+    feagi_shared_close_gate(r);
+    for (uint32_t i = 0; i < count; i++) {
+        const unsigned field = writes[i].field;
+        if (field & FEAGI_STATE_HASH) {
+            feagi_shared_put(r, FEAGI_SHARED_STORE, FEAGI_HASHES_AT + (field & ~FEAGI_STATE_HASH) * 8, 8, writes[i].value, 0);
+        } else {
+            feagi_shared_put(r, kinds[writes[i].kind], place_of(field), size_of(field), writes[i].value, 0);
+            feagi_write_put_count_core(r);
+        }
+    }
+    tell(r, writes, count);
+    feagi_shared_commit(r);
+    return 0;
+}
+#endif

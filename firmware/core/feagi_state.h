@@ -6,7 +6,47 @@
 #ifndef FEAGI_STATE_H
 #define FEAGI_STATE_H
 
-#include "feagi_region.h"
+#include "feagi_write.h"
+
+// One write of feagi_state_update.
+typedef struct {
+    uint8_t kind;  // FEAGI_STATE_SET, _ADD or _SUBTRACT
+    uint8_t field; // index in feagi_fields, or FEAGI_STATE_HASH + index of a hash, which takes SET alone
+    uint64_t value;
+} feagi_state_write_t;
+enum { FEAGI_STATE_SET, FEAGI_STATE_ADD, FEAGI_STATE_SUBTRACT };
+#define FEAGI_STATE_HASH 0x80u
+// Writes that an update may have: the journal also takes their events.
+#define FEAGI_STATE_UPDATE_WRITES (FEAGI_JOURNAL_CHANGES - 8u)
+
+// For C that knows at compile time which field it wants, by offsetof(feagi_core_t, ...). A read is one load; a write is a store,
+// an atomic add to version and a store of the time. The value is not checked, and no event is pushed: not for burst_engine_state
+// and genome_state. Any context, ISR-safe.
+static inline uint8_t feagi_state_load_u8(const feagi_region_t *r, uint32_t offset) {
+    return __atomic_load_n(r->base + FEAGI_HEADER_LEN_BYTES + offset, __ATOMIC_ACQUIRE);
+}
+static inline uint32_t feagi_state_load_u32(const feagi_region_t *r, uint32_t offset) {
+    return feagi_port_load_u32(feagi_region_u32(r, FEAGI_HEADER_LEN_BYTES + offset));
+}
+static inline uint64_t feagi_state_load_u64(const feagi_region_t *r, uint32_t offset) {
+    return feagi_port_load_u64(feagi_region_u64(r, FEAGI_HEADER_LEN_BYTES + offset));
+}
+static inline void feagi_state_store(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, uint64_t value) {
+    // One section, so that an interrupt that writes meanwhile finds version, time and marks to match the values.
+    feagi_port_key_t key = feagi_write_begin(r);
+    feagi_write_store(r, FEAGI_HEADER_LEN_BYTES + offset, size_bytes, value);
+    feagi_write_count_core(r);
+    feagi_write_end(r, key);
+}
+static inline void feagi_state_store_u8(feagi_region_t *r, uint32_t offset, uint8_t value) {
+    feagi_state_store(r, offset, 1, value);
+}
+static inline void feagi_state_store_u32(feagi_region_t *r, uint32_t offset, uint32_t value) {
+    feagi_state_store(r, offset, 4, value);
+}
+static inline void feagi_state_store_u64(feagi_region_t *r, uint32_t offset, uint64_t value) {
+    feagi_state_store(r, offset, 8, value);
+}
 
 // The field at this byte offset of the core block, or FEAGI_ERR_FIELD. Any context.
 int feagi_state_field_at(uint64_t offset);
@@ -28,5 +68,17 @@ int feagi_state_add(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t
 
 // Subtracts; the field stays at 0 (FEAGI's own returns 0 there but stores 4294967295). Otherwise as add.
 int feagi_state_subtract(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored);
+
+// Checks a write of these kinds as set, add and subtract do, without making it; *value is clamped. Any context.
+int feagi_state_check(unsigned field, unsigned kind, uint64_t *value);
+
+// The value that a field has after a write that was checked. Any context.
+uint64_t feagi_state_after(unsigned field, unsigned kind, uint64_t value, uint64_t before);
+
+#if FEAGI_PORT_SHARED
+// Makes writes that were checked, in their order, as one group of a shared region. Any thread.
+// Returns 0, FEAGI_ERR_FULL (more than FEAGI_STATE_UPDATE_WRITES) or FEAGI_ERR_BUSY; errors change nothing.
+int feagi_state_update(feagi_region_t *r, const feagi_state_write_t *writes, uint32_t count);
+#endif
 
 #endif

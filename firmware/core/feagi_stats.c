@@ -17,14 +17,14 @@ _Static_assert(offsetof(feagi_stat_t, outgoing_synapse_count) ==
 
 // The id's slot, or the free one where its search ends, or NULL behind all. Slots are never given back, so a free one ends it.
 static feagi_stat_t *search(const feagi_region_t *r, const uint8_t *id, size_t len_bytes, uint32_t *slot) {
-    uint32_t at = feagi_text_hash(id, len_bytes) % r->stats.capacity;
+    uint32_t at = feagi_text_hash(id, len_bytes) & (r->stats.capacity - 1u);
     for (uint32_t tries = r->stats.capacity; tries; tries--) {
         feagi_stat_t *s = slot_of(r, at);
         if (!s->state || (s->id_len == len_bytes && feagi_port_equal(s->id, id, len_bytes))) {
             *slot = at;
             return s;
         }
-        at = at + 1 == r->stats.capacity ? 0 : at + 1;
+        at = (at + 1) & (r->stats.capacity - 1u);
     }
     return NULL;
 }

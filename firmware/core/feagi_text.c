@@ -3,6 +3,12 @@
 bool feagi_text_valid(const uint8_t *text, size_t len_bytes) {
     const uint8_t *end = text + len_bytes;
     while (text < end) {
+        // ASCII, four bytes at a time.
+        uint32_t word;
+        if (end - text >= 4 && (feagi_port_copy(&word, text, 4), !(word & 0x80808080u))) {
+            text += 4;
+            continue;
+        }
         uint8_t lead = *text++;
         if (lead < 0x80) {
             continue;
@@ -27,9 +33,14 @@ bool feagi_text_valid(const uint8_t *text, size_t len_bytes) {
 }
 
 uint32_t feagi_text_hash(const uint8_t *text, size_t len_bytes) {
-    uint32_t hash = 0x811c9dc5u;
-    while (len_bytes--) {
-        hash = (hash ^ *text++) * 0x01000193u;
+    uint32_t hash = FEAGI_TEXT_HASH;
+    while (len_bytes) {
+        const size_t part = len_bytes < 4 ? len_bytes : 4;
+        uint32_t word = 0;
+        feagi_port_copy(&word, text, part);
+        hash = feagi_text_hash_word(hash, word);
+        text += part;
+        len_bytes -= part;
     }
     return hash;
 }

@@ -26,8 +26,18 @@ static inline bool feagi_write_is_shared(const feagi_region_t *r) {
 // The region's time [ms].
 static inline uint64_t feagi_write_now(const feagi_region_t *r) {
 #if FEAGI_PORT_SHARED
-    if (r->share && r->share->now_ms) {
-        return r->share->now_ms();
+    if (!r->cached_clock) {
+        return feagi_port_now_ms();
+    }
+#endif
+    return r->now_ms;
+}
+
+// The same within a group, whose changes all have one time.
+static inline uint64_t feagi_write_group_now(const feagi_region_t *r) {
+#if FEAGI_PORT_SHARED
+    if (r->share) {
+        return r->share->group_ms;
     }
 #endif
     return r->now_ms;
@@ -35,9 +45,9 @@ static inline uint64_t feagi_write_now(const feagi_region_t *r) {
 
 static inline feagi_port_key_t feagi_write_begin(feagi_region_t *r) {
 #if FEAGI_PORT_SHARED
-    if (r->share) {
+    if (r->gate) {
         // Whoever does not go on for long may be passed: then this write is as one that passed the gate before.
-        return feagi_port_load_u32(&r->share->trailer->gate) && feagi_shared_lock(r) == 0;
+        return __builtin_expect(feagi_port_load_u32(r->gate) != 0, 0) && feagi_shared_lock(r) == 0;
     }
 #endif
     (void)r;
@@ -45,8 +55,8 @@ static inline feagi_port_key_t feagi_write_begin(feagi_region_t *r) {
 }
 static inline void feagi_write_end(feagi_region_t *r, feagi_port_key_t key) {
 #if FEAGI_PORT_SHARED
-    if (r->share) {
-        if (key) {
+    if (r->gate) {
+        if (__builtin_expect(key != 0, 0)) {
             feagi_shared_abort(r);
         }
         return;
@@ -68,8 +78,9 @@ static inline void feagi_write_count(feagi_region_t *r) {
 
 // Counts a write of the core block: version and last_modified. Their page needs no mark: the link compares it with what it sent.
 static inline void feagi_write_count_core(feagi_region_t *r) {
+    const uint64_t now = feagi_write_now(r); // before the add, which on some targets waits for all that came before it
     feagi_port_add_u64(feagi_region_u64(r, FEAGI_WRITE_VERSION_AT), 1);
-    feagi_port_store_u64(feagi_region_u64(r, FEAGI_WRITE_LAST_MODIFIED_AT), feagi_write_now(r));
+    feagi_port_store_u64(feagi_region_u64(r, FEAGI_WRITE_LAST_MODIFIED_AT), now);
 }
 
 // Stores 1, 4 or 8 bytes at an aligned offset and marks them.
@@ -99,7 +110,7 @@ static inline int feagi_write_open(feagi_region_t *r) {
 static inline void feagi_write_put(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, uint64_t value) {
 #if FEAGI_PORT_SHARED
     if (r->share) {
-        (void)feagi_shared_put(r, offset, size_bytes, FEAGI_SHARED_STORE, value); // the core's groups fit the journal
+        feagi_shared_put(r, FEAGI_SHARED_STORE, offset, size_bytes, value, 0);
         return;
     }
 #endif

@@ -165,8 +165,7 @@ class StateManager(CoreFields):
 
     def tick(self, now_ms: int = ..., /) -> None:
         """Brings the state's clock up to date, as Link.poll does. With `now_ms`, milliseconds since start, the clock is the
-        application's from now on: it stands still between calls, and hosts do not set it. It does not go back by a second or
-        less."""
+        application's from now on: it stands still between calls, and hosts do not set it."""
 
 class Link:
     """The device's side of a link over any stream: a UART, a USB VCP, or sys.stdin.buffer with sys.stdout.buffer."""

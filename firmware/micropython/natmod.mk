@@ -31,8 +31,8 @@ else
 $(error no native module for ARCH=$(ARCH) yet: x64, armv7m)
 endif
 
-# Mirrors and shared regions are for hosts.
-SOURCES := $(HERE)/natmod.c $(HERE)/feagi_names.c $(filter-out %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
+# What is for hosts alone is left out.
+SOURCES := $(HERE)/natmod.c $(HERE)/feagi_names.c $(filter-out %/feagi_image.c %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(notdir $(SOURCES)))
 HEADERS := $(wildcard $(HERE)/*.h $(HERE)/feagi_module.c $(CORE)/*.h $(ROOT)/firmware/port/*.h)
 CONFIG := $(BUILD)/feagi_state.config.h

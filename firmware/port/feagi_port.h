@@ -10,8 +10,8 @@
 //       atomic add, on ports without one inside feagi_port_lock
 //   feagi_port_cas_u32/u64(p, expected, desired)
 //       atomic compare and exchange; whether it stored
-//   feagi_port_fence()
-//       where regions may be shared: no load after it is older than a store before it
+//   feagi_port_fence(), feagi_port_now_ms()
+//       where regions may be shared: no load after it is older than a store before it; the Unix time
 //
 // all of them ISR-safe. To add a target, add a header here and a line below.
 #ifndef FEAGI_PORT_H
@@ -33,7 +33,21 @@
 #else
 #error "no port for this target: see firmware/port/feagi_port.h"
 #endif
+#if FEAGI_PORT_SHARED
+#include "feagi_port_posix.h"
+#endif
 
+#if FEAGI_PORT_SHARED
+static inline void feagi_port_copy(void *to, const void *from, size_t len_bytes) {
+    __builtin_memcpy(to, from, len_bytes);
+}
+static inline void feagi_port_clear(void *at, size_t len_bytes) {
+    __builtin_memset(at, 0, len_bytes);
+}
+static inline bool feagi_port_equal(const void *a, const void *b, size_t len_bytes) {
+    return __builtin_memcmp(a, b, len_bytes) == 0;
+}
+#else
 // Byte loops in place of memcpy and friends, which a native MicroPython module cannot link on every target. The build turns off
 // the optimisation that would make calls of them again.
 static inline void feagi_port_copy(void *to, const void *from, size_t len_bytes) {
@@ -58,5 +72,6 @@ static inline bool feagi_port_equal(const void *a, const void *b, size_t len_byt
     }
     return true;
 }
+#endif
 
 #endif

@@ -1,7 +1,8 @@
 """FEAGI's runtime state of a microcontroller, live on the PC.
 
 `connect(port)` serves a device on a serial port and keeps a mirror of its state; `attach(name)` reads that mirror
-from any other process, without locks and at memory speed.
+from any other process, without locks and at memory speed. `StateManager` is a state of the PC's own, private or shared
+between processes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from .device import Device, connect
 from .errors import (
     AgentAlreadyRegistered,
     AgentNotFound,
+    AreaLocked,
+    AreaNotFound,
     CapacityError,
     CommandRejected,
     CommandTimeout,
@@ -21,16 +24,21 @@ from .errors import (
     LinkError,
     MemoryMapError,
     NotADevice,
+    NotLockOwner,
     PersistenceError,
     PortError,
+    RegionBusy,
     SchemaMismatch,
     SerializationError,
     SessionLost,
     StaleMirror,
     StateError,
 )
-from .mirror import Event, EventStream, LinkInfo, MirrorView, StateView, attach, mirrors
+from .events import Event, EventStream
+from .manager import StateManager
+from .mirror import LinkInfo, MirrorView, StateView, attach, mirrors
 from .sections import AgentInfo, AreaStats
+from .snapshot import Snapshot
 from .spec import (
     AgentType,
     BurstEngineState,
@@ -54,6 +62,8 @@ __all__ = [
     "AgentInfo",
     "AgentNotFound",
     "AgentType",
+    "AreaLocked",
+    "AreaNotFound",
     "AreaStats",
     "BurstEngineState",
     "CapacityError",
@@ -74,14 +84,18 @@ __all__ = [
     "MemoryMapError",
     "MirrorView",
     "NotADevice",
+    "NotLockOwner",
     "PersistenceError",
     "PortError",
+    "RegionBusy",
     "SchemaMismatch",
     "SerializationError",
     "ServiceState",
     "SessionLost",
+    "Snapshot",
     "StaleMirror",
     "StateError",
+    "StateManager",
     "StateView",
     "__version__",
     "attach",

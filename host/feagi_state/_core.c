@@ -2,8 +2,7 @@
 //
 // The interpreter's lock makes one call at a time of this module; the other side of the memory is in other processes.
 // Nothing here knows a serial port, a file or a link.
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "_core.h"
 
 #include <string.h>
 
@@ -522,23 +521,7 @@ static PyObject *mirror_push_event(Mirror *self, PyObject *args) {
 }
 
 static PyObject *mirror_read_event(Mirror *self, PyObject *object) {
-    if (check_open(self)) {
-        return NULL;
-    }
-    unsigned long position = PyLong_AsUnsignedLongMask(object);
-    if (position == (unsigned long)-1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    feagi_event_t event;
-    uint32_t lost;
-    switch (feagi_events_read(&self->map.region, (uint32_t)position, &event, &lost)) {
-        case FEAGI_EVENTS_READ:
-            return Py_BuildValue("(kkk)", (unsigned long)event.kind, (unsigned long)event.arg, (unsigned long)event.time_ms);
-        case FEAGI_EVENTS_LOST:
-            return PyLong_FromUnsignedLong(lost);
-        default:
-            Py_RETURN_NONE;
-    }
+    return check_open(self) ? NULL : shared_event(&self->map.region, object);
 }
 
 // ---------------------------------------------------------------------------------------------------- attributes
@@ -679,7 +662,7 @@ static int module_exec(PyObject *module) {
     return add_object(module, "Mirror", PyType_FromSpec(&mirror_spec)) ||
                    add_object(module, "SCHEMA_HASH", PyLong_FromUnsignedLong(FEAGI_SCHEMA_HASH)) ||
                    add_object(module, "HEADER_LEN", PyLong_FromUnsignedLong(FEAGI_HEADER_LEN_BYTES)) ||
-                   add_object(module, "MIRROR_VERSION", PyLong_FromUnsignedLong(FEAGI_MIRROR_VERSION))
+                   add_object(module, "MIRROR_VERSION", PyLong_FromUnsignedLong(FEAGI_MIRROR_VERSION)) || shared_add(module)
                ? -1
                : 0;
 }

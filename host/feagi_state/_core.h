@@ -5,7 +5,12 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-// Adds what _shared.c has to the module: Region and process functions. Returns 0, or -1 with an exception set.
+#include "feagi_region.h"
+
+// What _core.pyi says of read_event: of the ring of any region on a host.
+PyObject *shared_event(const feagi_region_t *region, PyObject *position);
+
+// Adds what _shared.c has to the module: SharedRegion and functions. Returns 0, or -1 with an exception set.
 int shared_add(PyObject *module);
 
 #endif

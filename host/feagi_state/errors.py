@@ -9,6 +9,8 @@ from . import spec
 __all__ = [
     "AgentAlreadyRegistered",
     "AgentNotFound",
+    "AreaLocked",
+    "AreaNotFound",
     "CapacityError",
     "CommandRejected",
     "CommandTimeout",
@@ -18,8 +20,10 @@ __all__ = [
     "LinkError",
     "MemoryMapError",
     "NotADevice",
+    "NotLockOwner",
     "PersistenceError",
     "PortError",
+    "RegionBusy",
     "SchemaMismatch",
     "SerializationError",
     "SessionLost",
@@ -41,6 +45,22 @@ class AgentAlreadyRegistered(StateError):
     """An agent with this id is registered already."""
 
 
+class AreaNotFound(StateError):
+    """No statistics are kept of this cortical area."""
+
+
+class AreaLocked(StateError):
+    """Somebody else has locked this cortical area."""
+
+
+class NotLockOwner(StateError):
+    """A cortical area is not locked, or by another owner."""
+
+
+class RegionBusy(StateError):
+    """Another process stopped while it was changing the region, or writes without a pause. Nothing was changed."""
+
+
 class CapacityError(StateError):
     """A table of the region is full."""
 
@@ -54,7 +74,7 @@ class SerializationError(StateError, ValueError):
 
 
 class PersistenceError(StateError):
-    """A snapshot could not be saved or loaded."""
+    """A state could not be saved or loaded. Nothing was changed."""
 
 
 class CommandRejected(StateError):
@@ -140,6 +160,9 @@ _CLASSES: Final[dict[str, type[StateError]]] = {
     "SerializationError": SerializationError,
     "CommandRejected": CommandRejected,
     "TypeError": InvalidOperation,
+    "AreaLocked": AreaLocked,
+    "NotLockOwner": NotLockOwner,
+    "RegionBusy": RegionBusy,
 }
 
 

@@ -8,9 +8,8 @@ import difflib
 import mmap
 import os
 import stat
-import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +18,25 @@ from typing import Any, Final
 
 from . import spec
 from ._core import Mirror
+from .checks import cortical_area
 from .errors import InvalidField, MemoryMapError, StaleMirror
+from .events import Event, EventStream
 from .mirror_files import default_dir, is_locked, mirror_names, mirror_path, no_permission
 from .sections import (
     AgentInfo,
     AreaStats,
+    decode_agent,
+    decode_agent_id,
+    decode_area_stats,
+    decode_core,
+    decode_default_fcl_window,
+    decode_fcl_windows,
+    decode_hashes,
+    decode_locked_areas,
     field_value,
-    read_agents,
-    read_area_stats,
-    read_fcl_window,
-    read_fcl_windows,
-    read_hashes,
-    read_locked_areas,
 )
 from .spec import LinkState
+from .waiting import LONGEST_PAUSE_S
 
 __all__ = [
     "Event",
@@ -45,22 +49,10 @@ __all__ = [
 ]
 
 _STALE_AFTER_S: Final = spec.STALE_AFTER_MS / 1000
-_FORMATS: Final = {"u8": "B", "bool": "B", "u16": "H", "u32": "I", "f32": "f", "u64": "Q"}
 _LINK_STATE: Final = spec.MIRROR_FIELDS["link_state"].offset
 _LIVE: Final = int(LinkState.LIVE)
 _HEARD_MS: Final = spec.MIRROR_FIELDS["heard_ms"].offset
 _FLAGS: Final = spec.HEADER_FIELDS["flags"].offset
-_POLL_S: Final = (0.0005, 0.01)  # least and most between two looks for a change
-
-
-@dataclass(frozen=True)
-class Event:
-    """One event."""
-
-    kind: int  # spec.EventKind, or the application's from 256 on
-    arg: int  # the new state, an agent's handle, or the application's
-    time_ms: int  # low 32 bits of the device's clock; see MirrorView.full_time
-    position: int  # in the mirror's ring, counted since the mirror was made
 
 
 @dataclass(frozen=True)
@@ -123,11 +115,7 @@ class StateView:
     def as_dict(self) -> dict[str, Any]:
         """All fields by name."""
         core: Mirror = self._core()
-        block = core.read_section(spec.SECTIONS["core"])
-        return {
-            name: field_value(field, struct.unpack_from("<" + _FORMATS[field.type], block, field.offset)[0])
-            for name, field in spec.CORE_FIELDS.items()
-        }
+        return decode_core(core.read_section(spec.SECTIONS["core"]))
 
 
 def _property(field: spec.Field) -> property:
@@ -144,66 +132,6 @@ def _property(field: spec.Field) -> property:
 
 for _name, _field in spec.CORE_FIELDS.items():
     setattr(StateView, _name, _property(_field))
-
-
-class EventStream(Iterator[Event]):
-    """Events of a mirror from a position of its own on.
-
-    Ends when none came for its timeout; may be gone on with then.
-    """
-
-    def __init__(
-        self,
-        core: Callable[[], Mirror],
-        timeout_s: float | None,
-        from_start: bool,
-        ended: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """See MirrorView.events. `ended`: whether no event can come any more."""
-        self._find_core = core
-        self._ended = ended
-        self._core = core()
-        self._timeout_s = timeout_s
-        self.lost = 0  # events that were overwritten before they were read here
-        head = self._core.events_head
-        self.position = head - min(head, self._core.events_capacity) if from_start else head
-
-    def __next__(self) -> Event:
-        """The next event, waiting for it up to the timeout."""
-        event = self.get(self._timeout_s)
-        if event is None:
-            raise StopIteration
-        return event
-
-    def get(self, timeout_s: float | None = 0.0) -> Event | None:
-        """The next event, or None if none comes within `timeout_s` (None: waits for ever)."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        pause = _POLL_S[0]
-        while True:
-            event = self._next()
-            if event is not None:
-                return event
-            if self._ended() or (deadline is not None and time.monotonic() >= deadline):
-                return None
-            time.sleep(pause if deadline is None else max(0.0, min(pause, deadline - time.monotonic())))
-            pause = min(2 * pause, _POLL_S[1])
-
-    def _next(self) -> Event | None:
-        while True:
-            found = self._core.read_event(self.position)
-            if isinstance(found, tuple):
-                event = Event(found[0], found[1], found[2], self.position)
-                self.position = (self.position + 1) & 0xFFFFFFFF
-                return event
-            if found is not None:
-                self.lost += found
-                self.position = (self.position + found) & 0xFFFFFFFF
-                continue
-            core = self._find_core()
-            if core is self._core:
-                return None
-            # The file was replaced, and this one is read to its end: the new one's events are all younger.
-            self._core, self.position = core, 0
 
 
 class MirrorView:
@@ -240,31 +168,35 @@ class MirrorView:
     @property
     def agents(self) -> list[AgentInfo]:
         """The registered agents, in the order of their slots."""
-        return read_agents(self._current())
+        core = self._current()
+        found = (decode_agent(core.read_agent(slot), slot) for slot in range(core.agents))
+        return [agent for agent in found if agent is not None]
 
     @property
     def hashes(self) -> dict[str, int]:
         """What FEAGI's services hash to notice changes, by name (spec.HASHES_FIELDS), all of one instant."""
-        return read_hashes(self._current())
+        return decode_hashes(self._section("hashes"))
 
     @property
     def locked_areas(self) -> dict[int, int]:
         """Owner (1 to 2^64-1) of every cortical area that is locked."""
-        return read_locked_areas(self._current())
+        return decode_locked_areas(self._section("cortical_locks"))
 
     @property
     def fcl_windows(self) -> dict[int, int]:
         """Window of every cortical area that has one of its own; see fcl_window for the others."""
-        return read_fcl_windows(self._current())
+        return decode_fcl_windows(self._section("fcl_windows"))
 
     def fcl_window(self, area: int) -> int:
         """The FCL window of a cortical area (0 to 2^32-1): its own, or the default. Raises InvalidValue."""
-        return read_fcl_window(self._current(), area)
+        area = cortical_area(area)
+        section = self._section("fcl_windows")
+        return decode_fcl_windows(section).get(area, decode_default_fcl_window(section))
 
     @property
     def area_stats(self) -> dict[str, AreaStats]:
         """Statistics of the cortical areas that the device keeps them of, by the area's id."""
-        return read_area_stats(self._current())
+        return decode_area_stats(self._section("area_stats"))
 
     def events(
         self, timeout_s: float | None = None, from_start: bool = False, ended: Callable[[], bool] = lambda: False
@@ -274,7 +206,7 @@ class MirrorView:
         The iterator ends when no event came for `timeout_s` (None: never) or `ended()` says so, has a position of its
         own, and counts in `lost` what was overwritten before it was read.
         """
-        return EventStream(self._current, timeout_s, from_start, ended)
+        return EventStream(self._current, _agent_id, timeout_s, from_start, ended=ended)
 
     @property
     def unix_time(self) -> bool:
@@ -342,7 +274,7 @@ class MirrorView:
         while self.stale:
             if deadline is not None and time.monotonic() >= deadline:
                 self.require_live()
-            time.sleep(_POLL_S[1])
+            time.sleep(LONGEST_PAUSE_S)
 
     # ------------------------------------------------------------------------------------------------- the mapping
 
@@ -384,6 +316,9 @@ class MirrorView:
             os.close(fd)
         return core, (found.st_dev, found.st_ino)
 
+    def _section(self, name: str) -> bytes:
+        return self._current().read_section(spec.SECTIONS[name])
+
     def _state_core(self) -> Mirror:
         """As `_current`, but for reads that must be cheap: who replaces a mirror's file closes the old one first."""
         core = self._core
@@ -403,6 +338,12 @@ class MirrorView:
         except (OSError, MemoryMapError):
             return core  # nothing better is there
         return self._core
+
+
+def _agent_id(core: Mirror, handle: int) -> str | None:
+    """Id of the agent that has or had this handle, None where the mirror does not know it."""
+    slot = handle & 0xFFFF
+    return decode_agent_id(core.read_agent(slot), handle) if slot < core.agents else None
 
 
 def _too_old(age_s: float | None) -> bool:

@@ -99,6 +99,9 @@ def header(spec: Spec, banner: list[str]) -> str:
     out += [
         "};",
         "",
+        "// Their names, in builds for hosts (feagi_port.h).",
+        "extern const char *const feagi_field_names[FEAGI_FIELDS];",
+        "",
         "// Shapes of the payloads, one after the other: kind, items, required items, items of the repeated group, its least and",
         "// most count (0: no limit), then {type, lo, hi} for each item. Ends with kind 0. Types: U below 2^(8*hi), I int, B and",
         "// T lo..hi bytes, V int or at most hi bytes.",
@@ -138,7 +141,9 @@ def tables(spec: Spec, banner: list[str]) -> str:
         out.append(f"    {{{capacities}, {p['id']}}}, // {name}")
     out += [f"    {{{'0, ' * len(CAPACITIES)}0}},", "};", "", "const feagi_field_t feagi_fields[FEAGI_FIELDS] = {"]
     out += [_field_row(f, spec) for f in spec.core_fields]
-    out += ["};", "", "const uint8_t feagi_shapes[] = {"]
+    out += ["};", "", "#if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED", "const char *const feagi_field_names[FEAGI_FIELDS] = {"]
+    out += [f'    "{f.name}",' for f in spec.core_fields]
+    out += ["};", "#endif", "", "const uint8_t feagi_shapes[] = {"]
     out += [_shape_row(name, shape) for name, shape in spec.shapes.items()]
     out += ["    0,", "};", ""]
     return "\n".join(out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .model import Item, Spec
+from .model import Field, Item, Spec
 
 
 def _mapping(name: str, kind: str, items: dict[str, Any]) -> list[str]:
@@ -80,7 +80,7 @@ def module(spec: Spec, banner: list[str]) -> str:
         "",
         "",
     ]
-    for struct in ("header", "core", "hashes", "agent", "lock", "windows", "window", "stat", "mirror", "image"):
+    for struct in ("header", "core", "hashes", "agent", "lock", "windows", "window", "stat", "mirror", "shared", "image"):
         rows = {}
         for f in spec.structs[struct].fields:
             if f.name.startswith("reserved"):
@@ -132,4 +132,62 @@ def board_stub(spec: Spec, banner: list[str], enums: tuple[str, ...]) -> str:
     for name in enums:
         out += ["", f"class {name}:", f'    """{spec.enums[name]["doc"]}"""', ""]
         out += [f"    {k}: int  # {v}" for k, v in spec.enums[name]["values"].items()]
+    return "\n".join([*out, ""])
+
+
+HOST_TYPES = {"f32": "float", "bool": "bool"}
+HOST_FIELDS_HEAD = """from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .spec import {enums}
+
+__all__ = ["CoreFields", "CoreValues"]
+"""
+
+
+def host_fields(spec: Spec, banner: list[str]) -> str:
+    """The host package's classes of the core block's fields: their types, and methods for every counter."""
+
+    def read_only(f: Field, indent: str) -> list[str]:
+        unit = f" [{f.unit}]" if f.unit else ""
+        return [
+            f"{indent}@property",
+            f"{indent}def {f.name}(self) -> {f.enum or HOST_TYPES.get(f.type, 'int')}:",
+            f'{indent}    """{f.doc[0].upper()}{f.doc[1:]}{unit}."""',
+        ]
+
+    out = ['"""The core block\'s fields as attributes: their types, for type checkers, and two methods for every counter.', "", *banner, '"""', ""]
+    enums = sorted({f.enum for f in spec.core_fields if f.enum})
+    out += [HOST_FIELDS_HEAD.format(enums=", ".join(enums)), "", "class CoreValues:", '    """All fields, read-only."""', ""]
+    out += ["    __slots__ = ()", "", "    if TYPE_CHECKING:"]
+    for f in spec.core_fields:
+        out += ["", *read_only(f, " " * 8)]
+    out += ["", "", "class CoreFields:", '    """All fields. Those that follow from others are read-only.', ""]
+    out += ["    Counters are added to and subtracted from in one step that no other thread or process can come between.", '    """', ""]
+    out += ["    __slots__ = ()", "", "    if TYPE_CHECKING:"]
+    for f in spec.core_fields:
+        if f.access == "rw":
+            out += [f"        {f.name}: {f.enum or HOST_TYPES.get(f.type, 'int')}  # {f.doc}{f' [{f.unit}]' if f.unit else ''}"]
+    for f in spec.core_fields:
+        if f.access != "rw":
+            out += ["", *read_only(f, " " * 8)]
+    for name in ("add", "subtract"):
+        out += ["", f"        def {name}(self, field: str, amount: int, /) -> int:", f'            """{name.capitalize()}s an amount."""']
+    for f in spec.core_fields:
+        if f.access == "rw" and f.type in ("u32", "u64"):
+            unit = f" [{f.unit}]" if f.unit else ""
+            for name, bound in (("add", f"its maximum {spec.maximum(f)}"), ("subtract", "0")):
+                what = "Adds `amount`" if name == "add" else "Subtracts `amount`"
+                where = "to" if name == "add" else "from"
+                out += [
+                    "",
+                    f"    def {name}_{f.name}(self, amount: int = 1) -> int:",
+                    f'        """{what}{unit} {where} {f.name}, which stays at {bound}.',
+                    "",
+                    "        Any thread of any process. Returns the value after it. Raises InvalidValue for what is no amount.",
+                    '        """',
+                    f'        return self.{name}("{f.name}", amount)',
+                ]
     return "\n".join([*out, ""])

@@ -30,11 +30,11 @@ CEILINGS = {"region.tiny": 2 * 1024, "region.micro": 6 * 1024}
 # As firmware/micropython/natmod.mk, but for -fpic: this is what a firmware links that has the core built in.
 SIZE_FLAGS = ["-std=c99", "-Os", "-ffreestanding", "-fno-tree-loop-distribute-patterns"]
 # The host's compiler would count tables for exceptions as text, and add checks that no microcontroller's code has.
-HOST = ["gcc", "-fno-asynchronous-unwind-tables", "-fno-stack-protector"]
+HOST = ["gcc", "-DFEAGI_PORT_SHARED=1", "-D_GNU_SOURCE", "-fno-asynchronous-unwind-tables", "-fno-stack-protector"]
 ARMV7M = ["arm-none-eabi-gcc", "-mthumb", "-mcpu=cortex-m3"]
 TARGETS = {"host": HOST, "armv7m": ARMV7M}
-# Never on a device: natmod.mk leaves them out as well. The second one is empty there.
-HOST_ONLY = ("feagi_mirror", "feagi_shared")
+# Never on a device: natmod.mk leaves it out as well.
+HOST_ONLY = {"feagi_image", "feagi_mirror", "feagi_shared"}
 PARTS = ("text", "data", "bss")
 
 Numbers = dict[str, int]

@@ -58,9 +58,11 @@ def test_every_file_of_the_core_has_code_and_no_memory(measured: tuple[str, dict
         assert "arm-none-eabi-gcc is not there" in table
         pytest.skip("no Arm compiler; `make test` installs it")
     for file in SOURCES:
-        assert numbers[f"object.{target}.{file}.text"] > 0 or file == "feagi_shared"
-        assert numbers[f"object.{target}.{file}.data"] == numbers[f"object.{target}.{file}.bss"] == 0
-    on_devices = sum(numbers[f"object.{target}.{file}.text"] for file in SOURCES - set(size.HOST_ONLY))
+        assert numbers[f"object.{target}.{file}.text"] > 0 or (target, file) == ("armv7m", "feagi_shared")
+        assert numbers[f"object.{target}.{file}.bss"] == 0
+        # Constants that are pointers, such as the fields' names, are data to a host's linker.
+        assert numbers[f"object.{target}.{file}.data"] == 0 or (target, file) == ("host", "feagi_spec")
+    on_devices = sum(numbers[f"object.{target}.{file}.text"] for file in SOURCES - size.HOST_ONLY)
     assert numbers[f"object.{target}.total.text"] == on_devices
 
 

@@ -135,7 +135,7 @@ def test_an_sdist_has_the_core_and_no_more_of_it_than_is_compiled(sdist: Path) -
 
 def test_an_sdist_has_our_files_and_no_leftovers(sdist: Path, unpacked: Path) -> None:
     found = {name for name in names(sdist) if ".egg-info/" not in name} - GENERATED
-    package = {f"feagi_state/{path.name}" for path in PACKAGE.iterdir() if path.suffix in {".py", ".pyi", ".c", ".typed"}}
+    package = {f"feagi_state/{path.name}" for path in PACKAGE.iterdir() if path.suffix in {".py", ".pyi", ".c", ".h", ".typed"}}
     assert {name for name in found if not name.startswith("firmware/")} == package | {"LICENSE", "pyproject.toml", "setup.py"}
     for name in found:
         origin = ROOT if name == "LICENSE" or name.startswith("firmware/") else HOST

@@ -8,7 +8,7 @@ import pytest
 
 from common import ROOT, SANITIZERS
 from feagi_state import spec
-from feagi_state.sections import AgentInfo, read_agents
+from feagi_state.sections import AgentInfo, decode_agents
 from simulation import FIELDS, PAGES, STEP_MS, UNIX_MS, Simulation
 
 NEURONS = FIELDS.index("neuron_count")
@@ -43,8 +43,9 @@ def at(simulation: Simulation, ms: int, *words: object) -> str:
 
 
 def agents(simulation: Simulation) -> dict[str, AgentInfo]:
-    assert simulation.watcher.mirror is not None
-    return {agent.agent_id: agent for agent in read_agents(simulation.watcher.mirror)}
+    mirror = simulation.watcher.mirror
+    assert mirror is not None
+    return {agent.agent_id: agent for agent in decode_agents(mirror.read_section(spec.SECTIONS["agents"]), mirror.agent_len)}
 
 
 def last_modified(simulation: Simulation) -> int:

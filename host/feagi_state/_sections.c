@@ -1,0 +1,325 @@
+// Sections behind the core block: hashes, agents, cortical locks, windows, statistics, events. Documented in _core.pyi.
+#include "_shared.h"
+
+#include "feagi_agents.h"
+#include "feagi_events.h"
+#include "feagi_hashes.h"
+#include "feagi_locks.h"
+#include "feagi_stats.h"
+#include "feagi_windows.h"
+
+// ------------------------------------------------------------------------------------------------------- arguments
+
+// A whole number up to `most`. Returns 0, or -1 with OverflowError or TypeError set.
+int arg_whole(PyObject *object, uint64_t most, const char *what, uint64_t *value) {
+    *value = PyLong_AsUnsignedLongLong(object);
+    if (*value == (uint64_t)-1 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_OverflowError, "%s %R is not in 0..%llu", what, object, (unsigned long long)most);
+        }
+        return -1;
+    }
+    if (*value > most) {
+        PyErr_Format(PyExc_OverflowError, "%s %R is not in 0..%llu", what, object, (unsigned long long)most);
+        return -1;
+    }
+    return 0;
+}
+
+int arg_count(Py_ssize_t count, Py_ssize_t wanted) {
+    if (count != wanted) {
+        PyErr_Format(PyExc_TypeError, "takes %zd arguments, not %zd", wanted, count);
+        return -1;
+    }
+    return 0;
+}
+
+// The bytes of a text argument.
+int arg_text(PyObject *object, const uint8_t **text, size_t *len_bytes) {
+    if (PyBytes_Check(object)) {
+        char *bytes;
+        Py_ssize_t len;
+        if (PyBytes_AsStringAndSize(object, &bytes, &len)) {
+            return -1;
+        }
+        *text = (const uint8_t *)bytes;
+        *len_bytes = (size_t)len;
+        return 0;
+    }
+    Py_ssize_t len;
+    *text = (const uint8_t *)PyUnicode_AsUTF8AndSize(object, &len);
+    *len_bytes = (size_t)len;
+    return *text ? 0 : -1;
+}
+
+// ----------------------------------------------------------------------------------------------------------- hashes
+
+PyObject *shared_get_hash(Shared *self, PyObject *object) {
+    uint64_t index;
+    if (check_open(self) || arg_whole(object, FEAGI_HASHES_COUNT - 1, "hash", &index)) {
+        return NULL;
+    }
+    uint64_t value = feagi_hashes_get(&self->region, (unsigned)index);
+    if (self->updating && in_update(self)) {
+        value = update_value(self, FEAGI_STATE_HASH | (unsigned)index, value);
+    }
+    return PyLong_FromUnsignedLongLong(value);
+}
+
+PyObject *shared_set_hash(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t index, value;
+    if (check_writable(self) || arg_count(count, 2) || arg_whole(args[0], FEAGI_HASHES_COUNT - 1, "hash", &index) ||
+        arg_whole(args[1], UINT64_MAX, "value", &value)) {
+        return NULL;
+    }
+    if (self->updating && in_update(self)) {
+        if (update_keep(self, FEAGI_STATE_SET, FEAGI_STATE_HASH | (unsigned)index, value)) {
+            return NULL;
+        }
+    } else {
+        feagi_hashes_set(&self->region, (unsigned)index, value);
+    }
+    Py_RETURN_NONE;
+}
+
+// ----------------------------------------------------------------------------------------------------------- agents
+
+PyObject *shared_register(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    const uint8_t *id, *metadata;
+    size_t id_len, metadata_len;
+    uint64_t type;
+    if (check_writable(self) || arg_count(count, 3) || arg_text(args[0], &id, &id_len) ||
+        arg_whole(args[1], UINT8_MAX, "agent type", &type) || arg_text(args[2], &metadata, &metadata_len)) {
+        return NULL;
+    }
+    uint32_t handle;
+    const int status = feagi_agents_register(&self->region, id, id_len, (uint8_t)type, metadata, metadata_len, &handle);
+    return status ? PyLong_FromLong(status) : PyLong_FromUnsignedLong(handle);
+}
+
+PyObject *shared_deregister(Shared *self, PyObject *object) {
+    const uint8_t *id;
+    size_t id_len;
+    if (check_writable(self) || arg_text(object, &id, &id_len)) {
+        return NULL;
+    }
+    return PyLong_FromLong(feagi_agents_deregister(&self->region, id, id_len));
+}
+
+PyObject *shared_heartbeat(Shared *self, PyObject *object) {
+    int status;
+    if (check_writable(self)) {
+        return NULL;
+    }
+    if (PyLong_Check(object)) {
+        const unsigned long long handle = PyLong_AsUnsignedLongLong(object);
+        if (handle == (unsigned long long)-1 && PyErr_Occurred()) {
+            PyErr_Clear();
+        }
+        status = handle > UINT32_MAX ? FEAGI_ERR_NOT_FOUND : feagi_agents_heartbeat_handle(&self->region, (uint32_t)handle);
+    } else {
+        const uint8_t *id;
+        size_t id_len;
+        if (arg_text(object, &id, &id_len)) {
+            return NULL;
+        }
+        status = feagi_agents_heartbeat(&self->region, id, id_len);
+    }
+    if (status) {
+        return raise_error(status, NULL, object);
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *shared_find_agent(Shared *self, PyObject *object) {
+    const uint8_t *id;
+    size_t id_len;
+    if (check_open(self) || arg_text(object, &id, &id_len)) {
+        return NULL;
+    }
+    return PyLong_FromLong(feagi_agents_find(&self->region, id, id_len));
+}
+
+PyObject *shared_read_agent(Shared *self, PyObject *object) {
+    uint64_t slot;
+    if (check_open(self) || arg_whole(object, self->region.agents.capacity - 1u, "agent slot", &slot)) {
+        return NULL;
+    }
+    uint64_t entry[4096 / 8]; // no region has longer ones
+    if (!feagi_agents_read(&self->region, (uint32_t)slot, entry)) {
+        Py_RETURN_NONE;
+    }
+    return PyBytes_FromStringAndSize((const char *)entry, self->region.agents.entry_len);
+}
+
+PyObject *shared_evict(Shared *self, PyObject *object) {
+    uint64_t age_ms;
+    if (check_writable(self) || arg_whole(object, UINT64_MAX, "age", &age_ms)) {
+        return NULL;
+    }
+    return PyLong_FromLong(feagi_agents_evict(&self->region, age_ms));
+}
+
+// ------------------------------------------------------------------------------------------------ locks and windows
+
+PyObject *shared_try_lock(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t area, owner;
+    if (check_writable(self) || arg_count(count, 2) || arg_whole(args[0], UINT32_MAX, "area", &area) ||
+        arg_whole(args[1], UINT64_MAX, "owner", &owner)) {
+        return NULL;
+    }
+    return PyLong_FromLong(feagi_locks_try_lock(&self->region, (uint32_t)area, owner));
+}
+
+PyObject *shared_unlock(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t area, owner;
+    if (check_writable(self) || arg_count(count, 2) || arg_whole(args[0], UINT32_MAX, "area", &area) ||
+        arg_whole(args[1], UINT64_MAX, "owner", &owner)) {
+        return NULL;
+    }
+    return PyLong_FromLong(feagi_locks_unlock(&self->region, (uint32_t)area, owner));
+}
+
+PyObject *shared_take_over(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t area, old, new;
+    if (check_writable(self) || arg_count(count, 3) || arg_whole(args[0], UINT32_MAX, "area", &area) ||
+        arg_whole(args[1], UINT64_MAX, "owner", &old) || arg_whole(args[2], UINT64_MAX, "owner", &new)) {
+        return NULL;
+    }
+    return PyLong_FromLong(feagi_locks_take_over(&self->region, (uint32_t)area, old, new));
+}
+
+PyObject *shared_lock_owner(Shared *self, PyObject *object) {
+    uint64_t area;
+    if (check_open(self) || arg_whole(object, UINT32_MAX, "area", &area)) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLongLong(feagi_locks_owner(&self->region, (uint32_t)area));
+}
+
+PyObject *shared_get_window(Shared *self, PyObject *object) {
+    uint64_t area;
+    if (check_open(self) || arg_whole(object, UINT32_MAX, "area", &area)) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLong(feagi_windows_get(&self->region, (uint32_t)area));
+}
+
+PyObject *shared_set_window(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t area, window;
+    if (check_writable(self) || arg_count(count, 2) || arg_whole(args[0], UINT32_MAX, "area", &area) ||
+        arg_whole(args[1], UINT32_MAX, "window", &window)) {
+        return NULL;
+    }
+    return PyLong_FromLong(feagi_windows_set(&self->region, (uint32_t)area, (uint32_t)window));
+}
+
+PyObject *shared_remove_window(Shared *self, PyObject *object) {
+    uint64_t area;
+    if (check_writable(self) || arg_whole(object, UINT32_MAX, "area", &area)) {
+        return NULL;
+    }
+    return PyBool_FromLong(feagi_windows_remove(&self->region, (uint32_t)area));
+}
+
+PyObject *shared_set_default_window(Shared *self, PyObject *object) {
+    uint64_t window;
+    if (check_writable(self) || arg_whole(object, UINT32_MAX, "window", &window)) {
+        return NULL;
+    }
+    feagi_windows_set_default(&self->region, (uint32_t)window);
+    Py_RETURN_NONE;
+}
+
+// ------------------------------------------------------------------------------------------------------- statistics
+
+PyObject *shared_init_stats(Shared *self, PyObject *object) {
+    const uint8_t *id;
+    size_t id_len;
+    if (check_writable(self) || arg_text(object, &id, &id_len)) {
+        return NULL;
+    }
+    return PyLong_FromLong(feagi_stats_init(&self->region, id, id_len));
+}
+
+PyObject *shared_find_stats(Shared *self, PyObject *object) {
+    const uint8_t *id;
+    size_t id_len;
+    if (check_open(self) || arg_text(object, &id, &id_len)) {
+        return NULL;
+    }
+    return PyLong_FromLong(feagi_stats_find(&self->region, id, id_len));
+}
+
+static int slot_and_count(Shared *self, PyObject *const *args, uint64_t *slot, uint64_t *count) {
+    return arg_whole(args[0], self->region.stats.capacity - 1u, "slot", slot) ||
+           arg_whole(args[1], FEAGI_STATS_COUNTS - 1, "count", count);
+}
+
+PyObject *shared_get_stat(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t slot, which;
+    if (check_open(self) || arg_count(count, 2) || slot_and_count(self, args, &slot, &which)) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLong(feagi_stats_get(&self->region, (uint32_t)slot, (unsigned)which));
+}
+
+PyObject *shared_set_stat(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t slot, which, value;
+    if (check_writable(self) || arg_count(count, 3) || slot_and_count(self, args, &slot, &which) ||
+        arg_whole(args[2], UINT32_MAX, "value", &value)) {
+        return NULL;
+    }
+    feagi_stats_set(&self->region, (uint32_t)slot, (unsigned)which, (uint32_t)value);
+    Py_RETURN_NONE;
+}
+
+PyObject *shared_add_stat(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t slot, which;
+    if (check_writable(self) || arg_count(count, 3) || slot_and_count(self, args, &slot, &which)) {
+        return NULL;
+    }
+    const long long amount = PyLong_AsLongLong(args[2]);
+    if (amount == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (amount > (long long)UINT32_MAX || amount < -(long long)UINT32_MAX) {
+        return PyErr_Format(PyExc_OverflowError, "amount %lld does not fit 32 bits", amount);
+    }
+    return PyLong_FromUnsignedLong(amount < 0
+                                       ? feagi_stats_subtract(&self->region, (uint32_t)slot, (unsigned)which, (uint32_t)-amount)
+                                       : feagi_stats_add(&self->region, (uint32_t)slot, (unsigned)which, (uint32_t)amount));
+}
+
+// ----------------------------------------------------------------------------------------------------------- events
+
+PyObject *shared_event(const feagi_region_t *region, PyObject *object) {
+    const unsigned long position = PyLong_AsUnsignedLongMask(object);
+    if (position == (unsigned long)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    feagi_event_t event;
+    uint32_t lost;
+    switch (feagi_events_read(region, (uint32_t)position, &event, &lost)) {
+        case FEAGI_EVENTS_READ:
+            return Py_BuildValue("(kkk)", (unsigned long)event.kind, (unsigned long)event.arg, (unsigned long)event.time_ms);
+        case FEAGI_EVENTS_LOST:
+            return PyLong_FromUnsignedLong(lost);
+        default:
+            Py_RETURN_NONE;
+    }
+}
+
+PyObject *shared_read_event(Shared *self, PyObject *object) {
+    return check_open(self) ? NULL : shared_event(&self->region, object);
+}
+
+PyObject *shared_emit(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    uint64_t kind, arg;
+    if (check_writable(self) || arg_count(count, 2) || arg_whole(args[0], UINT16_MAX, "kind", &kind) ||
+        arg_whole(args[1], UINT32_MAX, "arg", &arg)) {
+        return NULL;
+    }
+    return PyLong_FromLong(feagi_events_push(&self->region, (uint16_t)kind, (uint32_t)arg));
+}

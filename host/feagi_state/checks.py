@@ -1,0 +1,63 @@
+"""Arguments, checked before they reach the core; what is wrong is said with the value and with what would be right."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any, Final
+
+from .errors import InvalidValue
+
+__all__ = ["U32_MAX", "U64_MAX", "cortical_area", "milliseconds", "text_bytes", "whole"]
+
+U32_MAX: Final = 0xFFFF_FFFF
+U64_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
+
+
+def whole(value: Any, what: str, least: int, most: int) -> int:
+    """`value` as an int from `least` to `most`; numpy's integers are as good. Raises InvalidValue."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if not least <= number <= most:
+        raise InvalidValue(f"{value!r} is no {what}: it should be an int from {least} to {most}")
+    return number
+
+
+def cortical_area(value: Any) -> int:
+    """`value` as a cortical area's number. Raises InvalidValue."""
+    return whole(value, "cortical area", 0, U32_MAX)
+
+
+def milliseconds(value_s: float, what: str) -> int:
+    """A time of 0 s or more in ms, at most what 64 bits hold. Raises InvalidValue."""
+    try:
+        if value_s >= 0 and not math.isinf(value_s):
+            return min(int(value_s * 1000), U64_MAX)
+    except TypeError:
+        pass
+    raise InvalidValue(f"{value_s!r} is no {what}: it should be a number of seconds from 0 on")
+
+
+def text_bytes(text: str | bytes, what: str, least: int, most: int, whose: str = "") -> bytes:
+    """A text's UTF-8, of `least` to `most` bytes. `whose`: what sets the limit. Raises InvalidValue."""
+    if isinstance(text, str):
+        try:
+            data = text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidValue(f"{what} {text!r} cannot be written as UTF-8: {error.reason}") from None
+    elif isinstance(text, bytes):
+        data = text
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidValue(f"{what} {text!r} is no UTF-8: {error.reason}") from None
+    else:
+        raise InvalidValue(f"{what} is a text, not {text!r}")
+    if len(data) > most:
+        fits = f"{whose} takes {most}" if whose else f"at most {most} fit"
+        raise InvalidValue(f"{what} has {len(data)} bytes of UTF-8, {fits}")
+    if len(data) < least:
+        raise InvalidValue(f"{what} is empty: it should have {least} to {most} bytes of UTF-8")
+    return data

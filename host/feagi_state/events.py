@@ -1,0 +1,193 @@
+"""Events of a state, as they are read: each reader has a position of its own, and nobody waits for a reader."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from .checks import whole
+from .spec import BurstEngineState, EventKind, GenomeState
+from .waiting import Patience
+
+__all__ = ["Event", "EventStream"]
+
+_STATES: Final = {
+    int(EventKind.BURST_ENGINE_STATE_CHANGED): BurstEngineState,
+    int(EventKind.GENOME_STATE_CHANGED): GenomeState,
+}
+_OF_AGENTS: Final = (int(EventKind.AGENT_REGISTERED), int(EventKind.AGENT_DEREGISTERED))
+_KIND_MAX: Final = 0xFFFF
+_TURN: Final = 64  # events that an `async for` may take before every other task has had its turn
+
+
+def _kind(value: Any) -> int:
+    return whole(value, "kind of event", 1, _KIND_MAX)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event."""
+
+    kind: int  # spec.EventKind, or the application's from 256 on
+    arg: int  # the new state, an agent's handle, or the application's
+    time_ms: int  # low 32 bits of the clock of the state's owner
+    position: int  # in the ring, counted since it was made
+    agent_id: str | None = field(default=None, compare=False, repr=False)  # as it was known when the event was read
+    _find: Callable[[int], str | None] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def value(self) -> BurstEngineState | GenomeState | str | int | None:
+        """What `arg` stands for: the new state, the agent's id, or for the application's kinds `arg` itself.
+
+        None for an agent whose slot another one has had since, so that nobody knows its id any more.
+        """
+        states = _STATES.get(self.kind)
+        if states is not None:
+            try:
+                return states(self.arg)
+            except ValueError:
+                return states(0)
+        if self.kind not in _OF_AGENTS:
+            return self.arg
+        if self.agent_id is None and self._find is not None:
+            # A mirror may get the event before it gets the agent. ValueError: it was closed since.
+            with suppress(ValueError):
+                return self._find(self.arg)
+        return self.agent_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes, which cannot look the agent up."""
+        value = self.value if self.kind in _OF_AGENTS else None
+        return Event, (self.kind, self.arg, self.time_ms, self.position, value)
+
+
+class Ring(Protocol):
+    """A region that events can be read from."""
+
+    @property
+    def events_head(self) -> int:
+        """Position that the next event will get."""
+
+    @property
+    def events_capacity(self) -> int:
+        """Events that the ring keeps."""
+
+    def read_event(self, position: int, /) -> tuple[int, int, int] | int | None:
+        """The event at `position`, how many were lost, or None if it is not there yet."""
+
+
+class EventStream(Iterator[Event], AsyncIterator[Event]):
+    """Events from a position of its own on, for `for` and `async for`. One thread or task at a time.
+
+    Ends when no event came for its timeout; may be gone on with then. An `async for` holds up no other task: it looks
+    for events between sleeps, and whoever cancels it loses none.
+    """
+
+    def __init__(
+        self,
+        ring: Callable[[], Ring],
+        agent_id: Callable[[Any, int], str | None],
+        timeout_s: float | None,
+        from_start: bool,
+        *,
+        kinds: Iterable[int] | int | None = None,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """See StateManager.subscribe_events and MirrorView.events, which make these.
+
+        `ring` gives the region as it is mapped now; `agent_id` the id that belongs to a handle, if it is known;
+        `ended`: whether no event can come any more. Raises InvalidValue for what is no kind.
+        """
+        self._find_ring = ring
+        self._agent_id = agent_id
+        self._timeout_s = timeout_s
+        self._ended = ended
+        if kinds is not None:
+            kinds = frozenset(_kind(kind) for kind in ((kinds,) if isinstance(kinds, int) else kinds))
+        self._kinds = kinds
+        self._ring = ring()
+        self._turn = 0
+        self.lost = 0  # events, of whatever kind, that were overwritten before they were read here
+        head = self._ring.events_head
+        self.position = (head - min(head, self._ring.events_capacity)) if from_start else head
+
+    def __next__(self) -> Event:
+        """The next event, waiting for it up to the timeout."""
+        event = self.get(self._timeout_s)
+        if event is None:
+            raise StopIteration
+        return event
+
+    def get(self, timeout_s: float | None = 0.0) -> Event | None:
+        """The next event, or None if none comes within `timeout_s` (None: waits for ever). Raises ValueError once the
+        region is closed.
+        """
+        patience = Patience(timeout_s)
+        while True:
+            event = self._next()
+            if event is not None:
+                return event
+            pause_s = None if self._ended() else patience.next_pause_s()
+            if pause_s is None:
+                return None
+            time.sleep(pause_s)
+
+    def __aiter__(self) -> EventStream:
+        """The stream itself."""
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event, waiting for it up to the timeout."""
+        event = await self.get_async(self._timeout_s)
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def get_async(self, timeout_s: float | None = 0.0) -> Event | None:
+        """As `get`, but other tasks run while it waits."""
+        patience = Patience(timeout_s)
+        self._turn = (self._turn + 1) % _TURN
+        if not self._turn:
+            await asyncio.sleep(0)
+        while True:
+            # Nothing is awaited between an event's reading and its return, so a cancelled reader has taken none.
+            event = self._next()
+            if event is not None:
+                return event
+            pause_s = None if self._ended() else patience.next_pause_s()
+            if pause_s is None:
+                return None
+            await asyncio.sleep(pause_s)
+
+    def _next(self) -> Event | None:
+        while True:
+            ring = self._ring
+            found = ring.read_event(self.position)
+            if isinstance(found, tuple):
+                position, self.position = self.position, (self.position + 1) & 0xFFFFFFFF
+                if self._kinds is not None and found[0] not in self._kinds:
+                    continue
+                return self._event(ring, found, position)
+            if found is not None:
+                self.lost += found
+                self.position = (self.position + found) & 0xFFFFFFFF
+                continue
+            current = self._find_ring()
+            if current is ring:
+                return None
+            # The file was replaced, and this one is read to its end: the new one's events are all younger.
+            self._ring, self.position = current, 0
+
+    def _event(self, ring: Ring, found: tuple[int, int, int], position: int) -> Event:
+        kind, arg, time_ms = found
+        if kind not in _OF_AGENTS:
+            return Event(kind, arg, time_ms, position)
+
+        def find(handle: int) -> str | None:
+            return self._agent_id(ring, handle)
+
+        return Event(kind, arg, time_ms, position, find(arg), find)

@@ -1,0 +1,201 @@
+"""The golden vectors of regions, which the C core and MicroPython run as well, on the host's StateManager.
+
+Three things are the host's own and are taken out before bytes and checksums are compared: times are Unix times (a flag in the
+header), the boot id is random, and the ring, which is on no page, keeps the newest events where a board's keeps the oldest.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from common import VECTORS
+from feagi_state import StateError, StateManager, spec
+from feagi_state.errors import (
+    AgentAlreadyRegistered,
+    AgentNotFound,
+    AreaNotFound,
+    CapacityError,
+    InvalidField,
+    InvalidOperation,
+    InvalidValue,
+    NotLockOwner,
+)
+
+ERRORS: dict[str, type[StateError]] = {
+    "NOT_FOUND": AgentNotFound,
+    "EXISTS": AgentAlreadyRegistered,
+    "FULL": CapacityError,
+    "RANGE": InvalidValue,
+    "LENGTH": InvalidValue,
+    "ENCODING": InvalidValue,
+    "READ_ONLY": InvalidField,
+    "OPERATION": InvalidOperation,
+    "NOT_OWNER": NotLockOwner,
+}
+COUNTS = ("neurons", "incoming", "outgoing")
+FLAGS, BOOT_ID = (spec.HEADER_FIELDS[name].offset for name in ("flags", "boot_id"))
+
+
+def from_hex(word: str) -> bytes:
+    return b"" if word == "-" else bytes.fromhex(word)
+
+
+def float_bits(value: float) -> int:
+    return struct.unpack("<I", struct.pack("<f", value))[0]
+
+
+class Scenario:
+    """One region of the file, built by a StateManager."""
+
+    def __init__(self, profile: str, boot_id: int) -> None:
+        self.state = StateManager(profile, cached_clock=True)
+        self.state.tick(0)
+        self.boot_id = boot_id
+        self.events = self.state.subscribe_events(from_start=True, timeout_s=0)
+        self.overflowed = False
+        self.expected = bytearray(self.state.region_len)
+
+    def image(self) -> bytes:
+        """The pages' bytes as a board's region of this boot id has them."""
+        image = bytearray(self.state.snapshot(0, self.state.image_len))
+        struct.pack_into("<I", image, BOOT_ID, self.boot_id)
+        assert struct.unpack_from("<I", image, FLAGS)[0] == spec.FLAG_UNIX_TIME
+        struct.pack_into("<I", image, FLAGS, 0)
+        return bytes(image)
+
+    def digest(self) -> int:
+        image = self.image()
+        places = [(0, spec.HEADER_LEN_BYTES)]
+        places += [self.state.section(number) for name, number in spec.SECTIONS.items() if name != "events"]
+        return zlib.crc32(b"".join(image[at : at + size] for at, size in places))
+
+    def line(self, words: list[str]) -> None:
+        op = words[0]
+        if op == "time":
+            self.state.tick(int(words[1]))
+        elif op == "bytes":
+            data = from_hex(words[2])
+            self.expected[int(words[1]) : int(words[1]) + len(data)] = data
+        elif op == "rest":
+            assert self.image() == self.expected[: self.state.image_len]
+        elif op == "repeat":
+            for n in range(int(words[1]), int(words[1]) + int(words[2])):
+                self.check([str(n) if w == "@" else str(n).encode().hex() if w == "~" else w for w in words[3:]])
+        else:
+            self.check(words)
+
+    def check(self, words: list[str]) -> None:
+        split = words.index("=")
+        op, args, expect = words[0], words[1:split], words[split + 1]
+        if op == "event" and expect == "FULL":
+            self.overflowed = True  # here the newest stay
+        if self.overflowed and op in ("event", "pop"):
+            self.state.emit(int(args[0]), int(args[1])) if op == "event" else self.events.get(0)
+            return
+        try:
+            got = str(self.operation(op, args, expect))
+        except StateError as error:
+            assert type(error) is ERRORS.get(expect), f"{words}: {error!r}"
+        else:
+            assert got == expect, words
+
+    def operation(self, op: str, args: list[str], expect: str) -> object:
+        s = self.state
+        if op in ("get", "set"):
+            name = args[0]
+            is_float = spec.CORE_FIELDS[name].type == "f32"
+            if op == "set":
+                number = int(args[1])
+                if is_float and expect == "RANGE":
+                    raise InvalidValue("every float has its bits")
+                setattr(s, name, struct.unpack("<f", struct.pack("<I", number))[0] if is_float else number)
+            return float_bits(getattr(s, name)) if is_float else int(getattr(s, name))
+        if op in ("add", "subtract"):
+            return getattr(s, op)(args[0], int(args[1]))
+        if op == "register":
+            return s.register_agent(from_hex(args[0]), int(args[1]), from_hex(args[2]))
+        if op == "deregister":
+            return s.deregister_agent(from_hex(args[0])) or 0
+        if op == "heartbeat":
+            return s.heartbeat(from_hex(args[0])) or 0
+        if op == "heartbeat_handle":
+            return s.heartbeat(int(args[0])) or 0
+        if op == "evict":
+            return s.evict_stale(int(args[0]) / 1000)
+        if op == "event":
+            return 0 if s.emit(int(args[0]), int(args[1])) else "FULL"
+        if op == "pop":
+            event = self.events.get(0)
+            return "none" if event is None else f"{event.kind}:{event.arg}:{event.time_ms}"
+        if op == "digest":
+            return self.digest()
+        return self.area_operation(op, args)
+
+    def area_operation(self, op: str, args: list[str]) -> object:
+        s = self.state
+        numbers = [int(word) for word in args if word.lstrip("-").isdecimal()]
+        if op == "get_hash":
+            return s.get_hash(args[0])
+        if op == "set_hash":
+            s.set_hash(args[0], int(args[1]))
+            return s.get_hash(args[0])
+        if op == "try_lock":
+            return 0 if s.try_lock(*numbers) else "LOCKED"
+        if op == "unlock":
+            return s.unlock(*numbers) or 0
+        if op == "take_over":
+            return s.take_over(*numbers) or 0
+        if op == "owner":
+            return s.lock_owner(*numbers)
+        if op == "get_window":
+            return s.get_fcl_window(*numbers)
+        if op == "set_window":
+            return s.set_fcl_window(*numbers) or 0
+        if op == "default_window":
+            return s.set_fcl_window(None, *numbers) or 0
+        if op == "remove_window":
+            return int(s.remove_fcl_window(*numbers))
+        if op == "init_stats":
+            return s.init_area_stats(from_hex(args[0])) or 0
+        assert op == "stat", op
+        return self.stat(args[0], from_hex(args[1]), list(COUNTS)[("neuron", "incomi", "outgoi").index(args[2][:6])], int(args[3]))
+
+    def stat(self, op: str, area_id: bytes, count: str, amount: int) -> object:
+        s = self.state
+        try:
+            if op == "set":
+                s.set_area_stats(area_id, **{count: amount})
+            elif op != "get":
+                s.change_area_stats(area_id, **{count: amount if op == "add" else -amount})
+            values = s.get_area_stats(area_id)
+        except AreaNotFound:
+            return "NOT_FOUND"
+        return (values.neuron_count, values.incoming_synapse_count, values.outgoing_synapse_count)[COUNTS.index(count)]
+
+
+def scenarios() -> Iterator[tuple[str, list[str]]]:
+    """Each region's lines."""
+    name, lines = "", []
+    for number, line in enumerate((VECTORS / "regions.txt").read_text().splitlines(), 1):
+        if line.startswith("region "):
+            if lines:
+                yield name, lines
+            name, lines = f"line {number}: {line}", []
+        if line and not line.startswith("#"):
+            lines.append(line)
+    yield name, lines
+
+
+SCENARIOS = list(scenarios())
+
+
+@pytest.mark.parametrize(("name", "lines"), SCENARIOS, ids=[name for name, _ in SCENARIOS])
+def test_the_state_manager_does_as_the_golden_vectors_say(name: str, lines: list[str]) -> None:
+    first, *rest = (line.split() for line in lines)
+    scenario = Scenario(first[1], int(first[2]))
+    for words in rest:
+        scenario.line(words)
