@@ -93,6 +93,12 @@ int feagi_events_pop(feagi_region_t *r, feagi_event_t *event) {
     return 1;
 }
 
+void feagi_events_shift(feagi_region_t *r, uint32_t head, uint32_t by_ms) {
+    for (uint32_t position = ring_of(r)->tail; position != head; position++) {
+        slot_of(r, position)->time_ms += by_ms;
+    }
+}
+
 uint32_t feagi_events_rejected(const feagi_region_t *r) {
     return feagi_port_load_u32(&ring_of(r)->rejected);
 }

@@ -40,6 +40,10 @@ void feagi_events_release(feagi_region_t *r, uint32_t count);
 // Takes the oldest event: peek and release. Consumer only. Returns 1, or 0 if there is none.
 int feagi_events_pop(feagi_region_t *r, feagi_event_t *event);
 
+// Adds to the times of the events that nobody took yet, up to position `head`. Consumer only: until it releases them they are
+// its own.
+void feagi_events_shift(feagi_region_t *r, uint32_t head, uint32_t by_ms);
+
 // Events rejected since start; wraps at 2^32. Any context.
 uint32_t feagi_events_rejected(const feagi_region_t *r);
 

@@ -29,6 +29,7 @@ typedef struct {
     uint32_t session;        // id that is offered, or in use when up
     uint32_t entropy;        // where session ids come from
     bool up;                 // a host acknowledged the session
+    bool keep_clock;         // of the caller: hosts do not set the region's clock, since the application does
 
     // Times are the low 32 bits of now_ms; only differences are used.
     uint32_t hello_at, heard_at, spoke_at, delta_at, event_at, clock_at;

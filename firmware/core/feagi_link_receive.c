@@ -1,6 +1,7 @@
 // What a device does with the frames of its host.
 #include "feagi_link_internal.h"
 
+#include "feagi_clock.h"
 #include "feagi_events.h"
 #include "feagi_state.h"
 
@@ -104,6 +105,13 @@ static void receive_event_ack(feagi_link_t *l, uint8_t seq) {
     }
 }
 
+// The rest of a hello_ack or ping: the time of day, if the host knows it.
+static void receive_time(feagi_link_t *l, const uint8_t *at, const uint8_t *end, bool opening) {
+    if (!l->keep_clock) {
+        feagi_clock_hear(l->region, l->now_ms, next_number(&at, end), opening);
+    }
+}
+
 static void receive_frame(feagi_link_t *l, const feagi_frame_t *frame) {
     uint32_t now = (uint32_t)l->now_ms;
     const uint8_t *at = frame->payload, *end = frame->payload + frame->len;
@@ -120,6 +128,7 @@ static void receive_frame(feagi_link_t *l, const feagi_frame_t *frame) {
     }
     if (frame->kind == FEAGI_KIND_HELLO_ACK) {
         if (!l->up && next_number(&at, end) == l->session) {
+            receive_time(l, at, end, true);
             start_session(l, now);
         }
         return;
@@ -146,6 +155,7 @@ static void receive_frame(feagi_link_t *l, const feagi_frame_t *frame) {
             l->ping_t1 = next_number(&at, end);
             l->ping_t2 = l->now_us;
             l->pong_due = true;
+            receive_time(l, at, end, false);
             return;
         default: // a device's frame, echoed by the line: not for us
             return;

@@ -59,7 +59,7 @@ static uint32_t lay_out(feagi_region_t *r, const feagi_profile_t *p) {
     r->gate = NULL;
     r->cached_clock = true;
 #endif
-    r->now_ms = 0;
+    r->now_ms = r->epoch_ms = 0;
     uint32_t end = put(&r->agents, FEAGI_HASHES_AT + (uint32_t)sizeof(feagi_hashes_t), 0, p->agents, agent_len);
     end = put(&r->locks, end, 0, p->cortical_locks, sizeof(feagi_lock_t));
     end = put(&r->windows, end, sizeof(feagi_windows_t), p->fcl_windows, sizeof(feagi_window_t));
@@ -183,8 +183,12 @@ void feagi_region_track(feagi_region_t *r, uint32_t *dirty) {
     r->dirty = dirty;
 }
 
-void feagi_region_set_time(feagi_region_t *r, uint64_t now_ms) {
-    feagi_port_store_u64(&r->now_ms, now_ms);
+void feagi_region_set_time(feagi_region_t *r, uint64_t uptime_ms) {
+    const uint64_t now_ms = uptime_ms + r->epoch_ms;
+    // A clock that hosts lead. A difference below 0 is a large one.
+    if (!r->epoch_ms || r->now_ms - now_ms > FEAGI_CLOCK_STEP_MS) {
+        feagi_port_store_u64(&r->now_ms, now_ms);
+    }
 }
 
 uint32_t feagi_region_page(const feagi_region_t *r, uint32_t page, uint32_t *len_bytes) {

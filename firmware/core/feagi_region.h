@@ -20,7 +20,8 @@ struct feagi_share;
 typedef struct {
     uint8_t *base;         // first byte of the region, aligned to 8
     uint32_t *dirty;       // a word a page: bit i says that the page's i-th word changed. NULL: changes are not tracked
-    uint64_t now_ms;       // the owner's clock, for last_modified, agents and events
+    uint64_t now_ms;       // the region's clock, for last_modified, agents and events
+    uint64_t epoch_ms;     // what it is ahead of the time since the owner's start: feagi_clock.h
     uint32_t len_bytes;    // of the region
     uint32_t events_at;    // offset of the events section
     uint32_t events_mask;  // capacity of the ring - 1
@@ -55,8 +56,9 @@ int feagi_region_attach(feagi_region_t *r, void *mem, uint32_t len_bytes);
 // From now on mark changes in dirty[r->pages], which the caller zeroed, or in nothing when NULL. Set-up only.
 void feagi_region_track(feagi_region_t *r, uint32_t *dirty);
 
-// Sets the owner's clock [ms]. Main context; the interrupts that write state may preempt it.
-void feagi_region_set_time(feagi_region_t *r, uint64_t now_ms);
+// Sets the region's clock: to how long ago the owner started [ms], and what feagi_clock.h adds to that. A clock that hosts set
+// stands still rather than go back by up to FEAGI_CLOCK_STEP_MS. Main context; the interrupts that write state may preempt it.
+void feagi_region_set_time(feagi_region_t *r, uint64_t uptime_ms);
 
 // Where page `page` (< r->pages) lies: its offset in the region and its length in bytes, a multiple of 4. Any context.
 uint32_t feagi_region_page(const feagi_region_t *r, uint32_t page, uint32_t *len_bytes);

@@ -12,6 +12,8 @@
 // Equal copies that make a snapshot. Between two of them a word may have changed and changed back without a trace only if two
 // writers stand still between their store and their count; with n copies it takes 2 * (n - 1) of them and one more.
 #define COPIES 3u
+// Copies of a region whose gate is closed: only writers that pay no attention to it could make all of them fail.
+#define LOCKED_TRIES 10000u
 
 // Everything that another process may change is read and written whole and in order: release stores, acquire loads.
 static uint64_t load(const uint64_t *p) {
@@ -349,10 +351,6 @@ void feagi_shared_abort(feagi_region_t *r) {
     unlock(r);
 }
 
-bool feagi_shared_is_gone(const feagi_region_t *r, uint64_t owner) {
-    return owner && r->share->wait(r->share->context, owner, UINT32_MAX) == FEAGI_SHARED_GONE;
-}
-
 // ------------------------------------------------------------------------------------------------------- snapshots
 
 // Makes the rest of a committed group in a copy of region[from, to): a change whose place has been read may have been made.
@@ -456,10 +454,10 @@ int feagi_shared_snapshot_locked(feagi_region_t *r, uint64_t *out, uint32_t from
         return status;
     }
     feagi_shared_close_gate(r);
-    while (!try_snapshot(r, out, from, len_bytes)) { // once for each writer that had passed the gate, at most
-    }
+    // Each writer that had passed the gate stores once more at most.
+    const int result = feagi_shared_snapshot(r, out, from, len_bytes, LOCKED_TRIES);
     feagi_shared_abort(r);
-    return 0;
+    return result;
 }
 
 // --------------------------------------------------------------------------------------------------------- restore

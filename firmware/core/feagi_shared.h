@@ -113,16 +113,13 @@ void feagi_shared_abort(feagi_region_t *r);
 int feagi_shared_snapshot(const feagi_region_t *r, uint64_t *out, uint32_t from, uint32_t len_bytes, uint32_t tries);
 
 // The same with the gate closed: for regions that are written all the time. Any thread, writable memory.
+// Returns 0 or FEAGI_ERR_BUSY.
 int feagi_shared_snapshot_locked(feagi_region_t *r, uint64_t *out, uint32_t from, uint32_t len_bytes);
 
 // Replaces core block, hashes, agents, windows and statistics by those of `image`, another region's first events_at bytes that
 // feagi_image_check found good, all at once. Cortical locks stay: their owners live here. Any thread, writable memory.
 // Returns 0 or FEAGI_ERR_BUSY.
 int feagi_shared_restore(feagi_region_t *r, const uint8_t *image);
-
-// Whether anybody has locked this cortical area who is gone; see feagi_locks_take_over. Never true for owners that are no
-// process.
-bool feagi_shared_is_gone(const feagi_region_t *r, uint64_t owner);
 
 #endif
 #endif

@@ -69,7 +69,7 @@ const char *const feagi_field_names[FEAGI_FIELDS] = {
 
 const uint8_t feagi_shapes[] = {
     FEAGI_KIND_HELLO, 8, 7, 0, 0, 0, 'U', 0, 1, 'U', 0, 4, 'U', 0, 4, 'U', 0, 2, 'U', 0, 1, 'U', 0, 2, 'U', 0, 8, 'T', 0, 24,
-    FEAGI_KIND_HELLO_ACK, 1, 1, 0, 0, 0, 'U', 0, 4,
+    FEAGI_KIND_HELLO_ACK, 2, 1, 0, 0, 0, 'U', 0, 4, 'U', 0, 8,
     FEAGI_KIND_KEEPALIVE, 0, 0, 0, 0, 0,
     FEAGI_KIND_DELTA, 0, 0, 2, 1, 0, 'I', 0, 0, 'B', 1, 128,
     FEAGI_KIND_REPAIR, 1, 1, 2, 1, 0, 'U', 0, 1, 'I', 0, 0, 'B', 1, 128,
@@ -79,7 +79,7 @@ const uint8_t feagi_shapes[] = {
     FEAGI_KIND_REPLY, 1, 1, 1, 0, 8, 'I', 0, 0, 'V', 0, 64,
     FEAGI_KIND_ACK, 1, 1, 0, 0, 0, 'U', 0, 1,
     FEAGI_KIND_NAK, 2, 2, 0, 0, 0, 'U', 0, 1, 'U', 0, 1,
-    FEAGI_KIND_PING, 1, 1, 0, 0, 0, 'U', 0, 8,
+    FEAGI_KIND_PING, 2, 1, 0, 0, 0, 'U', 0, 8, 'U', 0, 8,
     FEAGI_KIND_PONG, 3, 3, 0, 0, 0, 'U', 0, 8, 'U', 0, 8, 'U', 0, 8,
     FEAGI_KIND_LOG, 2, 2, 0, 0, 0, 'U', 0, 1, 'T', 0, 200,
     0,

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FEAGI_LAYOUT_VERSION 2u
-#define FEAGI_PROTOCOL_VERSION 1u
+#define FEAGI_PROTOCOL_VERSION 2u
 #define FEAGI_MIRROR_VERSION 1u
 #define FEAGI_SHARED_VERSION 1u
 #define FEAGI_IMAGE_VERSION 1u
@@ -44,6 +44,8 @@
 #define FEAGI_HOST_SILENCE_MS 5000u
 #define FEAGI_STALE_AFTER_MS 1500u
 #define FEAGI_CLOCK_PAGE_MS 100u
+#define FEAGI_CLOCK_STEP_MS 1000u
+#define FEAGI_UNIX_LEAST_MS 0x10000000000u
 
 // What the burst engine does.
 enum {

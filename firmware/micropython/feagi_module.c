@@ -270,12 +270,15 @@ static void set_attribute(state_obj_t *self, unsigned field, qstr name, mp_obj_t
 
 static void state_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
     state_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    const feagi_header_t *header = (const feagi_header_t *)(const void *)self->region.base;
     int field = attribute_named(attr);
     if (dest[0] == MP_OBJ_NULL) {
         if (field >= 0) {
             dest[0] = attribute_value(self, (unsigned)field);
         } else if (attr == MP_QSTR_boot_id) {
-            dest[0] = new_number(((feagi_header_t *)(void *)self->region.base)->boot_id);
+            dest[0] = new_number(header->boot_id);
+        } else if (attr == MP_QSTR_unix_time) {
+            dest[0] = mp_obj_new_bool(header->flags & FEAGI_FLAG_UNIX_TIME);
         } else {
             dest[1] = MP_OBJ_SENTINEL; // a method, then
         }
@@ -765,6 +768,7 @@ static mp_obj_t link_poll(mp_obj_t self_in) {
     self->busy = true;
     self->busy_since = now;
     feagi_link_tick(&self->link, state->now_ms, state->now_us);
+    self->link.keep_clock = state->manual_time;
     poll_in(self);
     poll_out(self);
     self->busy = false;

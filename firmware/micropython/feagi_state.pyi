@@ -53,7 +53,7 @@ class AgentInfo(NamedTuple):
 
     agent_id: str
     agent_type: int  # AgentType
-    registered_at: int  # ms, of the state's clock
+    registered_at: int  # ms, of the state's clock: see unix_time
     last_seen: int  # ms, of the state's clock
     metadata: str
     handle: int  # generation of the slot << 16 | number of the slot
@@ -67,6 +67,9 @@ class StateManager(CoreFields):
 
     boot_id: int
     """The region's boot id; read-only."""
+    unix_time: bool
+    """Whether times are Unix milliseconds, because a host has told the time of day through a Link; before, they are milliseconds
+    since start. Read-only."""
 
     def __init__(self, profile: str = "micro", boot_id: int = ..., /) -> None:
         """Takes memory for a region of the profile: "tiny" 1.7 kB, "micro" 5 kB, "host" 209 kB. `boot_id` is made from the clock
@@ -161,8 +164,8 @@ class StateManager(CoreFields):
         """CRC-32 of all that a link mirrors."""
 
     def tick(self, now_ms: int = ..., /) -> None:
-        """Brings the state's clock up to date, as Link.poll does. With `now_ms` the clock is the application's from now on: it stands
-        still between calls."""
+        """Brings the state's clock up to date, as Link.poll does. With `now_ms`, milliseconds since start, the clock is the
+        application's from now on: it stands still between calls, and hosts do not set it."""
 
 class Link:
     """The device's side of a link over any stream: a UART, a USB VCP, or sys.stdin.buffer with sys.stdout.buffer."""

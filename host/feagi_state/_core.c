@@ -1,6 +1,6 @@
 // CPython's door to a mirror: every access to its memory goes through the core, which knows the layout and does it atomically.
 //
-// The interpreter's lock makes one call at a time of this module; the other side of the memory is in other processes.
+// Reading is for any number of threads, publishing for one, the owner's, with or without the interpreter's lock.
 // Nothing here knows a serial port, a file or a link.
 #include "_core.h"
 
@@ -669,6 +669,9 @@ static int module_exec(PyObject *module) {
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
     {0, NULL},
 };
 

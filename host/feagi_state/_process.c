@@ -74,11 +74,12 @@ bool process_is_gone(uint64_t owner) {
     if (NUMBER(owner) == NUMBER(self)) {
         return STARTED(owner) != STARTED(self);
     }
-    if (kill((pid_t)NUMBER(owner), 0) && errno == ESRCH) {
+    // No process has number 0, and where the system says when processes started, all owners say it.
+    if (!NUMBER(owner) || (STARTED(self) && !STARTED(owner)) || (kill((pid_t)NUMBER(owner), 0) && errno == ESRCH)) {
         return true;
     }
     const uint32_t now = started(NUMBER(owner));
-    return now && STARTED(owner) && now != STARTED(owner);
+    return now && now != STARTED(owner);
 }
 
 #define SPINS 200u      // looks at the lock before the processor is given away: its holder is within a microsecond of its end
@@ -87,9 +88,6 @@ bool process_is_gone(uint64_t owner) {
 #define SLEEPS 25000u   // and no longer than this together: 5 s; whoever holds it then is stopped
 int process_wait(void *context, uint64_t owner, uint32_t tries) {
     (void)context;
-    if (tries == UINT32_MAX) {
-        return process_is_gone(owner) ? FEAGI_SHARED_GONE : FEAGI_SHARED_WAIT;
-    }
     if (tries < SPINS) {
 #if defined(__x86_64__)
         __builtin_ia32_pause();
@@ -97,7 +95,8 @@ int process_wait(void *context, uint64_t owner, uint32_t tries) {
     } else if (tries < SPINS + YIELDS) {
         sched_yield();
     } else if (tries < SPINS + YIELDS + SLEEPS) {
-        if (process_is_gone(owner)) {
+        // Only processes hold a region's lock: any other number is damage.
+        if (!(owner & PROCESS_BIT) || process_is_gone(owner)) {
             return FEAGI_SHARED_GONE;
         }
         const struct timespec pause = {0, SLEEP_NS};

@@ -352,7 +352,7 @@ def events(
             if wait_s <= 0:
                 return
             for event in recorder.poll(wait_s):
-                _out(live.event_dict(event) if as_json else live.event_text(event, recorder.names))
+                _out(live.event_dict(event, view) if as_json else live.event_text(event, recorder))
                 if left is not None:
                     left -= 1
                     if left == 0:

@@ -33,7 +33,7 @@ from .errors import (
     StateError,
     error_from_status,
 )
-from .mirror import EventStream, LinkInfo, MirrorView, StateView, server_of
+from .mirror import Event, EventStream, LinkInfo, MirrorView, StateView, server_of
 from .mirror_files import OwnedMirror
 from .sections import AgentInfo, AreaStats, field_value
 from .session import Hello, HostSession, Observer
@@ -123,7 +123,7 @@ class Device:
         self._logs: list[tuple[int, str]] = []
         self._heard = b""
         self._closing = threading.Event()
-        self._session = HostSession(_Listener(self))
+        self._session = HostSession(_Listener(self), unix_ms=lambda: time.time_ns() // 1_000_000)
         self._thread = threading.Thread(target=self._serve, name=f"feagi_state {self.port}", daemon=True)
         self._session.port_opened(time.monotonic())
         self._thread.start()
@@ -176,6 +176,17 @@ class Device:
     def area_stats(self) -> dict[str, AreaStats]:
         """Statistics of the cortical areas that the device keeps them of, by the area's id."""
         return self.mirror.area_stats
+
+    @property
+    def unix_time(self) -> bool:
+        """Whether the device's times are Unix milliseconds, as they are once a host that knows the time was connected;
+        else they are milliseconds since the device's start.
+        """
+        return self.mirror.unix_time
+
+    def full_time(self, event: Event) -> int:
+        """An event's time [ms] on the device's clock; see MirrorView.full_time."""
+        return self.mirror.full_time(event)
 
     @property
     def link(self) -> LinkInfo:

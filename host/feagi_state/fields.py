@@ -6,16 +6,25 @@ import difflib
 import math
 import struct
 import time
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any
 
 from . import spec
 
-__all__ = ["field_named", "format_age", "format_value", "json_value", "parse_value", "plain_value"]
+__all__ = [
+    "field_named",
+    "format_age",
+    "format_event_time",
+    "format_time",
+    "format_value",
+    "json_value",
+    "parse_value",
+    "plain_value",
+]
 
 TRUE_WORDS = ("yes", "true", "on", "1")
 FALSE_WORDS = ("no", "false", "off", "0")
-UNIX_TIMES_FROM_MS = 1_000_000_000_000  # September 2001: a time since start is less, a time since the epoch is more
 
 
 def field_named(name: str) -> spec.Field:
@@ -76,14 +85,26 @@ def format_value(name: str, value: Any, short: bool = False) -> str:
 
 
 def format_time(time_ms: int) -> str:
-    """A time of the device: as a date if it counts from the epoch, else as the time since the device's start."""
+    """A time of the device: as a date if it counts from the epoch, else as the time since the device's start.
+
+    Told by its size: an application's times need not be of the kind that the header's flag says.
+    """
     if time_ms == 0:
         return "-"
-    if time_ms >= UNIX_TIMES_FROM_MS:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ms / 1000))
+    if time_ms >= spec.UNIX_LEAST_MS:
+        with suppress(OverflowError, ValueError, OSError):  # a year that there is not
+            return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ms // 1000))
     minutes, rest_ms = divmod(time_ms, 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest_ms / 1000:06.3f} after start"
+
+
+def format_event_time(time_ms: int) -> str:
+    """An event's time: of the day if it counts from the epoch, else in seconds since the device's start."""
+    if time_ms >= spec.UNIX_LEAST_MS:
+        with suppress(OverflowError, ValueError, OSError):
+            return f"{time.strftime('%H:%M:%S', time.localtime(time_ms // 1000))}.{time_ms % 1000:03}"
+    return f"{time_ms / 1000:10.3f} s"
 
 
 def format_age(age_s: float | None) -> str:

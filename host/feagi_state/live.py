@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from . import spec
-from .fields import enum_name, format_age, format_value, json_value
+from .fields import enum_name, format_age, format_event_time, format_value, json_value
 from .mirror import EventStream
 
 __all__ = [
@@ -66,6 +66,13 @@ class View(Protocol):
         """Statistics by the area's id."""
 
     @property
+    def unix_time(self) -> bool:
+        """Whether times are Unix milliseconds."""
+
+    def full_time(self, event: Any) -> int:
+        """An event's time in ms on the device's clock."""
+
+    @property
     def link(self) -> Any:
         """What the link does and did."""
 
@@ -111,10 +118,10 @@ def sections_dict(view: View) -> dict[str, Any]:
     }
 
 
-def event_dict(event: Any) -> dict[str, Any]:
+def event_dict(event: Any, view: View) -> dict[str, Any]:
     """An event, as JSON has it: kinds by name, and the new state by name where the argument is one."""
     kind, arg = int(event.kind), int(event.arg)
-    shown: dict[str, Any] = {"kind": enum_name(spec.EventKind, kind), "arg": arg, "time_ms": event.time_ms}
+    shown: dict[str, Any] = {"kind": enum_name(spec.EventKind, kind), "arg": arg, "time_ms": view.full_time(event)}
     meaning = event_meaning(kind, arg)
     if meaning:
         shown["value"] = meaning
@@ -156,6 +163,7 @@ def snapshot_dict(view: View) -> dict[str, Any]:
     return {
         "name": view.name,
         "stale": view.stale,
+        "unix_time": view.unix_time,
         "state": state_dict(view),
         "agents": [agent_dict(agent) for agent in view.agents],
         **sections_dict(view),
@@ -166,15 +174,15 @@ def snapshot_dict(view: View) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------- as text for people
 
 
-def event_text(event: Any, agents: dict[int, str]) -> str:
-    """An event in one line; `agents` names the agents by handle."""
-    shown = event_dict(event)
+def event_text(event: Any, recorder: Recorder) -> str:
+    """An event in one line, as a recorder of its view knows it."""
+    shown = event_dict(event, recorder.view)
     kind = shown["kind"] if not shown["kind"].isdigit() else f"application event {shown['kind']}"
     if event.kind in (spec.EventKind.AGENT_REGISTERED, spec.EventKind.AGENT_DEREGISTERED):
-        what = agents.get(event.arg, f"handle {event.arg:#x}")
+        what = recorder.names.get(event.arg, f"handle {event.arg:#x}")
     else:
         what = shown.get("value", f"{event.arg:,}")
-    return f"{event.time_ms / 1000:10.3f} s  {kind}  {what}"
+    return f"{format_event_time(shown['time_ms'])}  {kind}  {what}"
 
 
 def link_text(view: View) -> str:
@@ -404,7 +412,7 @@ class _Picture:
         parts = [top, _fields_lines(values, self.changed, stale, width, field_lines)]
         parts += [_agents_lines(agents, int(values.get("last_modified", 0)), agent_rows), areas]
         if event_rows:
-            shown = [_line(event_text(event, self.recorder.names)) for event in events[-event_rows:]]
+            shown = [_line(event_text(event, self.recorder)) for event in events[-event_rows:]]
             parts.append([_line(("last events", "dim italic")), *shown])
         parts = [part for part in (*parts, bottom) if part]
         if left() - field_lines >= len(parts) - 1:
@@ -469,7 +477,7 @@ def watch_lines(
         for handle in agents.keys() - now_agents.keys():
             write(f"agent {agents[handle].agent_id} has gone")
         for event in fresh:
-            write(f"event {event_text(event, recorder.names).strip()}")
+            write(f"event {event_text(event, recorder).strip()}")
         values, agents = now_values, now_agents
     write(link_text(view))
 
@@ -479,7 +487,7 @@ def watch_json(view: View, write: Any, seconds: float | None, period_s: float) -
     recorder = Recorder(view)
     fresh: list[Any] = []
     for left_s in _rounds(seconds, period_s):
-        write({**snapshot_dict(view), "new_events": [event_dict(event) for event in fresh]})
+        write({**snapshot_dict(view), "new_events": [event_dict(event, view) for event in fresh]})
         fresh = []
         end = time.monotonic() + left_s
         while time.monotonic() < end:

@@ -18,6 +18,7 @@ _NUMBERS: Final = {name: number for number, (name, _, _) in spec.ERRORS.items()}
 FULL: Final = -_NUMBERS["FULL"]
 NOT_FOUND: Final = -_NUMBERS["NOT_FOUND"]
 LOCKED: Final = -_NUMBERS["LOCKED"]
+LOOKS: Final = 1000  # at an entry that others replace meanwhile, before it is taken for damaged
 
 
 def slots_in_use(slots: int) -> int:
@@ -79,7 +80,7 @@ class AgentRegistry(SharedRegion):
     def get_agent(self, agent_id: str | bytes) -> AgentInfo:
         """The agent with this id, as it is at one instant. Raises AgentNotFound."""
         name = _id_of(agent_id)
-        while True:
+        for _ in range(LOOKS):
             slot = self.find_agent(name)
             if slot < 0:
                 raise self._agent_error(slot, agent_id)
@@ -88,6 +89,7 @@ class AgentRegistry(SharedRegion):
             # Another agent may have taken the slot in between: then this one moved, or is not registered any more.
             if found is not None and found.agent_id.encode() == name:
                 return found
+        raise AgentNotFound(f"agent {agent_id!r} is another whenever it is looked at: the region is damaged")
 
     def get_agents(self) -> list[AgentInfo]:
         """The registered agents, in the order of their slots, all as they were at one instant."""

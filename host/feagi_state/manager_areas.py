@@ -12,7 +12,7 @@ from . import spec
 from ._core import SharedRegion, is_gone, process_id
 from .checks import U32_MAX, U64_MAX, cortical_area, text_bytes, whole
 from .errors import AreaLocked, AreaNotFound, CapacityError, NotLockOwner, error_from_status
-from .manager_agents import FULL, LOCKED, slots_in_use
+from .manager_agents import FULL, LOCKED, LOOKS, slots_in_use
 from .sections import AreaStats, decode_area_stats, decode_fcl_windows, decode_locked_areas
 from .waiting import Patience
 
@@ -191,13 +191,14 @@ class AreaTables(SharedRegion):
     def get_area_stats(self, area_id: str | bytes) -> AreaStats:
         """The area's three counts, as they were at one instant. Raises AreaNotFound, InvalidValue."""
         name = _area_id(area_id)
-        while True:
+        for _ in range(LOOKS):
             slot = self._stats_slot(name, area_id)
             at = self.section(_STATS)[0] + slot * spec.STAT_LEN_BYTES
             # A restore in between may have put another area there.
             for found, stats in decode_area_stats(self.snapshot(at, spec.STAT_LEN_BYTES)).items():
                 if found.encode() == name:
                     return stats
+        raise AreaNotFound(f"area {area_id!r} has other statistics whenever they are looked at: the region is damaged")
 
     def set_area_stats(
         self,

@@ -52,6 +52,7 @@ _STALE_AFTER_S: Final = spec.STALE_AFTER_MS / 1000
 _LINK_STATE: Final = spec.MIRROR_FIELDS["link_state"].offset
 _LIVE: Final = int(LinkState.LIVE)
 _HEARD_MS: Final = spec.MIRROR_FIELDS["heard_ms"].offset
+_FLAGS: Final = spec.HEADER_FIELDS["flags"].offset
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,22 @@ class MirrorView:
         own, and counts in `lost` what was overwritten before it was read.
         """
         return EventStream(self._current, _agent_id, timeout_s, from_start, ended=ended)
+
+    @property
+    def unix_time(self) -> bool:
+        """Whether the device's times are Unix milliseconds, as they are once a host that knows the time was connected;
+        else they are milliseconds since the device's start.
+        """
+        flags = int.from_bytes(self._current().read_page(0)[_FLAGS : _FLAGS + 4], "little")
+        return bool(flags & spec.FLAG_UNIX_TIME)
+
+    def full_time(self, event: Event) -> int:
+        """An event's time [ms] on the device's clock, as that of `last_modified`.
+
+        An event carries 32 bits of it: right if the device wrote its state within 24 days of the event.
+        """
+        last: int = self.state.last_modified or (time.time_ns() // 1_000_000 if self.unix_time else 0)
+        return max(0, last + (event.time_ms - last + 0x80000000) % 0x100000000 - 0x80000000)
 
     @property
     def link(self) -> LinkInfo:

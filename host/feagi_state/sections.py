@@ -112,9 +112,9 @@ def decode_agents(section: bytes, entry_len: int) -> list[AgentInfo]:
 
 
 def decode_agent(entry: bytes, slot: int) -> AgentInfo | None:
-    """The agent in a slot's bytes, None if there is none or it was being written."""
+    """The agent in a slot's bytes, None if there is none."""
     fields = spec.AGENT_FIELDS
-    if _number(entry, fields, "state") != _REGISTERED or _number(entry, fields, "sequence") & 1:
+    if _number(entry, fields, "state") != _REGISTERED:
         return None
     metadata = entry[spec.AGENT_LEN_BYTES : spec.AGENT_LEN_BYTES + _number(entry, fields, "metadata_len")]
     return AgentInfo(

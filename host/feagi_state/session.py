@@ -99,10 +99,18 @@ def _is_from_device(frame: Frame) -> bool:
 class HostSession:
     """The host's role. Not thread-safe: its user calls it from one thread at a time."""
 
-    def __init__(self, observer: Observer | None = None, random_u32: Callable[[], int] | None = None) -> None:
-        """`random_u32` gives the boot ids of this host's hellos; for tests that want to repeat themselves."""
+    def __init__(
+        self,
+        observer: Observer | None = None,
+        random_u32: Callable[[], int] | None = None,
+        unix_ms: Callable[[], int] | None = None,
+    ) -> None:
+        """`random_u32` gives the boot ids of this host's hellos; for tests that want to repeat themselves. `unix_ms`
+        gives the time of day, which devices are told; None: this host does not know it.
+        """
         self._observer = observer or Observer()
         self._random = random_u32 or (lambda: secrets.randbits(32))
+        self._unix_ms = unix_ms
         self._deframer = Deframer()
         self._out = bytearray()
         self._port_open = False
@@ -319,7 +327,7 @@ class HostSession:
             # It started again and offers the id that this copy was made with: its numbers would look like old ones.
             self._restart("the device started again", now)
             return
-        self._send(Kind.HELLO_ACK, 0, (hello.boot,))
+        self._send(Kind.HELLO_ACK, 0, (hello.boot, *self._time_of_day()))
 
     def _restart(self, reason: str, now: float) -> None:
         self._end_session(reason)
@@ -469,7 +477,11 @@ class HostSession:
         self._ping_at = now + _PING_PERIOD_S
         now_us = int(now * 1_000_000)
         self._pings_sent.append(now_us)
-        self._send(Kind.PING, 0, (now_us,))
+        self._send(Kind.PING, 0, (now_us, *self._time_of_day()))
+
+    def _time_of_day(self) -> tuple[int, ...]:
+        """As the last item of a frame, or no item."""
+        return () if self._unix_ms is None else (self._unix_ms(),)
 
     def _on_pong(self, items: tuple[int, ...], now: float) -> None:
         sent, arrived, answered = items

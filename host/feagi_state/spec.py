@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 LAYOUT_VERSION: Final = 2
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 MIRROR_VERSION: Final = 1
 SHARED_VERSION: Final = 1
 IMAGE_VERSION: Final = 1
@@ -43,6 +43,8 @@ RETRANSMIT_TRIES: Final = 30
 HOST_SILENCE_MS: Final = 5000
 STALE_AFTER_MS: Final = 1500
 CLOCK_PAGE_MS: Final = 100
+CLOCK_STEP_MS: Final = 1000
+UNIX_LEAST_MS: Final = 1099511627776
 
 
 class BurstEngineState(IntEnum):
@@ -371,7 +373,7 @@ PROFILES: Final[dict[str, Profile]] = {
 
 SHAPES: Final[dict[int, Shape]] = {
     Kind.HELLO: Shape((Item("proto", "U", 0, 1), Item("schema", "U", 0, 4), Item("boot", "U", 0, 4), Item("mtu", "U", 0, 2), Item("npages", "U", 0, 1), Item("rxbuf", "U", 0, 2), Item("uptime", "U", 0, 8), Item("name", "T", 0, 24),), 7, (), 0, 0),
-    Kind.HELLO_ACK: Shape((Item("boot", "U", 0, 4),), 1, (), 0, 0),
+    Kind.HELLO_ACK: Shape((Item("boot", "U", 0, 4), Item("unix_ms", "U", 0, 8),), 1, (), 0, 0),
     Kind.KEEPALIVE: Shape((), 0, (), 0, 0),
     Kind.DELTA: Shape((), 0, (Item("word", "I", 0, 0), Item("data", "B", 1, 128),), 1, 0),
     Kind.REPAIR: Shape((Item("base", "U", 0, 1),), 1, (Item("word", "I", 0, 0), Item("data", "B", 1, 128),), 1, 0),
@@ -381,7 +383,7 @@ SHAPES: Final[dict[int, Shape]] = {
     Kind.REPLY: Shape((Item("status", "I", 0, 0),), 1, (Item("value", "V", 0, 64),), 0, 8),
     Kind.ACK: Shape((Item("window", "U", 0, 1),), 1, (), 0, 0),
     Kind.NAK: Shape((Item("expect", "U", 0, 1), Item("reason", "U", 0, 1),), 2, (), 0, 0),
-    Kind.PING: Shape((Item("t1", "U", 0, 8),), 1, (), 0, 0),
+    Kind.PING: Shape((Item("t1", "U", 0, 8), Item("unix_ms", "U", 0, 8),), 1, (), 0, 0),
     Kind.PONG: Shape((Item("t1", "U", 0, 8), Item("t2", "U", 0, 8), Item("t3", "U", 0, 8),), 3, (), 0, 0),
     Kind.LOG: Shape((Item("level", "U", 0, 1), Item("msg", "T", 0, 200),), 2, (), 0, 0),
 }

@@ -19,7 +19,7 @@ from feagi_state import spec
 from feagi_state.errors import SerializationError
 from feagi_state.frames import Deframer, Text, decode, encode
 from feagi_state.spec import CommandOp, Kind
-from places import HEADER_LEN, layout, word_of
+from places import HEADER_LEN, header_at, layout, word_of
 
 
 class FakeDevice:
@@ -43,6 +43,7 @@ class FakeDevice:
         self.events: list[tuple[int, int, int]] = []  # not acknowledged
         self.lost = 0
         self.heard: list[int] = []  # kinds of the frames that came
+        self.unix_ms: list[int] = []  # times of day that came
         self._begin()
 
     def _begin(self) -> None:
@@ -130,6 +131,7 @@ class FakeDevice:
                 self.restart(self.offer * 7 % 0xFFFFFFFB + 1)
             elif frame.kind == Kind.HELLO_ACK:
                 if frame.items[0] == self.offer and not self.up:
+                    self._hear_time(frame.items[1:])
                     self._start(now)
             elif self.up:
                 self._handle(frame.kind, frame.seq, frame.items, now)
@@ -162,8 +164,15 @@ class FakeDevice:
         elif kind == Kind.COMMAND:
             self._command(seq, items)
         elif kind == Kind.PING:
+            self._hear_time(items[1:])
             us = int(now * 1_000_000) + 5_000_000
             self.send(Kind.PONG, seq, (items[0], us, us))
+
+    def _hear_time(self, items: tuple[int, ...]) -> None:
+        """Its region's clock is Unix time from now on. (The tests write the times themselves.)"""
+        if items and not self.unix_ms:
+            self.write(header_at("flags"), spec.FLAG_UNIX_TIME.to_bytes(4, "little"))
+        self.unix_ms += items
 
     def _command(self, seq: int, items: tuple[int, ...]) -> None:
         if self.reply is None or self.reply[0] != seq:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -90,6 +91,17 @@ def test_every_value_of_every_field_can_be_shown(name):
     for value in values:
         assert "\n" not in fields.format_value(name, value)
         assert json.loads(json.dumps(fields.json_value(name, value), allow_nan=False)) == fields.json_value(name, value)
+
+
+def test_times_are_of_the_day_or_since_the_start():
+    now_ms = int(time.mktime((2024, 2, 29, 12, 34, 56, 0, 0, -1))) * 1000 + 78
+    assert fields.format_time(now_ms) == "2024-02-29 12:34:56"
+    assert fields.format_event_time(now_ms) == "12:34:56.078"
+    assert fields.format_time(3_723_004) == "1:02:03.004 after start"
+    assert fields.format_event_time(3_723_004) == "  3723.004 s"
+    for absurd in (2**63, 2**64 - 1):
+        assert fields.format_time(absurd)
+        assert fields.format_event_time(absurd)
 
 
 @pytest.mark.parametrize(

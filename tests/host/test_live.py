@@ -28,6 +28,7 @@ class FullView:
 
     name = "unix"
     agents = AGENTS
+    unix_time = False
 
     def __init__(self, stale: bool) -> None:
         self.stale = stale
@@ -42,6 +43,9 @@ class FullView:
             port="/dev/shm/feagi-state-1000/ports/unix", session=0x12345678, frames=123456, deltas=123456, events=123456,
             events_lost=12, commands=1234, naks=123, text_bytes=1234, round_trip_us=2100,
         )  # fmt: skip
+
+    def full_time(self, event):
+        return event.time_ms
 
     def events(self, timeout_s=None, from_start=False):
         return SimpleNamespace(get=lambda timeout_s: None)

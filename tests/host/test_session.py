@@ -15,7 +15,7 @@ from feagi_state.errors import CommandTimeout, LinkError, SerializationError, Se
 from feagi_state.frames import Deframer, decode, encode
 from feagi_state.session import Hello, HostSession, Observer
 from feagi_state.spec import CommandOp, Kind, LinkState, NakReason
-from places import HEADER_LEN, layout, table_at, word_of
+from places import HEADER_LEN, header_at, layout, table_at, word_of
 
 STEP_S = 0.01
 LINK_STATE = spec.MIRROR_FIELDS["link_state"].offset
@@ -563,6 +563,25 @@ def test_pings_measure_the_round_trip_and_the_clocks():
     before = bench.host.round_trip_us
     bench.device_says(Kind.PONG, 0, (12345, 1, 1))  # of no ping of ours
     assert bench.host.round_trip_us == before
+
+
+def test_a_host_tells_the_time_of_day_in_every_ack_of_a_hello_and_in_every_ping():
+    bench = Bench()
+    bench.host = HostSession(bench.heard, lambda: 0x1234, lambda: int(bench.now * 1000) + 1_700_000_000_000)
+    bench.host.port_opened(bench.now)
+    bench.live()
+    assert bench.mirror.read_page(0)[header_at("flags")] == spec.FLAG_UNIX_TIME, "the snapshot is older than the time"
+    bench.step(int(3.5 / STEP_S))
+    assert len(bench.device.unix_ms) == 1 + bench.device.heard.count(Kind.PING) == 5
+    assert int(bench.now * 1000) + 1_700_000_000_000 - bench.device.unix_ms[-1] < 1000
+    assert bench.equal()
+
+
+def test_a_host_that_does_not_know_the_time_says_nothing_of_it():
+    bench = Bench().live()
+    bench.step(int(1.5 / STEP_S))
+    assert bench.device.heard.count(Kind.PING) == 2
+    assert bench.device.unix_ms == []
 
 
 def test_text_and_logs_reach_the_observer():

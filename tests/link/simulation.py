@@ -15,6 +15,7 @@ from generator.model import Spec
 
 STEP_MS = 5
 PROFILE = "tiny"
+UNIX_MS = 1_700_000_000_000  # when a simulation begins
 PAGES = Spec(ROOT / "shared_spec").pages(PROFILE)
 HASHES_AT = next(s.offset for s in Spec(ROOT / "shared_spec").sections(PROFILE) if s.name == "hashes")
 FIELDS = list(spec.CORE_FIELDS)
@@ -75,6 +76,7 @@ class Watcher(Observer):
         self.seen = [0] * len(PAGES)
         self.checked = 0
         self.events: list[tuple[int, int]] = []
+        self.event_times: list[int] = []
         self.texts = bytearray()
 
     def look(self, page: int) -> None:
@@ -96,6 +98,7 @@ class Watcher(Observer):
 
     def event(self, kind: int, arg: int, time_ms: int) -> None:
         self.events.append((kind, arg))
+        self.event_times.append(time_ms)
 
     def text(self, data: bytes) -> None:
         self.texts += data
@@ -125,17 +128,25 @@ class Line:
 class Simulation:
     """One device, one host, one line, and a clock that is a number."""
 
-    def __init__(self, program: Path, seed: int, rate: float) -> None:
+    def __init__(self, program: Path, seed: int, rate: float, knows_time: bool = True) -> None:
+        """`knows_time`: whether the host tells the time of day, `unix_ms`."""
         self.random = random.Random(seed)
         self.program = program
         self.watcher = Watcher()
-        self.session = HostSession(self.watcher, lambda: self.random.getrandbits(32))
+        self.unix_error_ms = 0  # of the host's clock
+        unix_ms = (lambda: self.unix_ms) if knows_time else None
+        self.session = HostSession(self.watcher, lambda: self.random.getrandbits(32), unix_ms)
         self.line = Line(self.random, rate)
         self.now_ms = 0
         self.changed: set[int] = set()  # pages that former devices changed
         self.device: Device
         self.boot()
         self.session.port_opened(0.0)
+
+    @property
+    def unix_ms(self) -> int:
+        """What the host's clock says."""
+        return UNIX_MS + self.now_ms + self.unix_error_ms
 
     def boot(self) -> None:
         """Starts the device, again if it runs: all that it had is gone."""

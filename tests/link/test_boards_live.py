@@ -200,6 +200,24 @@ def test_events_come_by_name(board, served):
     assert times == sorted(times)
 
 
+def test_times_are_those_of_the_day_from_the_first_session_on(board):
+    with feagi_state.connect(board.board, timeout_s=20) as device:
+        # The demo writes twenty times a second.
+        assert device.unix_time
+        assert abs(device.state.last_modified - time.time() * 1000) < 2000
+        with feagi_state.attach(device.name) as mirror:
+            assert mirror.unix_time
+        event = device.events().get(10)
+        assert event is not None
+        assert abs(device.full_time(event) - time.time() * 1000) < 2000
+        year = time.strftime("%Y-", time.localtime())
+        assert any(f"last_modified {year}" in " ".join(line.split()) for line in run_cli("get", "all").stdout.splitlines())
+        agents = device.agents or until(lambda: device.agents, 10, "an agent")
+        assert all(device.state.last_modified - agent.registered_at < 3_600_000 for agent in agents)
+    if board.ports["repl"]:
+        assert on_repl(board, "print(s.unix_time)") == "True"
+
+
 def test_set_on_a_served_port_names_the_process(board, served):
     done = run_cli("set", "memory_usage", "5", board.board)
     assert done.returncode == 1

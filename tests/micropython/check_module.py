@@ -250,13 +250,46 @@ def a_link_works_over_a_stream_that_takes_a_byte_at_a_time():
     check(hello is not None and hello[0] == 1 and not link.up, "hello %r" % (stream.output,))
     stream.takes = 1000
     session = link.session
-    ack = b"\x1a" + bytes([session >> 24 & 255, session >> 16 & 255, session >> 8 & 255, session & 255])
+    ack = b"\x1a" + session.to_bytes(4, "big")
     stream.input = b"noise\0" + f.frame_encode(3, 0, ack, 0)
     stream.output = bytearray()
     check(link.poll() is True and link.up, "no session")
     check(link.rejected == 1, "%d rejected" % link.rejected)
     delta = frame_of(stream.output, session)
     check(delta is not None and delta[0] == 0x10 and delta[1] == 1, "no snapshot: %r" % (stream.output,))
+
+
+UNIX_MS = 1700000000000
+
+
+def sync(state):
+    """A host begins a session with this state and tells the time of day."""
+    stream = Stream()
+    link = f.Link(stream, state)
+    link.poll()
+    payload = b"\x1a" + link.session.to_bytes(4, "big") + b"\x1b" + UNIX_MS.to_bytes(8, "big")
+    stream.input = b"\0" + f.frame_encode(3, 0, payload, 0)
+    check(link.poll() is True, "no session")
+
+
+def a_host_tells_the_time():
+    s = f.StateManager("tiny")
+    s.tick()
+    s.register_agent("cam")
+    s.neuron_count = 1
+    check(s.unix_time is False and s.last_modified < 1000000, "a time before anybody told it")
+    before = s.get_agent("cam").registered_at - s.last_modified
+    sync(s)
+    check(s.unix_time is True and 0 <= UNIX_MS - s.last_modified < 1000, "last_modified %d" % s.last_modified)
+    check(s.get_agent("cam").registered_at - s.last_modified == before, "an age changed")
+    check(s.evict_stale(60000) == 0 and s.agent_count == 1, "evicted by the change of the clock")
+    s.neuron_count = 2
+    check(0 <= s.last_modified - UNIX_MS < 1000, "a write after the change")
+    s = f.StateManager("tiny")
+    s.tick(1000)
+    s.neuron_count = 1
+    sync(s)
+    check(s.unix_time is False and s.last_modified == 1000, "a host set the application's clock")
 
 
 def a_second_link_takes_over():
@@ -310,6 +343,7 @@ def run():
         the_region_is_readable_and_not_writable,
         hot_calls_allocate_nothing,
         a_link_works_over_a_stream_that_takes_a_byte_at_a_time,
+        a_host_tells_the_time,
         a_second_link_takes_over,
         a_stream_that_fails_raises_and_the_link_goes_on,
         a_long_name_or_no_stream_is_refused,
