@@ -50,7 +50,8 @@ def run_until_it_works(command: str, env: dict[str, str]) -> str:
 
 
 def test_the_readme_has_the_blocks_that_are_tested_here() -> None:
-    tested = [block(word) for word in ("make run", "feagi-state start", "device.add(", "feagi_state.attach", "machine import UART", "make check")]
+    words = ("make run", "feagi-state start", "device.add(", "feagi_state.attach", "state.save(", "create_snapshot", "machine import UART", "make check")
+    tested = [block(word) for word in words]
     assert sorted(tested) == sorted(text for _kind, text in BLOCKS), "the README has an example that no test runs"
 
 
@@ -101,6 +102,15 @@ def test_python_examples(environment: dict[str, str], tmp_path: Path, monkeypatc
             done = subprocess.run([sys.executable, reading], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "LIVE" in done.stdout
+
+
+def test_state_manager_examples(environment: dict[str, str], tmp_path: Path) -> None:
+    for word, says in (("state.save(", ""), ("create_snapshot", "5 ['cam']")):
+        code = block(word).replace("/dev/shm/", f"{tmp_path}/")
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert says in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["brain", "brain.saved"]
 
 
 @pytest.mark.qemu
