@@ -187,13 +187,13 @@ def test_agent_count_and_the_registry_can_disagree(state):
 def test_every_write_reads_the_precise_clock(state):
     """Ours asks for the time of the kernel's last tick, which costs a fifth, or is told: true to 10 ms, and no thread."""
     threads = len(os.listdir("/proc/self/task"))
-    resolution_s = time.clock_getres(5)  # CLOCK_REALTIME_COARSE
-    assert resolution_s <= 0.01
+    coarse = 5  # CLOCK_REALTIME_COARSE
+    assert time.clock_getres(coarse) <= 0.01
     for _ in range(1000):
-        before = time.time_ns()
+        before = time.clock_gettime_ns(coarse)
         state.neuron_count = 1
-        after = time.time_ns()
-        assert before // 1_000_000 - resolution_s * 1000 - 1 <= state.last_modified <= after // 1_000_000
+        after = time.clock_gettime_ns(coarse)
+        assert before // 1_000_000 <= state.last_modified <= after // 1_000_000
     with StateManager("tiny", cached_clock=True) as cached:
         cached.tick(5)
         cached.neuron_count = 1
