@@ -110,6 +110,10 @@ firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.
 size: $(STAMPS)/apt-arm build/mpy/armv7m_6.3/feagi_state.mpy ## measure regions and code into build/size.json, against their ceilings
 	@$(BIN)/python tests/bench/size.py
 
+.PHONY: bench
+bench: host ## measure what an access costs into build/bench.json, beside peers and against ceilings (3 minutes)
+	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
+
 # Built from the sdist alone, so that what others would build is what was built here.
 .PHONY: wheel
 wheel: $(VENV)/stamp-packages ## build sdist and wheel of the Python package into build/dist/

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -44,10 +45,10 @@ class CannotMeasure(Exception):
     """A compiler or program failed, or printed something else than expected."""
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> str:
-    """What the command prints. Raises CannotMeasure if it fails or is not there."""
+def run(*command: str | Path, cwd: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
+    """What the command prints, with these variables besides its own. Raises CannotMeasure if it fails or is not there."""
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=cwd, env={**os.environ, **(environment or {})}, capture_output=True, text=True)
     except FileNotFoundError as error:
         raise CannotMeasure(f"{command[0]} is not there") from error
     if done.returncode:
