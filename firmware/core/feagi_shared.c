@@ -106,8 +106,8 @@ static void read_change(const feagi_region_t *r, uint32_t index, change_t *c) {
     split(load((const uint64_t *)(const void *)entry), c);
     c->value = load(&entry->value);
     c->more = load(&entry->more);
+    c->known = feagi_port_load_u32(&entry->known) == 1; // before the sum, which is stored before it
     c->sum = load(&entry->sum);
-    c->known = feagi_port_load_u32(&entry->known) == 1;
 }
 
 static bool is_sum(const change_t *c) {
@@ -191,8 +191,7 @@ static bool exchange_sized(uint8_t *at, uint32_t size_bytes, uint64_t from, uint
 }
 
 // Makes an add or subtract in the region. It says in the journal what it will store before it does: if whoever made the group
-// died
-// (`again`) and the place has that value, it was made.
+// died (`again`) and the place has that value, it was made.
 static void make_sum(feagi_region_t *r, const place_t *in, uint32_t index, const change_t *c, bool again) {
     feagi_shared_t *t = r->share->trailer;
     feagi_change_t *entry = &r->share->journal[index];
@@ -254,6 +253,7 @@ static void make_for_the_dead(feagi_region_t *r, uint32_t count, uint32_t from) 
             make_stores(r, &in, false, &c);
         }
     }
+    feagi_write_count_core(r); // how many of its changes were such writes died with it
     feagi_shared_t *t = r->share->trailer;
     store(&t->commit, load(&t->commit) >> 32 << 32);
 }
@@ -284,14 +284,15 @@ static void flush(feagi_region_t *r, uint32_t count) {
                 make_stores(r, &in, true, &c);
             }
         }
+        // Counted before the group is done with: whoever dies between the two has it counted twice, and never not at all, so that
+        // nobody who watches version misses it.
+        if (share->written) {
+            feagi_port_add_u64(feagi_region_u64(r, FEAGI_WRITE_VERSION_AT), share->written);
+            store(feagi_region_u64(r, FEAGI_WRITE_LAST_MODIFIED_AT), share->group_ms);
+        }
         store(&t->commit, group);
     }
-    share->pending = share->pushed = 0;
-    if (r->share->written) {
-        feagi_port_add_u64(feagi_region_u64(r, FEAGI_WRITE_VERSION_AT), r->share->written);
-        store(feagi_region_u64(r, FEAGI_WRITE_LAST_MODIFIED_AT), r->share->group_ms);
-        r->share->written = 0;
-    }
+    share->pending = share->pushed = share->written = 0;
 }
 
 // ------------------------------------------------------------------------------------------------------- the lock
@@ -324,7 +325,6 @@ int feagi_shared_lock(feagi_region_t *r) {
     const uint32_t count = (uint32_t)load(&t->commit);
     if (count) { // the last holder died: its group has happened, and we make it
         make_for_the_dead(r, count, feagi_port_load_u32(&t->done));
-        feagi_write_count_core(r);
     }
     if (feagi_port_load_u32(&t->gate)) {
         feagi_port_store_u32(&t->gate, 0);
@@ -418,17 +418,18 @@ static bool try_snapshot(const feagi_region_t *r, uint64_t *out, uint32_t from, 
     const uint32_t count = (uint32_t)before.commit;
     const bool restoring = count == RESTORE;
     const uint32_t known = restoring || count > FEAGI_JOURNAL_CHANGES ? 0 : count;
-    change_t changes[FEAGI_JOURNAL_CHANGES];
-    for (uint32_t i = before.done; i < known; i++) {
-        read_change(r, i, &changes[i]);
-    }
     copy(r, out, from, len_bytes, restoring);
     for (unsigned i = 1; i < COPIES; i++) {
         if (!is_equal(r, out, from, len_bytes, restoring)) {
             return false;
         }
     }
-    // The loads above have acquire order, so these come after them.
+    // The loads above have acquire order, so these come after them. The journal comes after the copies: a sum that has been
+    // copied says there that it was made.
+    change_t changes[FEAGI_JOURNAL_CHANGES];
+    for (uint32_t i = before.done; i < known; i++) {
+        read_change(r, i, &changes[i]);
+    }
     read_stamp(r, &after);
     if (after.commit != before.commit || after.done != before.done || after.version != before.version ||
         after.changes != before.changes) {
