@@ -141,7 +141,9 @@ int feagi_agents_read(const feagi_region_t *r, uint32_t slot, uint64_t *out) {
             out[i / 8] = load(r, offset_of(r, slot) + i);
         }
         const first_t first = out[0];
-        if (!is_registered(first)) {
+        // Lengths that no registration has are not handed on: whoever believed them would read behind `out`.
+        if (!is_registered(first) || id_len_of(first) > FEAGI_AGENT_ID_LEN_BYTES ||
+            metadata_len_of(first) > r->agents.entry_len - sizeof(feagi_agent_t)) {
             return 0;
         }
         // The loads above have acquire order, so this one comes after them.
@@ -202,7 +204,13 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_l
     }
     first = first_of(r, slot);
     const size_t old_metadata_len = metadata_len_of(first) <= metadata_room ? metadata_len_of(first) : metadata_room;
+    const size_t text_len = metadata_len_bytes > old_metadata_len ? metadata_len_bytes : old_metadata_len;
     const uint16_t generation = generation_of(first) == UINT16_MAX ? 1 : (uint16_t)(generation_of(first) + 1); // 0: never used
+    if (feagi_write_is_shared(r)) {
+        // Who looks for the id of an agent that has left sees from the generation that the slot does not keep it any more. And if
+        // this process dies before the agent is there, metadata_len says how much text it may have left.
+        feagi_write_store(r, offset_of(r, slot), 8, (uint32_t)first | (uint64_t)text_len << 32 | (uint64_t)generation << 48);
+    }
     first = FEAGI_AGENT_SLOT_STATE_REGISTERED | (uint32_t)agent_type << 8 | (uint32_t)id.len_bytes << 16 |
             (uint64_t)metadata_len_bytes << 32 | (uint64_t)generation << 48;
     const uint64_t now = feagi_write_group_now(r);
@@ -215,8 +223,7 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_l
         feagi_write_store(r, AT(r, slot, id) + 8 * i, 8, id.words[i]);
     }
     feagi_write_store(r, AT(r, slot, id_hash), 4, id.hash);
-    put_text(r, offset_of(r, slot) + (uint32_t)sizeof(feagi_agent_t), metadata, metadata_len_bytes,
-             metadata_len_bytes > old_metadata_len ? metadata_len_bytes : old_metadata_len);
+    put_text(r, offset_of(r, slot) + (uint32_t)sizeof(feagi_agent_t), metadata, metadata_len_bytes, text_len);
     put_agent(r, slot, first, sequence, count + 1);
     feagi_port_unlock(key);
     const uint32_t made = handle_of(slot, generation);

@@ -28,6 +28,10 @@ void *feagi_areas_find(const feagi_region_t *r, const feagi_place_t *table, uint
     return entry && key ? entry : NULL;
 }
 
+bool feagi_areas_is(const void *entry, uint32_t area) {
+    return feagi_port_load_u64(entry) == key_of(area);
+}
+
 // Whether a large table has as many areas as it takes. Two that claim at once may both find room for the last one: there is,
 // since half of the slots stay free.
 static bool is_full(const feagi_region_t *r, const feagi_place_t *table) {
@@ -53,7 +57,9 @@ void *feagi_areas_claim(feagi_region_t *r, const feagi_place_t *table, uint32_t 
         }
         // Somebody else may have taken the slot since, perhaps for the same area: then search again.
         feagi_port_key_t section = feagi_write_begin(r);
-        bool taken = feagi_port_cas_u64(entry, 0, key_of(area));
+        // A restore that this one waited for may have given the area another slot.
+        bool taken =
+            (!feagi_write_is_shared(r) || search(r, table, area, &key) == entry) && feagi_port_cas_u64(entry, 0, key_of(area));
         if (taken) {
             feagi_region_mark_bytes(r, (uint32_t)((uint8_t *)entry - r->base), sizeof *entry);
             feagi_write_count(r);

@@ -11,4 +11,7 @@ void *feagi_areas_find(const feagi_region_t *r, const feagi_place_t *table, uint
 // The same, taking a free slot for an area that has none. NULL: the table is full. Any context.
 void *feagi_areas_claim(feagi_region_t *r, const feagi_place_t *table, uint32_t area);
 
+// Whether an entry that was found or claimed is (still) this area's. Any context.
+bool feagi_areas_is(const void *entry, uint32_t area);
+
 #endif

@@ -39,6 +39,6 @@ uint64_t feagi_locks_owner(const feagi_region_t *r, uint32_t area) {
 int feagi_locks_at(const feagi_region_t *r, uint32_t index, uint32_t *area, uint64_t *owner) {
     const feagi_lock_t *lock = (const feagi_lock_t *)(const void *)(r->base + r->locks.at) + index;
     *owner = feagi_port_load_u64(&lock->owner);
-    *area = lock->area; // never changes once the slot has an owner
+    *area = feagi_port_load_u32(&lock->area); // never changes once the slot has an owner
     return *owner != 0;
 }

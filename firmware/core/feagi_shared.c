@@ -2,6 +2,7 @@
 
 #if FEAGI_PORT_SHARED
 
+#include "feagi_areas.h"
 #include "feagi_events.h"
 #include "feagi_write.h"
 
@@ -106,8 +107,8 @@ static void read_change(const feagi_region_t *r, uint32_t index, change_t *c) {
     split(load((const uint64_t *)(const void *)entry), c);
     c->value = load(&entry->value);
     c->more = load(&entry->more);
+    c->known = feagi_port_load_u32(&entry->known) == 1; // before the sum, which is stored before it
     c->sum = load(&entry->sum);
-    c->known = feagi_port_load_u32(&entry->known) == 1;
 }
 
 static bool is_sum(const change_t *c) {
@@ -191,8 +192,7 @@ static bool exchange_sized(uint8_t *at, uint32_t size_bytes, uint64_t from, uint
 }
 
 // Makes an add or subtract in the region. It says in the journal what it will store before it does: if whoever made the group
-// died
-// (`again`) and the place has that value, it was made.
+// died (`again`) and the place has that value, it was made.
 static void make_sum(feagi_region_t *r, const place_t *in, uint32_t index, const change_t *c, bool again) {
     feagi_shared_t *t = r->share->trailer;
     feagi_change_t *entry = &r->share->journal[index];
@@ -230,11 +230,37 @@ static uint64_t *word_at(const uint8_t *base, uint32_t offset) {
     return (uint64_t *)(void *)(uintptr_t)(base + offset);
 }
 
+// Whether an agent is in the slot that begins with this word.
+static bool has_agent(uint64_t first) {
+    return (uint8_t)first == FEAGI_AGENT_SLOT_STATE_REGISTERED;
+}
+_Static_assert(offsetof(feagi_agent_t, state) == 0 && offsetof(feagi_agent_t, id) % 8 == 0, "a slot begins with its state");
+
+// An agent's slot from a restore's image. Who reads a slot looks at its first word before and after the rest, so a slot that gets
+// another agent has none meanwhile. One that keeps its agent, and so its first word, gets at most another last_seen.
+static void restore_slot(feagi_region_t *r, uint32_t at) {
+    const uint64_t first = load(word_at(r->share->staging, at));
+    if (load(word_at(r->base, at)) != first) {
+        store(word_at(r->base, at), (first & ~(uint64_t)UINT8_MAX) | FEAGI_AGENT_SLOT_STATE_DEREGISTERED);
+    }
+    for (uint32_t i = 8; i < r->agents.entry_len; i += 8) {
+        store(word_at(r->base, at + i), load(word_at(r->share->staging, at + i)));
+    }
+    store(word_at(r->base, at), first);
+}
+
 static void make_restore(feagi_region_t *r) {
+    const uint32_t agents_end = r->agents.at + (uint32_t)r->agents.capacity * r->agents.entry_len;
     for (unsigned i = 0; i < PARTS; i++) {
         uint32_t at, to;
-        for (part(r, i, &at, &to); at < to; at += 8) {
-            store(word_at(r->base, at), load(word_at(r->share->staging, at)));
+        for (part(r, i, &at, &to); at < to;) {
+            if (at >= r->agents.at && at < agents_end) {
+                restore_slot(r, at);
+                at += r->agents.entry_len;
+            } else {
+                store(word_at(r->base, at), load(word_at(r->share->staging, at)));
+                at += 8;
+            }
         }
     }
 }
@@ -254,6 +280,7 @@ static void make_for_the_dead(feagi_region_t *r, uint32_t count, uint32_t from) 
             make_stores(r, &in, false, &c);
         }
     }
+    feagi_write_count_core(r); // how many of its changes were such writes died with it
     feagi_shared_t *t = r->share->trailer;
     store(&t->commit, load(&t->commit) >> 32 << 32);
 }
@@ -284,14 +311,15 @@ static void flush(feagi_region_t *r, uint32_t count) {
                 make_stores(r, &in, true, &c);
             }
         }
+        // Counted before the group is done with: whoever dies between the two has it counted twice, and never not at all, so that
+        // nobody who watches version misses it.
+        if (share->written) {
+            feagi_port_add_u64(feagi_region_u64(r, FEAGI_WRITE_VERSION_AT), share->written);
+            store(feagi_region_u64(r, FEAGI_WRITE_LAST_MODIFIED_AT), share->group_ms);
+        }
         store(&t->commit, group);
     }
-    share->pending = share->pushed = 0;
-    if (r->share->written) {
-        feagi_port_add_u64(feagi_region_u64(r, FEAGI_WRITE_VERSION_AT), r->share->written);
-        store(feagi_region_u64(r, FEAGI_WRITE_LAST_MODIFIED_AT), r->share->group_ms);
-        r->share->written = 0;
-    }
+    share->pending = share->pushed = share->written = 0;
 }
 
 // ------------------------------------------------------------------------------------------------------- the lock
@@ -324,7 +352,6 @@ int feagi_shared_lock(feagi_region_t *r) {
     const uint32_t count = (uint32_t)load(&t->commit);
     if (count) { // the last holder died: its group has happened, and we make it
         make_for_the_dead(r, count, feagi_port_load_u32(&t->done));
-        feagi_write_count_core(r);
     }
     if (feagi_port_load_u32(&t->gate)) {
         feagi_port_store_u32(&t->gate, 0);
@@ -418,17 +445,18 @@ static bool try_snapshot(const feagi_region_t *r, uint64_t *out, uint32_t from, 
     const uint32_t count = (uint32_t)before.commit;
     const bool restoring = count == RESTORE;
     const uint32_t known = restoring || count > FEAGI_JOURNAL_CHANGES ? 0 : count;
-    change_t changes[FEAGI_JOURNAL_CHANGES];
-    for (uint32_t i = before.done; i < known; i++) {
-        read_change(r, i, &changes[i]);
-    }
     copy(r, out, from, len_bytes, restoring);
     for (unsigned i = 1; i < COPIES; i++) {
         if (!is_equal(r, out, from, len_bytes, restoring)) {
             return false;
         }
     }
-    // The loads above have acquire order, so these come after them.
+    // The loads above have acquire order, so these come after them. The journal comes after the copies: a sum that has been
+    // copied says there that it was made.
+    change_t changes[FEAGI_JOURNAL_CHANGES];
+    for (uint32_t i = before.done; i < known; i++) {
+        read_change(r, i, &changes[i]);
+    }
     read_stamp(r, &after);
     if (after.commit != before.commit || after.done != before.done || after.version != before.version ||
         after.changes != before.changes) {
@@ -462,8 +490,91 @@ int feagi_shared_snapshot_locked(feagi_region_t *r, uint64_t *out, uint32_t from
 
 // --------------------------------------------------------------------------------------------------------- restore
 
+// A bit for each slot of the largest agent table.
+typedef struct {
+    uint32_t words[(UINT16_MAX + 1) / 32];
+} slots_t;
+static void add_slot(slots_t *slots, uint32_t slot) {
+    slots->words[slot / 32] |= 1u << slot % 32;
+}
+static bool has_slot(const slots_t *slots, uint32_t slot) {
+    return slots->words[slot / 32] >> slot % 32 & 1;
+}
+
+// Whether two slots hold one registration: nothing differs but when it was seen and how often the slot was used.
+static bool is_same_agent(const feagi_region_t *r, const feagi_agent_t *a, const feagi_agent_t *b) {
+    return a->agent_type == b->agent_type && a->id_len == b->id_len && a->metadata_len == b->metadata_len &&
+           a->registered_at == b->registered_at && feagi_port_equal(a->id, b->id, sizeof a->id) &&
+           feagi_port_equal(a + 1, b + 1, r->agents.entry_len - sizeof *a);
+}
+
+static feagi_agent_t *agent_at(const feagi_region_t *r, uint8_t *base, uint32_t slot) {
+    return (feagi_agent_t *)(void *)(base + r->agents.at + slot * r->agents.entry_len);
+}
+
+static uint16_t next_generation(uint16_t generation) {
+    return generation == UINT16_MAX ? 1 : (uint16_t)(generation + 1);
+}
+
+// Gives the image's slots their generations: a new one where the slot's agent or name changes, so that no handle from before
+// names another. Says which slots that are, which agents leave, and which come.
+static void number_slots(feagi_region_t *r, slots_t *renamed, slots_t *leave, slots_t *come) {
+    for (uint32_t slot = 0; slot < r->agents.capacity; slot++) {
+        const feagi_agent_t *old = agent_at(r, r->base, slot);
+        feagi_agent_t *new = agent_at(r, r->share->staging, slot);
+        uint64_t *first = (uint64_t *)(void *)new;
+        const bool was = has_agent(load((const uint64_t *)(const void *)old)), is = has_agent(load(first));
+        const bool same = was && is ? is_same_agent(r, old, new)
+                                    : !is && old->id_len == new->id_len &&feagi_port_equal(old->id, new->id, sizeof old->id);
+        const uint16_t generation = same ? old->generation : next_generation(old->generation);
+        store(first, (load(first) & UINT64_MAX >> 16) | (uint64_t)generation << 48);
+        if (!same) {
+            add_slot(renamed, slot);
+        }
+        if (was && !(is && same)) {
+            add_slot(leave, slot);
+        }
+        if (is && !(was && same)) {
+            add_slot(come, slot);
+        }
+    }
+}
+_Static_assert(offsetof(feagi_agent_t, generation) == 6, "generation is the upper end of a slot's first word");
+
+// The image's windows in the slots that this region's areas have: a slot belongs to its area for good, and whoever has found it
+// may be about to write it. Areas that the image has and this region had not get slots. Returns 0 or FEAGI_ERR_FULL.
+static int place_windows(feagi_region_t *r, const uint8_t *image) {
+    feagi_region_t staged = *r;
+    staged.base = r->share->staging;
+    staged.share = NULL; // nobody else writes there
+    staged.gate = NULL;
+    for (uint32_t slot = 0; slot < r->windows.capacity; slot++) {
+        const uint32_t at = r->windows.at + slot * r->windows.entry_len;
+        store(word_at(staged.base, at), load(word_at(r->base, at)));
+        store(word_at(staged.base, at + 8), 0);
+    }
+    for (uint32_t slot = 0; slot < r->windows.capacity; slot++) {
+        feagi_window_t window;
+        feagi_port_copy(&window, image + r->windows.at + slot * sizeof window, sizeof window);
+        if (window.used && window.present) {
+            uint64_t *entry = feagi_areas_claim(&staged, &staged.windows, window.area);
+            if (!entry) {
+                return FEAGI_ERR_FULL;
+            }
+            store(entry + 1, 1ull << 32 | window.window);
+        }
+    }
+    return 0;
+}
+_Static_assert(sizeof(feagi_window_t) == 16 && offsetof(feagi_window_t, window) == 8 && offsetof(feagi_window_t, present) == 12,
+               "a window's slot is two words");
+
+static uint8_t state_of(const feagi_region_t *r, unsigned field) {
+    return (uint8_t)load_sized(r->base + FEAGI_HEADER_LEN_BYTES + feagi_fields[field].offset, 1);
+}
+
 int feagi_shared_restore(feagi_region_t *r, const uint8_t *image) {
-    const int status = feagi_shared_lock(r);
+    int status = feagi_shared_lock(r);
     if (status) {
         return status;
     }
@@ -474,46 +585,41 @@ int feagi_shared_restore(feagi_region_t *r, const uint8_t *image) {
         feagi_port_copy(&word, image + at, sizeof word);
         store(word_at(staging, at), word);
     }
-    // A slot whose agent changes gets a new generation, so that no handle from before names the new one.
-    uint32_t changed_slots[(UINT16_MAX + 1) / 32];
-    feagi_port_clear(changed_slots, sizeof changed_slots);
-    for (uint32_t slot = 0; slot < r->agents.capacity; slot++) {
-        const uint32_t at = r->agents.at + slot * r->agents.entry_len;
-        const feagi_agent_t *old = (const feagi_agent_t *)(const void *)(r->base + at);
-        feagi_agent_t *new = (feagi_agent_t *)(void *)(staging + at);
-        const bool was = old->state == FEAGI_AGENT_SLOT_STATE_REGISTERED, is = new->state == FEAGI_AGENT_SLOT_STATE_REGISTERED;
-        if (was && is && old->id_len == new->id_len &&feagi_port_equal(old->id, new->id, sizeof old->id)) {
-            new->generation = old->generation;
-            continue;
-        }
-        const uint32_t handle = (uint32_t)old->generation << 16 | slot;
-        new->generation = is ? (uint16_t)(old->generation == UINT16_MAX ? 1 : old->generation + 1) : old->generation;
-        if (is) {
-            changed_slots[slot / 32] |= 1u << slot % 32;
-        }
-        if (was) {
-            (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_DEREGISTERED, handle);
-            feagi_shared_make(r);
-        }
+    status = place_windows(r, image);
+    if (status) {
+        feagi_shared_abort(r);
+        return status;
     }
+    slots_t renamed, leave, come;
+    feagi_port_clear(&renamed, sizeof renamed);
+    feagi_port_clear(&leave, sizeof leave);
+    feagi_port_clear(&come, sizeof come);
+    number_slots(r, &renamed, &leave, &come);
     uint8_t states[FEAGI_FIELDS];
     for (unsigned f = 0; f < FEAGI_FIELDS; f++) {
-        states[f] = r->base[FEAGI_HEADER_LEN_BYTES + feagi_fields[f].offset];
+        states[f] = feagi_fields[f].event ? state_of(r, f) : 0;
     }
     r->share->written = 1;
     flush(r, RESTORE);
+    // The events come when it has happened: whoever dies among them leaves some unsaid, and none that is not true.
+    for (uint32_t slot = 0; slot < r->agents.capacity; slot++) {
+        if (has_slot(&leave, slot)) {
+            const uint16_t now = agent_at(r, r->base, slot)->generation;
+            const uint16_t before = !has_slot(&renamed, slot) ? now : now == 1 ? UINT16_MAX : (uint16_t)(now - 1);
+            (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_DEREGISTERED, (uint32_t)before << 16 | slot);
+            feagi_shared_make(r);
+        }
+    }
     for (unsigned f = 0; f < FEAGI_FIELDS; f++) {
-        const uint8_t now = staging[FEAGI_HEADER_LEN_BYTES + feagi_fields[f].offset];
-        if (feagi_fields[f].event && now != states[f]) {
-            (void)feagi_events_put(r, feagi_fields[f].event, now);
+        if (feagi_fields[f].event && state_of(r, f) != states[f]) {
+            (void)feagi_events_put(r, feagi_fields[f].event, state_of(r, f));
             feagi_shared_make(r);
         }
     }
     for (uint32_t slot = 0; slot < r->agents.capacity; slot++) {
-        if (changed_slots[slot / 32] >> slot % 32 & 1) {
-            const feagi_agent_t *agent =
-                (const feagi_agent_t *)(const void *)(r->base + r->agents.at + slot * r->agents.entry_len);
-            (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_REGISTERED, (uint32_t)agent->generation << 16 | slot);
+        if (has_slot(&come, slot)) {
+            const uint16_t now = agent_at(r, r->base, slot)->generation;
+            (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_REGISTERED, (uint32_t)now << 16 | slot);
             feagi_shared_make(r);
         }
     }

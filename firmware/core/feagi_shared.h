@@ -8,7 +8,13 @@
 // committed, and nothing happened, or whoever takes the lock next makes the rest of its changes. So no lock is held by the dead.
 //
 // While a group that changes lock-free words is made, the gate keeps new writers of such words waiting. A writer that passed the
-// gate before it closed may still store one word: that is as if it came before or after the group.
+// gate before it closed may still store one word: that is as if it came before or after the group. (Only if it stands still there
+// while the group's owner dies, or while a snapshot is taken of a group that is committed and not made, can the two disagree: an
+// add that the dead had begun, and that would give the very value that this writer stores, is taken for made; and a snapshot may
+// have shown an add of the group before the word that it was then made from.)
+//
+// A group is made at once for snapshots. Who reads single places finds them as they are made, one after the other, and so may
+// find less than a snapshot that was taken before.
 //
 // Only for ports with FEAGI_PORT_SHARED. The caller owns all memory.
 #ifndef FEAGI_SHARED_H
@@ -117,8 +123,11 @@ int feagi_shared_snapshot(const feagi_region_t *r, uint64_t *out, uint32_t from,
 int feagi_shared_snapshot_locked(feagi_region_t *r, uint64_t *out, uint32_t from, uint32_t len_bytes);
 
 // Replaces core block, hashes, agents, windows and statistics by those of `image`, another region's first events_at bytes that
-// feagi_image_check found good, all at once. Cortical locks stay: their owners live here. Any thread, writable memory.
-// Returns 0 or FEAGI_ERR_BUSY.
+// feagi_image_check found good, all at once for every snapshot; who reads without one may see the old and the new for a moment.
+// Cortical locks stay: their owners live here. An agent that is there and in the image, registered at the same time, keeps its
+// handle. Then come the events of what has changed. Any thread, writable memory.
+// Returns 0, FEAGI_ERR_BUSY, or FEAGI_ERR_FULL (the areas that have had a window here, and the image's, are too many): errors
+// change nothing.
 int feagi_shared_restore(feagi_region_t *r, const uint8_t *image);
 
 #endif

@@ -15,18 +15,65 @@ _Static_assert(offsetof(feagi_stat_t, outgoing_synapse_count) ==
                    offsetof(feagi_stat_t, neuron_count) + FEAGI_STATS_OUTGOING * sizeof(uint32_t),
                "the counts have the enum's order");
 
-// The id's slot, or the free one where its search ends, or NULL behind all. Slots are never given back, so a free one ends it.
-static feagi_stat_t *search(const feagi_region_t *r, const uint8_t *id, size_t len_bytes, uint32_t *slot) {
-    uint32_t at = feagi_text_hash(id, len_bytes) & (r->stats.capacity - 1u);
-    for (uint32_t tries = r->stats.capacity; tries; tries--) {
-        feagi_stat_t *s = slot_of(r, at);
-        if (!s->state || (s->id_len == len_bytes && feagi_port_equal(s->id, id, len_bytes))) {
-            *slot = at;
-            return s;
-        }
-        at = (at + 1) & (r->stats.capacity - 1u);
+// A slot's first word: state, id_len, and neuron_count.
+static uint64_t first_of(const feagi_region_t *r, uint32_t slot) {
+    return feagi_port_load_u64((const uint64_t *)(const void *)slot_of(r, slot));
+}
+static bool is_used(uint64_t first) {
+    return (uint8_t)first != 0;
+}
+static uint8_t id_len_of(uint64_t first) {
+    return (uint8_t)(first >> 8);
+}
+
+// An id as it lies in a slot.
+#define ID_WORDS (FEAGI_AREA_ID_LEN_BYTES / 8)
+typedef struct {
+    uint64_t words[ID_WORDS];
+    uint32_t hash;
+    uint8_t len_bytes;
+} area_id_t;
+
+// No area has an id of another length.
+static bool take_id(area_id_t *id, const uint8_t *text, size_t len_bytes) {
+    if (!len_bytes || len_bytes > FEAGI_AREA_ID_LEN_BYTES) {
+        return false;
     }
-    return NULL;
+    feagi_port_clear(id->words, sizeof id->words);
+    feagi_port_copy(id->words, text, len_bytes);
+    id->hash = feagi_text_hash(text, len_bytes);
+    id->len_bytes = (uint8_t)len_bytes;
+    return true;
+}
+
+static uint64_t *id_word(const feagi_region_t *r, uint32_t slot, uint32_t word) {
+    return (uint64_t *)(void *)slot_of(r, slot)->id + word;
+}
+
+static bool has_id(const feagi_region_t *r, uint32_t slot, const area_id_t *id) {
+    for (uint32_t i = 0; i < ID_WORDS; i++) {
+        if (feagi_port_load_u64(id_word(r, slot, i)) != id->words[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// The id's slot, or the free one where its search ends, which *used tells; r->stats.capacity behind all. Slots are never given
+// back, so a free one ends it.
+static uint32_t search(const feagi_region_t *r, const area_id_t *id, bool *used) {
+    uint32_t slot = id->hash & (r->stats.capacity - 1u);
+    for (uint32_t tries = r->stats.capacity; tries; tries--) {
+        // The id was stored before the word that says that there is one.
+        const uint64_t first = first_of(r, slot);
+        *used = is_used(first);
+        if (!*used || (id_len_of(first) == id->len_bytes && has_id(r, slot, id))) {
+            return slot;
+        }
+        slot = (slot + 1) & (r->stats.capacity - 1u);
+    }
+    *used = false;
+    return r->stats.capacity;
 }
 
 // Whether a large table has as many areas as it takes.
@@ -36,37 +83,34 @@ static bool is_full(const feagi_region_t *r) {
         return false; // the search itself finds out
     }
     for (uint32_t slot = 0; slot < r->stats.capacity; slot++) {
-        used += slot_of(r, slot)->state;
+        used += is_used(first_of(r, slot));
     }
     return used >= feagi_region_limit(r->stats.capacity);
 }
 
-int feagi_stats_init(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes) {
-    if (!id_len_bytes || id_len_bytes > FEAGI_AREA_ID_LEN_BYTES) {
+int feagi_stats_init(feagi_region_t *r, const uint8_t *id_text, size_t id_len_bytes) {
+    area_id_t id;
+    if (!take_id(&id, id_text, id_len_bytes)) {
         return FEAGI_ERR_LENGTH;
     }
-    if (!feagi_text_valid(id, id_len_bytes)) {
+    if (!feagi_text_valid(id_text, id_len_bytes)) {
         return FEAGI_ERR_ENCODING;
     }
     const int status = feagi_write_open(r);
     if (status) {
         return status;
     }
-    uint32_t slot;
-    feagi_stat_t *s = search(r, id, id_len_bytes, &slot);
-    if (!s || (!s->state && is_full(r))) {
+    bool known;
+    const uint32_t slot = search(r, &id, &known);
+    if (slot == r->stats.capacity || (!known && is_full(r))) {
         return feagi_write_refuse(r, FEAGI_ERR_FULL);
     }
-    const uint32_t at = (uint32_t)((uint8_t *)s - r->base);
+    const uint32_t at = r->stats.at + slot * (uint32_t)sizeof(feagi_stat_t);
+    feagi_write_keep_out(r);                  // what is counted from here on is not lost, whoever makes the group
     feagi_port_key_t key = feagi_port_lock(); // nobody sees half an area
-    if (!s->state) {
+    for (uint32_t i = 0; !known && i < ID_WORDS; i++) {
         // Nobody looks at the id until the slot is used.
-        uint64_t words[FEAGI_AREA_ID_LEN_BYTES / 8];
-        feagi_port_clear(words, sizeof words);
-        feagi_port_copy(words, id, id_len_bytes);
-        for (uint32_t i = 0; i < FEAGI_AREA_ID_LEN_BYTES / 8; i++) {
-            feagi_write_store(r, at + (uint32_t)offsetof(feagi_stat_t, id) + 8 * i, 8, words[i]);
-        }
+        feagi_write_store(r, at + (uint32_t)offsetof(feagi_stat_t, id) + 8 * i, 8, id.words[i]);
     }
     feagi_write_put(r, at, 8, 1 | (uint64_t)id_len_bytes << 8); // state, id_len, and neuron_count 0
     feagi_write_put(r, at + 8, 8, 0);                           // the other two counts
@@ -79,10 +123,14 @@ _Static_assert(offsetof(feagi_stat_t, state) == 0 && offsetof(feagi_stat_t, id_l
                    offsetof(feagi_stat_t, id) % 8 == 0 && FEAGI_AREA_ID_LEN_BYTES % 8 == 0,
                "a slot is made of these words");
 
-int feagi_stats_find(const feagi_region_t *r, const uint8_t *id, size_t id_len_bytes) {
-    uint32_t slot;
-    const feagi_stat_t *s = search(r, id, id_len_bytes, &slot);
-    return s && s->state ? (int)slot : FEAGI_ERR_NOT_FOUND;
+int feagi_stats_find(const feagi_region_t *r, const uint8_t *id_text, size_t id_len_bytes) {
+    area_id_t id;
+    if (!take_id(&id, id_text, id_len_bytes)) {
+        return FEAGI_ERR_NOT_FOUND;
+    }
+    bool used;
+    const uint32_t slot = search(r, &id, &used);
+    return used ? (int)slot : FEAGI_ERR_NOT_FOUND;
 }
 
 uint32_t feagi_stats_get(const feagi_region_t *r, uint32_t slot, unsigned count) {

@@ -26,11 +26,10 @@ static inline bool feagi_write_is_shared(const feagi_region_t *r) {
 // The region's time [ms].
 static inline uint64_t feagi_write_now(const feagi_region_t *r) {
 #if FEAGI_PORT_SHARED
-    if (!r->cached_clock) {
-        return feagi_port_now_ms();
-    }
-#endif
+    return r->cached_clock ? feagi_port_load_u64(&r->now_ms) : feagi_port_now_ms(); // another thread may set it
+#else
     return r->now_ms;
+#endif
 }
 
 // The same within a group, whose changes all have one time.
@@ -104,6 +103,16 @@ static inline int feagi_write_open(feagi_region_t *r) {
 #endif
     (void)r;
     return 0;
+}
+
+// Keeps writers of one word waiting until the group is closed: before the group puts words that they write as well.
+static inline void feagi_write_keep_out(feagi_region_t *r) {
+#if FEAGI_PORT_SHARED
+    if (r->share) {
+        feagi_shared_close_gate(r);
+    }
+#endif
+    (void)r;
 }
 
 // A word of the group; offset and size as feagi_write_store's.
