@@ -390,8 +390,9 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         """Makes the state what was saved, all at once for every reader and snapshot.
 
         Fields, hashes, agents, windows and statistics are replaced; what changes emits its events. Locks stay: their
-        owners live here; `version` goes on. Raises PersistenceError, which says what is wrong with the file, or
-        RegionBusy; then nothing was changed.
+        owners live here; `version` goes on. Raises PersistenceError, which says what is wrong with the file,
+        CapacityError if the areas of this region's windows leave no room for the saved ones, or RegionBusy; then nothing
+        was changed.
         """
         text = path_text(path)
         image = read_image(text)
