@@ -391,8 +391,8 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
 
         Fields, hashes, agents, windows and statistics are replaced; what changes emits its events. Locks stay: their
         owners live here; `version` goes on. Raises PersistenceError, which says what is wrong with the file,
-        CapacityError if the areas of this region's windows leave no room for the saved ones, or RegionBusy; then nothing
-        was changed.
+        CapacityError if the areas of this region's windows leave no room for the saved ones, or RegionBusy; then
+        nothing was changed.
         """
         text = path_text(path)
         image = read_image(text)
