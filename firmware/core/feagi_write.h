@@ -91,7 +91,9 @@ static inline void feagi_write_store(feagi_region_t *r, uint32_t offset, uint32_
     } else {
         feagi_port_store_u64(feagi_region_u64(r, offset), value);
     }
-    feagi_region_mark_bytes(r, offset, size_bytes);
+    if (r->dirty) { // not of a shared region: the call is a good part of a write's cost there
+        feagi_region_mark_bytes(r, offset, size_bytes);
+    }
 }
 
 // Begins a group. Returns 0 or FEAGI_ERR_BUSY; never the latter on a board.

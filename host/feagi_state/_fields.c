@@ -162,7 +162,27 @@ static PyObject *object_of(unsigned field, uint64_t value) {
     }
 }
 
+// What most reads are: an enum's member or a u32, and no update open. NULL without an exception for all else.
+static inline PyObject *get_common(Shared *self, unsigned field) {
+    if (__builtin_expect(!self->open || self->updating, 0)) {
+        return NULL;
+    }
+    if (feagi_fields[field].type == FEAGI_TYPE_U8) {
+        const uint8_t value = feagi_state_load_u8(&self->region, feagi_fields[field].offset);
+        PyObject *member = value < enums[field].count ? enums[field].members[value] : NULL;
+        Py_XINCREF(member);
+        return member;
+    }
+    return feagi_fields[field].type == FEAGI_TYPE_U32
+               ? PyLong_FromUnsignedLong(feagi_state_load_u32(&self->region, feagi_fields[field].offset))
+               : NULL;
+}
+
 static inline PyObject *get_field(Shared *self, unsigned field) {
+    PyObject *common = get_common(self, field);
+    if (__builtin_expect(common != NULL, 1) || PyErr_Occurred()) {
+        return common;
+    }
     if (!self->open) {
         raise_closed();
         return NULL;
@@ -257,7 +277,26 @@ int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value) {
     return 0;
 }
 
+// What most writes are: an int into a u32, and no update open. Whether it was that.
+static inline bool set_common(Shared *self, unsigned field, PyObject *object) {
+    const feagi_field_t *f = &feagi_fields[field];
+    if (__builtin_expect(!self->open || !self->writable || self->updating || !object || !PyLong_CheckExact(object), 0) ||
+        f->type != FEAGI_TYPE_U32 || !(f->flags & FEAGI_FIELD_WRITABLE)) {
+        return false;
+    }
+    const unsigned long long value = PyLong_AsUnsignedLongLong(object);
+    if (__builtin_expect(value > UINT32_MAX, 0)) {
+        PyErr_Clear(); // set_field finds it once more, and says it
+        return false;
+    }
+    feagi_state_store_u32(&self->region, f->offset, (uint32_t)value);
+    return true;
+}
+
 static int set_field(Shared *self, unsigned field, PyObject *object) {
+    if (set_common(self, field, object)) {
+        return 0;
+    }
     uint64_t value;
     if (check_writable(self)) {
         return -1;

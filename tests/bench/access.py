@@ -35,6 +35,7 @@ def counted(folder: Path) -> Accesses:
     """Ours, and the nearest peer: a ctypes structure over mapped memory."""
     state = StateManager.create(folder / "region")
     view = Core.from_buffer(mmap.mmap(-1, 4096))
+    state.neuron_count = view.neuron_count = 70000  # an int that is made anew at every read
     return {
         "empty": ("pass", None),
         "read_u8": ("s.burst_engine_state", state),
