@@ -40,12 +40,19 @@ typedef struct {
     uint64_t words[ID_WORDS];
     uint32_t hash;
     uint8_t len_bytes;
+    bool is_ascii;
 } agent_id_t;
 
 static uint32_t offset_of(const feagi_region_t *r, uint32_t slot) {
     return r->agents.at + slot * r->agents.entry_len;
 }
-#define AT(r, slot, field) (offset_of((r), (slot)) + (uint32_t)offsetof(feagi_agent_t, field))
+// Of a field in the slot that lies at `at`.
+#define IN(at, field) ((at) + (uint32_t)offsetof(feagi_agent_t, field))
+#define AT(r, slot, field) IN(offset_of((r), (slot)), field)
+#define WORD(field) (offsetof(feagi_agent_t, field) / 8)
+_Static_assert(WORD(registered_at) * 8 == offsetof(feagi_agent_t, registered_at) &&
+                   WORD(last_seen) * 8 == offsetof(feagi_agent_t, last_seen) && WORD(id) * 8 == offsetof(feagi_agent_t, id),
+               "fields that are written as words");
 
 static uint64_t load(const feagi_region_t *r, uint32_t offset) {
     return feagi_port_load_u64(feagi_region_u64(r, offset));
@@ -64,21 +71,27 @@ static bool take_id(agent_id_t *id, const uint8_t *text, size_t len_bytes) {
     if (!len_bytes || len_bytes > FEAGI_AGENT_ID_LEN_BYTES) {
         return false;
     }
-    uint32_t hash = FEAGI_TEXT_HASH;
-    for (unsigned i = 0; i < ID_WORDS; i++) {
-        const uint64_t word = 8 * i < len_bytes ? feagi_text_word(text + 8 * i, len_bytes - 8 * i) : 0;
+    feagi_port_clear(id->words, sizeof id->words);
+    id->len_bytes = (uint8_t)len_bytes;
+    uint32_t bits = 0, hash = FEAGI_TEXT_HASH;
+    for (unsigned i = 0; len_bytes; i++) {
+        const size_t part = len_bytes < 8 ? len_bytes : 8;
+        const uint64_t word = feagi_text_word(text, part);
+        hash = feagi_text_hash_word(hash, (uint32_t)word);
+        hash = part > 4 ? feagi_text_hash_word(hash, (uint32_t)(word >> 32)) : hash;
+        bits |= (uint32_t)(word | word >> 32);
         id->words[i] = word;
-        hash = 8 * i < len_bytes ? feagi_text_hash_word(hash, (uint32_t)word) : hash;
-        hash = 8 * i + 4 < len_bytes ? feagi_text_hash_word(hash, (uint32_t)(word >> 32)) : hash;
+        text += part;
+        len_bytes -= part;
     }
     id->hash = hash;
-    id->len_bytes = (uint8_t)len_bytes;
+    id->is_ascii = !(bits & FEAGI_TEXT_NOT_ASCII);
     return true;
 }
 
-static bool has_id(const feagi_region_t *r, uint32_t slot, const agent_id_t *id) {
+static bool has_id(const uint64_t *words, const agent_id_t *id) {
     for (unsigned i = 0; i < ID_WORDS; i++) {
-        if (load(r, AT(r, slot, id) + 8 * i) != id->words[i]) {
+        if (feagi_port_load_u64(words + WORD(id) + i) != id->words[i]) {
             return false;
         }
     }
@@ -88,10 +101,12 @@ static bool has_id(const feagi_region_t *r, uint32_t slot, const agent_id_t *id)
 // Walks the slots from the hash's place until the id, or an unused slot: behind that the id cannot be. *free_slot receives the
 // first slot on the way that a registration may take. Returns the id's slot, with *first as it was read, or NO_SLOT.
 static uint32_t search(const feagi_region_t *r, const agent_id_t *id, uint32_t *free_slot, first_t *first) {
+    const uint32_t last = r->agents.capacity - 1u;
+    uint32_t slot = id->hash & last;
     *free_slot = NO_SLOT;
-    uint32_t slot = id->hash & (r->agents.capacity - 1u);
-    for (uint32_t tries = r->agents.capacity; tries; tries--) {
-        *first = first_of(r, slot);
+    for (uint32_t tries = last + 1; tries; tries--) {
+        const uint64_t *words = feagi_region_u64(r, offset_of(r, slot));
+        *first = feagi_port_load_u64(words);
         if (!is_registered(*first)) {
             if (*free_slot == NO_SLOT) {
                 *free_slot = slot;
@@ -99,10 +114,10 @@ static uint32_t search(const feagi_region_t *r, const agent_id_t *id, uint32_t *
             if (state_of(*first) == FEAGI_AGENT_SLOT_STATE_UNUSED) {
                 return NO_SLOT;
             }
-        } else if (id_len_of(*first) == id->len_bytes && has_id(r, slot, id) && first_of(r, slot) == *first) {
+        } else if (id_len_of(*first) == id->len_bytes && has_id(words, id) && feagi_port_load_u64(words) == *first) {
             return slot;
         }
-        slot = (slot + 1) & (r->agents.capacity - 1u);
+        slot = (slot + 1) & last;
     }
     return NO_SLOT;
 }
@@ -155,25 +170,27 @@ int feagi_agents_read(const feagi_region_t *r, uint32_t slot, uint64_t *out) {
 }
 
 // Text into a slot that has no agent, with zeros up to `until` bytes.
-static void put_text(feagi_region_t *r, uint32_t at, const uint8_t *text, size_t len_bytes, size_t until) {
+static void put_text(uint64_t *to, const uint8_t *text, size_t len_bytes, size_t until) {
     for (size_t i = 0; i < until; i += 8) {
-        feagi_write_store(r, at + (uint32_t)i, 8, i < len_bytes ? feagi_text_word(text + i, len_bytes - i) : 0);
+        feagi_port_store_u64(to++, i < len_bytes ? feagi_text_word(text + i, len_bytes - i) : 0);
     }
 }
 
-// The slot's first word, its sequence and agent_count are one: nobody sees that registry and count disagree.
-static void put_agent(feagi_region_t *r, uint32_t slot, first_t first, uint32_t sequence, uint32_t count) {
+// The slot's first word, its sequence and agent_count are one: nobody sees that registry and count disagree. And the event, in a
+// group that has nothing else. A full ring counts it; the agent stands.
+static void put_agent(feagi_region_t *r, uint32_t at, first_t first, uint32_t count, uint16_t kind, uint32_t handle) {
+    const uint32_t sequence = feagi_port_load_u32(feagi_region_u32(r, IN(at, sequence))) + 2;
 #if FEAGI_PORT_SHARED
     if (r->share) {
-        feagi_shared_put(r, FEAGI_SHARED_AGENT, offset_of(r, slot), 8, first, (uint64_t)sequence << 32 | count);
-        r->share->written++;
+        feagi_shared_make_agent(r, at, first, (uint64_t)sequence << 32 | count, kind, handle);
         return;
     }
 #endif
-    feagi_write_store(r, AT(r, slot, sequence), 4, sequence);
-    feagi_write_store(r, offset_of(r, slot), 8, first);
+    feagi_write_store(r, IN(at, sequence), 4, sequence);
+    feagi_write_store(r, at, 8, first);
     feagi_write_store(r, FEAGI_HEADER_LEN_BYTES + (uint32_t)offsetof(feagi_core_t, agent_count), 4, count);
     feagi_write_count_core(r);
+    (void)feagi_events_put(r, kind, handle);
 }
 
 int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_len_bytes, uint8_t agent_type,
@@ -183,7 +200,7 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_l
     if (!take_id(&id, id_text, id_len_bytes) || metadata_len_bytes > metadata_room) {
         return FEAGI_ERR_LENGTH;
     }
-    if (!feagi_text_valid(id_text, id_len_bytes) || !feagi_text_valid(metadata, metadata_len_bytes)) {
+    if ((!id.is_ascii && !feagi_text_valid(id_text, id_len_bytes)) || !feagi_text_valid(metadata, metadata_len_bytes)) {
         return FEAGI_ERR_ENCODING;
     }
     if (agent_type > FEAGI_AGENT_TYPE_INFRASTRUCTURE) {
@@ -202,32 +219,34 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_l
     if (slot == NO_SLOT || count >= feagi_region_limit(r->agents.capacity)) {
         return feagi_write_refuse(r, FEAGI_ERR_FULL);
     }
-    first = first_of(r, slot);
+    const uint32_t at = offset_of(r, slot);
+    uint64_t *words = feagi_region_u64(r, at);
+    first = feagi_port_load_u64(words);
     const size_t old_metadata_len = metadata_len_of(first) <= metadata_room ? metadata_len_of(first) : metadata_room;
     const size_t text_len = metadata_len_bytes > old_metadata_len ? metadata_len_bytes : old_metadata_len;
     const uint16_t generation = generation_of(first) == UINT16_MAX ? 1 : (uint16_t)(generation_of(first) + 1); // 0: never used
     if (feagi_write_is_shared(r)) {
         // Who looks for the id of an agent that has left sees from the generation that the slot does not keep it any more. And if
         // this process dies before the agent is there, metadata_len says how much text it may have left.
-        feagi_write_store(r, offset_of(r, slot), 8, (uint32_t)first | (uint64_t)text_len << 32 | (uint64_t)generation << 48);
+        feagi_write_store(r, at, 8, (uint32_t)first | (uint64_t)text_len << 32 | (uint64_t)generation << 48);
     }
     first = FEAGI_AGENT_SLOT_STATE_REGISTERED | (uint32_t)agent_type << 8 | (uint32_t)id.len_bytes << 16 |
             (uint64_t)metadata_len_bytes << 32 | (uint64_t)generation << 48;
     const uint64_t now = feagi_write_group_now(r);
-    const uint32_t sequence = feagi_port_load_u32(feagi_region_u32(r, AT(r, slot, sequence))) + 2;
+    const uint32_t made = handle_of(slot, generation);
     // One section for slot and count. Until the first word says that there is an agent, nobody looks at the rest.
     feagi_port_key_t key = feagi_port_lock();
-    feagi_write_store(r, AT(r, slot, registered_at), 8, now);
-    feagi_write_store(r, AT(r, slot, last_seen), 8, now);
+    feagi_port_store_u64(words + WORD(registered_at), now);
+    feagi_port_store_u64(words + WORD(last_seen), now);
     for (unsigned i = 0; i < ID_WORDS; i++) {
-        feagi_write_store(r, AT(r, slot, id) + 8 * i, 8, id.words[i]);
+        feagi_port_store_u64(words + WORD(id) + i, id.words[i]);
     }
-    feagi_write_store(r, AT(r, slot, id_hash), 4, id.hash);
-    put_text(r, offset_of(r, slot) + (uint32_t)sizeof(feagi_agent_t), metadata, metadata_len_bytes, text_len);
-    put_agent(r, slot, first, sequence, count + 1);
+    feagi_port_store_u32(feagi_region_u32(r, IN(at, id_hash)), id.hash);
+    put_text(words + sizeof(feagi_agent_t) / 8, metadata, metadata_len_bytes, text_len);
+    feagi_write_mark(r, IN(at, registered_at),
+                     (uint32_t)(sizeof(feagi_agent_t) - offsetof(feagi_agent_t, registered_at) + text_len));
+    put_agent(r, at, first, count + 1, FEAGI_EVENT_KIND_AGENT_REGISTERED, made);
     feagi_port_unlock(key);
-    const uint32_t made = handle_of(slot, generation);
-    (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_REGISTERED, made); // a full ring counts it; the agent stands
     feagi_write_close(r);
     if (handle) {
         *handle = made;
@@ -238,39 +257,41 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_l
 // Takes the agent out of its slot, in an open group.
 static void remove_agent(feagi_region_t *r, uint32_t slot, first_t first) {
     feagi_port_key_t key = feagi_port_lock();
-    put_agent(r, slot, with_state(first, FEAGI_AGENT_SLOT_STATE_DEREGISTERED),
-              feagi_port_load_u32(feagi_region_u32(r, AT(r, slot, sequence))) + 2,
-              feagi_state_load_u32(r, offsetof(feagi_core_t, agent_count)) - 1);
+    put_agent(r, offset_of(r, slot), with_state(first, FEAGI_AGENT_SLOT_STATE_DEREGISTERED),
+              feagi_state_load_u32(r, offsetof(feagi_core_t, agent_count)) - 1, FEAGI_EVENT_KIND_AGENT_DEREGISTERED,
+              handle_of(slot, generation_of(first)));
     feagi_port_unlock(key);
-    (void)feagi_events_put(r, FEAGI_EVENT_KIND_AGENT_DEREGISTERED, handle_of(slot, generation_of(first)));
 }
 
 // In a large table deregistered slots in front of an unused one become unused, so that searches stay short. Each of these stores
 // leaves a table that is right.
 static void clean(feagi_region_t *r, uint32_t slot) {
-    if (feagi_region_limit(r->agents.capacity) == r->agents.capacity) {
+    const uint32_t last = r->agents.capacity - 1u;
+    if (feagi_region_limit(last + 1) > last || state_of(first_of(r, (slot + 1) & last)) != FEAGI_AGENT_SLOT_STATE_UNUSED) {
         return;
     }
-    const uint32_t last = r->agents.capacity - 1u;
-    while (state_of(first_of(r, (slot + 1) & last)) == FEAGI_AGENT_SLOT_STATE_UNUSED &&
-           state_of(first_of(r, slot)) == FEAGI_AGENT_SLOT_STATE_DEREGISTERED) {
-        feagi_write_store(r, offset_of(r, slot), 8, with_state(first_of(r, slot), FEAGI_AGENT_SLOT_STATE_UNUSED));
-        slot = (slot - 1) & last;
+    for (first_t first; first = first_of(r, slot), state_of(first) == FEAGI_AGENT_SLOT_STATE_DEREGISTERED;
+         slot = (slot - 1) & last) {
+        feagi_write_store(r, offset_of(r, slot), 8, with_state(first, FEAGI_AGENT_SLOT_STATE_UNUSED));
     }
 }
 
-int feagi_agents_deregister(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes) {
+int feagi_agents_deregister(feagi_region_t *r, const uint8_t *text, size_t len_bytes) {
+    agent_id_t id;
+    if (!take_id(&id, text, len_bytes)) {
+        return FEAGI_ERR_NOT_FOUND;
+    }
     const int status = feagi_write_open(r);
     if (status) {
         return status;
     }
+    uint32_t free_slot;
     first_t first;
-    const uint32_t slot = lookup(r, id, id_len_bytes, &first);
+    const uint32_t slot = search(r, &id, &free_slot, &first);
     if (slot == NO_SLOT) {
         return feagi_write_refuse(r, FEAGI_ERR_NOT_FOUND);
     }
     remove_agent(r, slot, first);
-    feagi_write_make(r);
     clean(r, slot);
     feagi_write_close(r);
     return 0;
@@ -293,7 +314,6 @@ int feagi_agents_evict(feagi_region_t *r, uint64_t older_than_ms) {
             continue;
         }
         remove_agent(r, slot, first);
-        feagi_write_make(r);
         clean(r, slot);
         feagi_write_close(r);
         evicted++;
@@ -313,7 +333,7 @@ static int heartbeat(feagi_region_t *r, uint32_t slot, first_t first) {
         feagi_port_key_t key = feagi_write_begin(r);
         const bool done = feagi_port_cas_u64(feagi_region_u64(r, at), seen, feagi_write_now(r));
         if (done) {
-            feagi_region_mark_bytes(r, at, sizeof seen);
+            feagi_write_mark(r, at, sizeof seen);
             feagi_write_count(r);
         }
         feagi_write_end(r, key);

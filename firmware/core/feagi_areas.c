@@ -61,7 +61,7 @@ void *feagi_areas_claim(feagi_region_t *r, const feagi_place_t *table, uint32_t 
         bool taken =
             (!feagi_write_is_shared(r) || search(r, table, area, &key) == entry) && feagi_port_cas_u64(entry, 0, key_of(area));
         if (taken) {
-            feagi_region_mark_bytes(r, (uint32_t)((uint8_t *)entry - r->base), sizeof *entry);
+            feagi_write_mark(r, (uint32_t)((uint8_t *)entry - r->base), sizeof *entry);
             feagi_write_count(r);
         }
         feagi_write_end(r, section);

@@ -7,7 +7,7 @@ static int exchange(feagi_region_t *r, feagi_lock_t *lock, uint64_t from, uint64
     feagi_port_key_t key = feagi_write_begin(r); // owner and mark are one to the link
     bool done = feagi_port_cas_u64(&lock->owner, from, to);
     if (done) {
-        feagi_region_mark_bytes(r, (uint32_t)((uint8_t *)&lock->owner - r->base), sizeof lock->owner);
+        feagi_write_mark(r, (uint32_t)((uint8_t *)&lock->owner - r->base), sizeof lock->owner);
         feagi_write_count(r);
     }
     feagi_write_end(r, key);

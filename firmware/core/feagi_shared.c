@@ -8,6 +8,8 @@
 
 #define TRAILER_LEN ((uint32_t)sizeof(feagi_shared_t))
 #define JOURNAL_LEN ((uint32_t)(FEAGI_JOURNAL_CHANGES * sizeof(feagi_change_t)))
+// What is seldom done: apart from what is always done, which then needs fewer registers.
+#define RARE __attribute__((noinline))
 // In place of a count of changes: the group is the image in the staging room.
 #define RESTORE UINT32_MAX
 // Equal copies that make a snapshot. Between two of them a word may have changed and changed back without a trace only if two
@@ -140,7 +142,7 @@ static inline uint8_t *address(const place_t *in, uint32_t offset, uint32_t size
 // `own`: the change is this process's, and right.
 static inline void put_at(const place_t *in, bool own, uint32_t offset, uint32_t size_bytes, uint64_t value) {
     uint8_t *at = own ? in->base + offset : address(in, offset, size_bytes);
-    if (!at) {
+    if (!own && !at) {
         return;
     }
     if (size_bytes == 1) {
@@ -266,7 +268,7 @@ static void make_restore(feagi_region_t *r) {
 }
 
 // Makes what a dead holder of the lock has committed and perhaps made in part. Stores can be made twice.
-static void make_for_the_dead(feagi_region_t *r, uint32_t count, uint32_t from) {
+static RARE void make_for_the_dead(feagi_region_t *r, uint32_t count, uint32_t from) {
     if (count == RESTORE) {
         make_restore(r);
     }
@@ -285,41 +287,75 @@ static void make_for_the_dead(feagi_region_t *r, uint32_t count, uint32_t from) 
     store(&t->commit, load(&t->commit) >> 32 << 32);
 }
 
-// Commits and makes what is pending, or with RESTORE the image; the lock stays. Changes come from this process's own memory, not
-// from the journal, which others can write.
-static void flush(feagi_region_t *r, uint32_t count) {
-    feagi_share_t *share = r->share;
-    feagi_shared_t *t = share->trailer;
-    if (count) {
-        const uint64_t group = ((load(&t->commit) >> 32) + 1) << 32;
-        feagi_port_store_u32(&t->done, 0);
-        // The journal is whole. From this store on the group happens, whoever dies.
-        store(&t->commit, group | count);
-        if (count == RESTORE) {
-            make_restore(r);
-            count = 0;
-        }
-        const place_t in = {r->base, 0, r->len_bytes};
-        for (uint32_t i = 0; i < count; i++) {
-            change_t c;
-            split(share->own[i].what, &c);
-            c.value = share->own[i].value;
-            c.more = share->own[i].more;
-            if (is_sum(&c)) {
-                make_sum(r, &in, i, &c, false);
-            } else {
-                make_stores(r, &in, true, &c);
-            }
-        }
-        // Counted before the group is done with: whoever dies between the two has it counted twice, and never not at all, so that
-        // nobody who watches version misses it.
-        if (share->written) {
-            feagi_port_add_u64(feagi_region_u64(r, FEAGI_WRITE_VERSION_AT), share->written);
-            store(feagi_region_u64(r, FEAGI_WRITE_LAST_MODIFIED_AT), share->group_ms);
-        }
-        store(&t->commit, group);
+// Commits a group of so many changes, or of RESTORE. Returns what `commit` says when they are made.
+static inline uint64_t commit(feagi_shared_t *t, uint32_t count) {
+    const uint64_t group = ((load(&t->commit) >> 32) + 1) << 32;
+    feagi_port_store_u32(&t->done, 0);
+    // The journal is whole. From this store on the group happens, whoever dies.
+    store(&t->commit, group | count);
+    return group;
+}
+
+// The group's changes are made. Its writes of the core block are counted before it is done with: whoever dies between the two has
+// them counted twice, and never not at all, so that nobody who watches version misses them.
+static inline void conclude(feagi_region_t *r, uint64_t group, uint32_t written) {
+    if (written) {
+        feagi_port_add_u64(feagi_region_u64(r, FEAGI_WRITE_VERSION_AT), written);
+        store(feagi_region_u64(r, FEAGI_WRITE_LAST_MODIFIED_AT), r->share->group_ms);
     }
+    store(&r->share->trailer->commit, group);
+}
+
+static RARE void make_own_sum(feagi_region_t *r, const place_t *in, uint32_t index) {
+    const feagi_shared_own_t *own = &r->share->own[index];
+    change_t c = {.value = own->value};
+    split(own->what, &c);
+    make_sum(r, in, index, &c, false);
+}
+
+// Commits and makes what is pending; the lock stays. Changes come from this process's own memory, not from the journal, which
+// others can write.
+static void flush(feagi_region_t *r) {
+    feagi_share_t *share = r->share;
+    const uint32_t count = share->pending;
+    const uint64_t group = commit(share->trailer, count);
+    const place_t in = {r->base, 0, r->len_bytes};
+    for (uint32_t i = 0; i < count; i++) {
+        change_t c;
+        split(share->own[i].what, &c);
+        c.value = share->own[i].value;
+        c.more = share->own[i].more;
+        if (is_sum(&c)) {
+            make_own_sum(r, &in, i);
+        } else {
+            make_stores(r, &in, true, &c);
+        }
+    }
+    conclude(r, group, share->written);
     share->pending = share->pushed = share->written = 0;
+}
+
+// What feagi_shared_put does, of a change that this process keeps by other means.
+static inline void write_change(feagi_change_t *entry, const change_t *c) {
+    store((uint64_t *)(void *)entry, (uint64_t)c->kind << 48 | (uint64_t)c->size << 32 | c->where);
+    store(&entry->value, c->value);
+    store(&entry->more, c->more);
+}
+
+void feagi_shared_make_agent(feagi_region_t *r, uint32_t where, uint64_t value, uint64_t more, uint16_t kind, uint32_t handle) {
+    feagi_share_t *share = r->share;
+    const place_t in = {r->base, 0, r->len_bytes};
+    const change_t agent = {.kind = FEAGI_SHARED_AGENT, .size = 8, .where = where, .value = value, .more = more};
+    const change_t event = {.kind = FEAGI_SHARED_EVENT,
+                            .where = feagi_port_load_u32(feagi_region_u32(r, r->events_at)),
+                            .value = (uint64_t)kind << 32 | handle,
+                            .more = share->group_ms};
+    write_change(&share->journal[0], &agent);
+    write_change(&share->journal[1], &event);
+    const uint64_t group = commit(share->trailer, 2);
+    make_stores(r, &in, true, &agent);
+    make_stores(r, &in, true, &event);
+    conclude(r, group, 1);
 }
 
 // ------------------------------------------------------------------------------------------------------- the lock
@@ -332,19 +368,23 @@ static void unlock(feagi_region_t *r) {
     store(&t->lock, 0);
 }
 
+// Waits for whoever has the lock, once. Returns whether the lock was taken over from the dead, or FEAGI_ERR_BUSY.
+static RARE int wait_for_lock(const feagi_share_t *share, uint32_t tries) {
+    feagi_shared_t *t = share->trailer;
+    const uint64_t owner = load(&t->lock);
+    const int answer = owner ? share->wait(share->context, owner, tries) : FEAGI_SHARED_WAIT;
+    return answer == FEAGI_SHARED_GIVE_UP ? FEAGI_ERR_BUSY
+                                          : answer == FEAGI_SHARED_GONE && feagi_port_cas_u64(&t->lock, owner, *share->self);
+}
+
 int feagi_shared_lock(feagi_region_t *r) {
     feagi_share_t *share = r->share;
     feagi_shared_t *t = share->trailer;
-    for (uint32_t tries = 0; !feagi_port_cas_u64(&t->lock, 0, *share->self); tries++) {
-        const uint64_t owner = load(&t->lock);
-        if (owner) {
-            const int answer = share->wait(share->context, owner, tries);
-            if (answer == FEAGI_SHARED_GONE && feagi_port_cas_u64(&t->lock, owner, *share->self)) {
-                break;
-            }
-            if (answer == FEAGI_SHARED_GIVE_UP) {
-                return FEAGI_ERR_BUSY;
-            }
+    int taken = 0;
+    for (uint32_t tries = 0; !taken && !feagi_port_cas_u64(&t->lock, 0, *share->self); tries++) {
+        taken = wait_for_lock(share, tries);
+        if (taken < 0) {
+            return taken;
         }
     }
     share->pending = share->pushed = share->written = 0;
@@ -365,11 +405,13 @@ void feagi_shared_close_gate(feagi_region_t *r) {
 }
 
 void feagi_shared_make(feagi_region_t *r) {
-    flush(r, r->share->pending);
+    if (r->share->pending) {
+        flush(r);
+    }
 }
 
 void feagi_shared_commit(feagi_region_t *r) {
-    flush(r, r->share->pending);
+    feagi_shared_make(r);
     unlock(r);
 }
 
@@ -599,8 +641,9 @@ int feagi_shared_restore(feagi_region_t *r, const uint8_t *image) {
     for (unsigned f = 0; f < FEAGI_FIELDS; f++) {
         states[f] = feagi_fields[f].event ? state_of(r, f) : 0;
     }
-    r->share->written = 1;
-    flush(r, RESTORE);
+    const uint64_t group = commit(r->share->trailer, RESTORE);
+    make_restore(r);
+    conclude(r, group, 1);
     // The events come when it has happened: whoever dies among them leaves some unsaid, and none that is not true.
     for (uint32_t slot = 0; slot < r->agents.capacity; slot++) {
         if (has_slot(&leave, slot)) {

@@ -33,8 +33,10 @@ enum {
 
 // A change of the group that is being made, as its maker keeps it: the journal can be written by others.
 typedef struct {
+    // Not side by side: a compiler that loaded both at once would have the processor wait for both stores.
+    uint64_t value;
     uint64_t what; // kind << 48 | size << 32 | where, a journal's first word
-    uint64_t value, more;
+    uint64_t more;
 } feagi_shared_own_t;
 
 // One process's hold on a shared region. Filled by feagi_shared_init or _attach but for what the caller sets before.
@@ -101,6 +103,10 @@ static inline void feagi_shared_put(feagi_region_t *r, int kind, uint32_t where,
         feagi_port_store_u32(&entry->known, 0);
     }
 }
+
+// Makes a group of its own, of an agent that comes or goes: as if FEAGI_SHARED_AGENT with these, its event with `kind` and
+// `handle`, and one write of the core block were put and made. The lock stays. Holder only, while nothing is put.
+void feagi_shared_make_agent(feagi_region_t *r, uint32_t where, uint64_t value, uint64_t more, uint16_t kind, uint32_t handle);
 
 // Makes the group's changes, all at once for every snapshot, and counts its writes of the core block. A new group begins; the
 // lock stays. Holder only.

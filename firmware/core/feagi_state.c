@@ -112,7 +112,7 @@ static int change(feagi_region_t *r, unsigned field, uint64_t amount, unsigned k
         done = is_long ? feagi_port_cas_u64(feagi_region_u64(r, at), before, value)
                        : feagi_port_cas_u32(feagi_region_u32(r, at), (uint32_t)before, (uint32_t)value);
         if (done) {
-            feagi_region_mark_bytes(r, at, is_long ? 8 : 4);
+            feagi_write_mark(r, at, is_long ? 8 : 4);
             feagi_write_count_core(r);
         }
         feagi_write_end(r, key);

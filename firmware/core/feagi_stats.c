@@ -152,7 +152,7 @@ static uint32_t change(feagi_region_t *r, uint32_t slot, unsigned count, uint32_
         feagi_port_key_t key = feagi_write_begin(r);
         const bool done = feagi_port_cas_u32(feagi_region_u32(r, at), old, value);
         if (done) {
-            feagi_region_mark_bytes(r, at, sizeof value);
+            feagi_write_mark(r, at, sizeof value);
             feagi_write_count(r);
         }
         feagi_write_end(r, key);

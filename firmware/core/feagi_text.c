@@ -5,7 +5,7 @@ bool feagi_text_valid(const uint8_t *text, size_t len_bytes) {
     while (text < end) {
         // ASCII, four bytes at a time.
         uint32_t word;
-        if (end - text >= 4 && (feagi_port_copy(&word, text, 4), !(word & 0x80808080u))) {
+        if (end - text >= 4 && (feagi_port_copy(&word, text, 4), !(word & FEAGI_TEXT_NOT_ASCII))) {
             text += 4;
             continue;
         }

@@ -30,6 +30,9 @@ static inline uint64_t feagi_text_word(const uint8_t *text, size_t len_bytes) {
     return word;
 }
 
+// Of four bytes as a word: none of these bits is set if all are ASCII.
+#define FEAGI_TEXT_NOT_ASCII 0x80808080u
+
 #define FEAGI_TEXT_HASH 0x811c9dc5u
 static inline uint32_t feagi_text_hash_word(uint32_t hash, uint32_t word) {
     hash = (hash ^ word) * 0x9e3779b1u;

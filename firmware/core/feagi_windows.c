@@ -23,7 +23,7 @@ static bool exchange(feagi_region_t *r, feagi_window_t *entry, uint32_t area, ui
     feagi_port_key_t key = feagi_write_begin(r); // value and mark are one to the link
     const bool done = feagi_areas_is(entry, area) && feagi_port_cas_u64(value_of(entry), old, value);
     if (done) {
-        feagi_region_mark_bytes(r, (uint32_t)((uint8_t *)&entry->window - r->base), sizeof value);
+        feagi_write_mark(r, (uint32_t)((uint8_t *)&entry->window - r->base), sizeof value);
         feagi_write_count(r);
     }
     feagi_write_end(r, key);

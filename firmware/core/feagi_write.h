@@ -82,6 +82,16 @@ static inline void feagi_write_count_core(feagi_region_t *r) {
     feagi_port_store_u64(feagi_region_u64(r, FEAGI_WRITE_LAST_MODIFIED_AT), now);
 }
 
+// Marks words that were written; see feagi_region_mark_bytes.
+static inline void feagi_write_mark(const feagi_region_t *r, uint32_t offset, uint32_t len_bytes) {
+#if FEAGI_PORT_SHARED
+    if (!r->dirty) {
+        return; // a call less, where most regions are not tracked
+    }
+#endif
+    feagi_region_mark_bytes(r, offset, len_bytes);
+}
+
 // Stores 1, 4 or 8 bytes at an aligned offset and marks them.
 static inline void feagi_write_store(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, uint64_t value) {
     if (size_bytes == 1) {
@@ -91,9 +101,7 @@ static inline void feagi_write_store(feagi_region_t *r, uint32_t offset, uint32_
     } else {
         feagi_port_store_u64(feagi_region_u64(r, offset), value);
     }
-    if (r->dirty) { // not of a shared region: the call is a good part of a write's cost there
-        feagi_region_mark_bytes(r, offset, size_bytes);
-    }
+    feagi_write_mark(r, offset, size_bytes);
 }
 
 // Begins a group. Returns 0 or FEAGI_ERR_BUSY; never the latter on a board.
@@ -137,16 +145,6 @@ static inline void feagi_write_put_count_core(feagi_region_t *r) {
     }
 #endif
     feagi_write_count_core(r);
-}
-
-// Makes what the group has put so far; it stays open.
-static inline void feagi_write_make(feagi_region_t *r) {
-#if FEAGI_PORT_SHARED
-    if (r->share) {
-        feagi_shared_make(r);
-    }
-#endif
-    (void)r;
 }
 
 // Ends the group; all of it happens.
