@@ -449,6 +449,7 @@ def demo(
             view = DemoView(device, old)
             try:
                 if as_json:
+                    _say("the mirror is live; Ctrl-C ends the demo with its report")
                     _wait(seconds, check)
                 else:
                     _show(view, seconds, check)
