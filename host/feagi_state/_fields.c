@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "feagi_hashes.h"
+
 // ------------------------------------------------------------------------------------------------------ exceptions
 
 static PyObject *make_error; // callable(status, field name, value)
@@ -43,14 +45,14 @@ PyObject *module_set_errors(PyObject *module, PyObject *make) {
 
 // ----------------------------------------------------------------------------------------------------- names, enums
 
-// The field of an attribute's name. Names that the compiler has seen are interned, so that the pointer tells; a power of two
-// with room enough that most names are at their first place.
+// Attributes by name: a field, or behind the fields a hash. Names that the compiler has seen are interned, so that the pointer
+// tells; a power of two with room enough that most names are at their first place.
 #define NAME_SLOTS 256u
 static struct {
     PyObject *name;
-    unsigned field;
+    unsigned index;
 } names[NAME_SLOTS];
-static PyObject *field_names[FEAGI_FIELDS];
+static PyObject *attribute_names[FEAGI_ATTRIBUTES];
 
 // Members of the enum fields, by number.
 static struct {
@@ -62,33 +64,33 @@ static uint32_t name_slot(PyObject *name) {
     return (uint32_t)(((uintptr_t)name >> 4) * 0x9e3779b1u >> 8) % NAME_SLOTS;
 }
 
-// The field with this very string as its name, or -1.
-static inline int field_of(PyObject *name) {
+// The attribute with this very string as its name, or -1.
+static inline int attribute_of(PyObject *name) {
     for (uint32_t slot = name_slot(name); names[slot].name; slot = (slot + 1) % NAME_SLOTS) {
         if (names[slot].name == name) {
-            return (int)names[slot].field;
+            return (int)names[slot].index;
         }
     }
     return -1;
 }
 
-// The field of this name, whoever made the string, or -1.
-static int field_named(PyObject *name) {
-    int field = field_of(name);
-    for (unsigned i = 0; field < 0 && PyUnicode_Check(name) && i < FEAGI_FIELDS; i++) {
-        if (PyUnicode_Compare(name, field_names[i]) == 0) {
-            field = (int)i;
+// The attribute of this name, whoever made the string, or -1.
+static int attribute_named(PyObject *name) {
+    int index = attribute_of(name);
+    for (unsigned i = 0; index < 0 && PyUnicode_Check(name) && i < FEAGI_ATTRIBUTES; i++) {
+        if (PyUnicode_Compare(name, attribute_names[i]) == 0) {
+            index = (int)i;
         }
     }
-    return field;
+    return index;
 }
 
 int fields_start(void) {
-    if (field_names[0]) {
+    if (attribute_names[0]) {
         return 0;
     }
-    for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
-        PyObject *name = PyUnicode_InternFromString(feagi_field_names[field]);
+    for (unsigned index = 0; index < FEAGI_ATTRIBUTES; index++) {
+        PyObject *name = PyUnicode_InternFromString(feagi_attribute_names[index]);
         if (!name) {
             return -1;
         }
@@ -96,8 +98,8 @@ int fields_start(void) {
         while (names[slot].name) {
             slot = (slot + 1) % NAME_SLOTS;
         }
-        names[slot].name = field_names[field] = name; // for as long as the process lives
-        names[slot].field = field;
+        names[slot].name = attribute_names[index] = name; // for as long as the process lives
+        names[slot].index = index;
     }
     return 0;
 }
@@ -105,7 +107,7 @@ int fields_start(void) {
 PyObject *module_set_enums(PyObject *module, PyObject *mapping) {
     (void)module;
     for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
-        PyObject *members = PyDict_GetItem(mapping, field_names[field]);
+        PyObject *members = PyDict_GetItem(mapping, attribute_names[field]);
         const Py_ssize_t count = members ? PyTuple_Size(members) : 0;
         if (count < 0) {
             return NULL;
@@ -128,8 +130,8 @@ PyObject *module_set_enums(PyObject *module, PyObject *mapping) {
 
 // ---------------------------------------------------------------------------------------------------------- fields
 
-// A field's value as this thread's update leaves it.
-uint64_t update_value(Shared *self, unsigned field, uint64_t value) {
+// A field's or hash's value as this thread's update leaves it.
+static uint64_t update_value(Shared *self, unsigned field, uint64_t value) {
     for (uint32_t i = 0; i < self->count; i++) {
         if (self->writes[i].field == field) {
             value = field & FEAGI_STATE_HASH ? self->writes[i].value
@@ -194,19 +196,33 @@ static inline PyObject *get_field(Shared *self, unsigned field) {
     return object_of(field, value);
 }
 
+static PyObject *get_hash(Shared *self, unsigned hash) {
+    if (check_open(self)) {
+        return NULL;
+    }
+    uint64_t value = feagi_hashes_get(&self->region, hash);
+    if (self->updating && in_update(self)) {
+        value = update_value(self, FEAGI_STATE_HASH | hash, value);
+    }
+    return PyLong_FromUnsignedLongLong(value);
+}
+
 PyObject *shared_getattro(PyObject *object, PyObject *name) {
-    const int field = field_of(name);
-    if (field >= 0) {
-        return get_field((Shared *)object, (unsigned)field);
+    const int index = attribute_of(name);
+    if ((unsigned)index < FEAGI_FIELDS) {
+        return get_field((Shared *)object, (unsigned)index);
+    }
+    if (index >= 0) {
+        return get_hash((Shared *)object, (unsigned)index - FEAGI_FIELDS);
     }
     PyObject *found = PyObject_GenericGetAttr(object, name);
     if (found || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
         return found;
     }
-    const int slow = field_named(name);
+    const int slow = attribute_named(name);
     if (slow >= 0) {
         PyErr_Clear();
-        return get_field((Shared *)object, (unsigned)slow);
+        return shared_getattro(object, attribute_names[slow]);
     }
     // Names with an underscore in front are Python's own protocols: they are asked for to find that they are not there.
     PyObject *type, *value, *trace;
@@ -223,9 +239,9 @@ PyObject *shared_getattro(PyObject *object, PyObject *name) {
     return NULL;
 }
 
-// The number that a Python value stands for in a field. Returns 0, or -1 with an exception set.
-static int number_of(unsigned field, PyObject *object, uint64_t *value) {
-    if (feagi_fields[field].type == FEAGI_TYPE_F32) {
+// The number that a Python value stands for in a field or hash. Returns 0, or -1 with an exception set.
+static int number_of(unsigned index, PyObject *object, uint64_t *value) {
+    if (index < FEAGI_FIELDS && feagi_fields[index].type == FEAGI_TYPE_F32) {
         const double number = PyFloat_AsDouble(object);
         if (number == -1.0 && PyErr_Occurred()) {
             goto refused;
@@ -245,10 +261,10 @@ static int number_of(unsigned field, PyObject *object, uint64_t *value) {
             return 0;
         }
     } else {
-        PyObject *index = PyNumber_Index(object); // numpy's integers, say
-        if (index) {
-            *value = PyLong_AsUnsignedLongLong(index);
-            Py_DECREF(index);
+        PyObject *whole = PyNumber_Index(object); // numpy's integers, say
+        if (whole) {
+            *value = PyLong_AsUnsignedLongLong(whole);
+            Py_DECREF(whole);
             if (*value != (uint64_t)-1 || !PyErr_Occurred()) {
                 return 0;
             }
@@ -256,12 +272,12 @@ static int number_of(unsigned field, PyObject *object, uint64_t *value) {
     }
 refused:
     PyErr_Clear();
-    raise_error(FEAGI_ERR_RANGE, field_names[field], object);
+    raise_error(FEAGI_ERR_RANGE, attribute_names[index], object);
     return -1;
 }
 
 // Keeps a write back for the thread's update.
-int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value) {
+static int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value) {
     for (uint32_t i = self->count; kind == FEAGI_STATE_SET && i--;) {
         if (self->writes[i].field == field) {
             // What came before it is of no account.
@@ -293,6 +309,11 @@ static inline bool set_common(Shared *self, unsigned field, PyObject *object) {
     return true;
 }
 
+static int raise_undeletable(void) {
+    PyErr_SetString(PyExc_AttributeError, "a field cannot be deleted");
+    return -1;
+}
+
 static int set_field(Shared *self, unsigned field, PyObject *object) {
     if (set_common(self, field, object)) {
         return 0;
@@ -302,11 +323,10 @@ static int set_field(Shared *self, unsigned field, PyObject *object) {
         return -1;
     }
     if (!object) {
-        PyErr_SetString(PyExc_AttributeError, "a field cannot be deleted");
-        return -1;
+        return raise_undeletable();
     }
     if (!(feagi_fields[field].flags & FEAGI_FIELD_WRITABLE)) {
-        raise_error(FEAGI_ERR_READ_ONLY, field_names[field], object);
+        raise_error(FEAGI_ERR_READ_ONLY, attribute_names[field], object);
         return -1;
     }
     if (number_of(field, object, &value)) {
@@ -322,20 +342,41 @@ static int set_field(Shared *self, unsigned field, PyObject *object) {
         status = feagi_state_set(&self->region, field, value, NULL);
     }
     if (status) {
-        raise_error(status, field_names[field], object);
+        raise_error(status, attribute_names[field], object);
         return -1;
     }
     return 0;
 }
 
-int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
-    const int field = field_of(name);
-    if (field >= 0) {
-        return set_field((Shared *)object, (unsigned)field, value);
+static int set_hash(Shared *self, unsigned hash, PyObject *object) {
+    uint64_t value;
+    if (check_writable(self)) {
+        return -1;
     }
-    const int slow = field_named(name);
+    if (!object) {
+        return raise_undeletable();
+    }
+    if (number_of(FEAGI_FIELDS + hash, object, &value)) {
+        return -1;
+    }
+    if (self->updating && in_update(self)) {
+        return update_keep(self, FEAGI_STATE_SET, FEAGI_STATE_HASH | hash, value);
+    }
+    feagi_hashes_set(&self->region, hash, value);
+    return 0;
+}
+
+int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
+    const int index = attribute_of(name);
+    if ((unsigned)index < FEAGI_FIELDS) {
+        return set_field((Shared *)object, (unsigned)index, value);
+    }
+    if (index >= 0) {
+        return set_hash((Shared *)object, (unsigned)index - FEAGI_FIELDS, value);
+    }
+    const int slow = attribute_named(name);
     if (slow >= 0) {
-        return set_field((Shared *)object, (unsigned)slow, value);
+        return shared_setattro(object, attribute_names[slow], value);
     }
     // A class over this one has attributes of its own, which begin with an underscore; anything else is a field misspelt.
     const char *text = PyUnicode_AsUTF8AndSize(name, NULL);
@@ -354,9 +395,9 @@ static PyObject *change_field(Shared *self, PyObject *const *args, Py_ssize_t co
         PyErr_SetString(PyExc_TypeError, "takes a field's name and an amount");
         return NULL;
     }
-    const int field = field_named(args[0]);
-    if (field < 0) {
-        return raise_error(FEAGI_ERR_FIELD, args[0], NULL);
+    const int field = attribute_named(args[0]);
+    if (field < 0 || field >= (int)FEAGI_FIELDS) {
+        return raise_error(field < 0 ? FEAGI_ERR_FIELD : FEAGI_ERR_OPERATION, args[0], args[1]);
     }
     uint64_t amount = 0;
     int status = feagi_state_check((unsigned)field, kind, &amount);
