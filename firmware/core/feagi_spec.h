@@ -580,8 +580,9 @@ enum {
     FEAGI_FIELD_SYNAPSE_UTIL = 24,
 };
 
-// Their names, in builds for hosts (feagi_port.h).
-extern const char *const feagi_field_names[FEAGI_FIELDS];
+// Names of attributes, in builds for hosts (feagi_port.h): the core fields, then the hashes.
+#define FEAGI_ATTRIBUTES (FEAGI_FIELDS + 6u)
+extern const char *const feagi_attribute_names[FEAGI_ATTRIBUTES];
 
 // Shapes of the payloads, one after the other: kind, items, required items, items of the repeated group, its least and
 // most count (0: no limit), then {type, lo, hi} for each item. Ends with kind 0. Types: U below 2^(8*hi), I int, B and

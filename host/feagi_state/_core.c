@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "feagi_events.h"
+#include "feagi_hashes.h"
 #include "feagi_mirror.h"
 
 // Runs that a delta may have. A frame's 253 bytes hold at most 84.
@@ -188,6 +189,15 @@ static PyObject *mirror_load_field(Mirror *self, PyObject *object) {
         default:
             return PyLong_FromUnsignedLongLong(value);
     }
+}
+
+static PyObject *mirror_load_hash(Mirror *self, PyObject *object) {
+    if (check_open(self)) {
+        return NULL;
+    }
+    const Py_ssize_t index = index_below(object, FEAGI_HASHES_COUNT, "hash");
+    return index < 0 ? NULL
+                     : PyLong_FromUnsignedLongLong(feagi_mirror_load(&self->map, FEAGI_HASHES_AT + (uint32_t)index * 8, 8));
 }
 
 static PyObject *mirror_trailer_u32(Mirror *self, PyObject *object) {
@@ -578,6 +588,7 @@ static PyMethodDef mirror_methods[] = {
     METHOD("close", mirror_close, METH_NOARGS),
     METHOD("take_over", mirror_take_over, METH_NOARGS),
     METHOD("load_field", mirror_load_field, METH_O),
+    METHOD("load_hash", mirror_load_hash, METH_O),
     METHOD("trailer_u32", mirror_trailer_u32, METH_O),
     METHOD("trailer_u64", mirror_trailer_u64, METH_O),
     METHOD("trailer_bytes", mirror_trailer_bytes, METH_VARARGS),

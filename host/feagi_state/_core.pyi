@@ -68,6 +68,8 @@ class Mirror:
 
         Raises IndexError if there is none.
         """
+    def load_hash(self, index: int, /) -> int:
+        """A hash, in the order of spec.HASHES_FIELDS. Raises IndexError if there is none."""
     def trailer_u32(self, offset: int, /) -> int:
         """A u32 of the trailer."""
     def trailer_u64(self, offset: int, /) -> int:
@@ -119,8 +121,8 @@ class SharedRegion:
     checked, so that nothing in it can lead an access outside of the buffer. Raises ValueError for memory that is too
     short, not aligned to 64 bytes, or of another layout; TypeError if `create` is given and the buffer is read-only.
 
-    The core block's fields are attributes: int, bool, float, or what `set_enums` said. Setting one that is no field of
-    the application, or to a value that does not fit, raises what `set_errors` gave, called with (status, field name,
+    The core block's fields and the hashes are attributes: int, bool, float, or what `set_enums` said. Setting one that
+    is not the application's, or to a value that does not fit, raises what `set_errors` gave, called with (status, name,
     value). Methods that return a status give 0 or more, or a negative number of spec.ERRORS.
 
     What begins with no underscore is StateManager's too. The rest is for the classes over this one, which check
@@ -176,10 +178,6 @@ class SharedRegion:
     @property
     def _events_head(self) -> int:
         """Position that the next event will get, 0..2^32-1."""
-    def _get_hash(self, index: int, /) -> int:
-        """A hash, in the order of spec.HASHES_FIELDS."""
-    def _set_hash(self, index: int, value: int, /) -> None:
-        """Stores a hash."""
     def _begin_update(self) -> None:
         """From now on this thread's writes of fields and hashes through this object are kept back, and its reads see
         them. Raises RuntimeError if an update is open."""

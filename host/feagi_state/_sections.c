@@ -1,9 +1,8 @@
-// Sections behind the core block: hashes, agents, cortical locks, windows, statistics, events. Documented in _core.pyi.
+// Sections behind the core block: agents, cortical locks, windows, statistics, events. Documented in _core.pyi.
 #include "_shared.h"
 
 #include "feagi_agents.h"
 #include "feagi_events.h"
-#include "feagi_hashes.h"
 #include "feagi_locks.h"
 #include "feagi_stats.h"
 #include "feagi_windows.h"
@@ -51,36 +50,6 @@ int arg_text(PyObject *object, const uint8_t **text, size_t *len_bytes) {
     *text = (const uint8_t *)PyUnicode_AsUTF8AndSize(object, &len);
     *len_bytes = (size_t)len;
     return *text ? 0 : -1;
-}
-
-// ----------------------------------------------------------------------------------------------------------- hashes
-
-PyObject *shared_get_hash(Shared *self, PyObject *object) {
-    uint64_t index;
-    if (check_open(self) || arg_whole(object, FEAGI_HASHES_COUNT - 1, "hash", &index)) {
-        return NULL;
-    }
-    uint64_t value = feagi_hashes_get(&self->region, (unsigned)index);
-    if (self->updating && in_update(self)) {
-        value = update_value(self, FEAGI_STATE_HASH | (unsigned)index, value);
-    }
-    return PyLong_FromUnsignedLongLong(value);
-}
-
-PyObject *shared_set_hash(Shared *self, PyObject *const *args, Py_ssize_t count) {
-    uint64_t index, value;
-    if (check_writable(self) || arg_count(count, 2) || arg_whole(args[0], FEAGI_HASHES_COUNT - 1, "hash", &index) ||
-        arg_whole(args[1], UINT64_MAX, "value", &value)) {
-        return NULL;
-    }
-    if (self->updating && in_update(self)) {
-        if (update_keep(self, FEAGI_STATE_SET, FEAGI_STATE_HASH | (unsigned)index, value)) {
-            return NULL;
-        }
-    } else {
-        feagi_hashes_set(&self->region, (unsigned)index, value);
-    }
-    Py_RETURN_NONE;
 }
 
 // ----------------------------------------------------------------------------------------------------------- agents

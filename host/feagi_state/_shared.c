@@ -249,8 +249,6 @@ static PyMethodDef shared_methods[] = {
            "Sets the last_seen of the agent with this id, or this handle, to now. By the handle no table is searched.\n\n"
            "Any thread of any process. Raises AgentNotFound, also where the handle's agent was deregistered and another one\n"
            "has its slot; InvalidValue for what is neither."),
-    METHOD("_get_hash", shared_get_hash, METH_O),
-    METHOD("_set_hash", shared_set_hash, METH_FASTCALL),
     METHOD("_begin_update", shared_begin_update, METH_NOARGS),
     METHOD("_end_update", shared_end_update, METH_O),
     METHOD("_register", shared_register, METH_FASTCALL),

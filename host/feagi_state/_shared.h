@@ -50,7 +50,7 @@ module_one_t module_process_id, module_is_gone;
 
 // ---------------------------------------------------------------------------------------------------------- _fields.c
 
-// Interns the fields' names. Returns 0, or -1 with an exception set.
+// Interns the attributes' names. Returns 0, or -1 with an exception set.
 int fields_start(void);
 
 // Sets the exception for the core's status, with the field's name and the value that was refused, or NULL. Returns NULL.
@@ -67,12 +67,6 @@ static inline int check_writable(Shared *self) {
     return self->open && self->writable ? 0 : raise_read_only(self);
 }
 
-// A field's or hash's value as this thread's update leaves it.
-uint64_t update_value(Shared *self, unsigned field, uint64_t value);
-
-// Keeps a write back for this thread's update. Returns 0, or -1 with an exception set.
-int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value);
-
 PyObject *shared_getattro(PyObject *object, PyObject *name);
 int shared_setattro(PyObject *object, PyObject *name, PyObject *value);
 shared_some_t shared_add_field, shared_subtract_field;
@@ -87,8 +81,6 @@ int arg_whole(PyObject *object, uint64_t most, const char *what, uint64_t *value
 int arg_count(Py_ssize_t count, Py_ssize_t wanted);
 int arg_text(PyObject *object, const uint8_t **text, size_t *len_bytes);
 
-shared_one_t shared_get_hash;
-shared_some_t shared_set_hash;
 shared_some_t shared_register;
 shared_one_t shared_deregister, shared_heartbeat, shared_find_agent, shared_read_agent, shared_evict;
 shared_some_t shared_try_lock, shared_unlock, shared_take_over;

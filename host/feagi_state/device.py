@@ -145,7 +145,7 @@ class Device:
 
     @property
     def state(self) -> StateView:
-        """The core block's fields, as they are or, on a stale mirror, as they were last."""
+        """The core block's fields and the hashes, as they are or, on a stale mirror, as they were last."""
         return self.mirror.state
 
     @property
@@ -155,7 +155,7 @@ class Device:
 
     @property
     def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes, by name, all of one instant."""
+        """What FEAGI's services hash to notice changes: all six of one instant, by name. See MirrorView.hashes."""
         return self.mirror.hashes
 
     @property

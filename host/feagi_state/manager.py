@@ -38,23 +38,23 @@ from .spec import BurstEngineState, GenomeState
 __all__ = ["StateManager"]
 
 _PROFILE: Final = spec.HEADER_FIELDS["profile"].offset
-_HASH_INDEX: Final = {name: index for index, name in enumerate(spec.HASHES_FIELDS)}
 _STATUS: Final = {name: -number for number, (name, _, _) in spec.ERRORS.items()}
 _PLACES: Final = {name: number for name, number in spec.SECTIONS.items() if name != "events"}
 # Core block and hashes lie one behind the other.
 _HEALTH: Final = (spec.HEADER_LEN_BYTES, spec.CORE_LEN_BYTES + spec.HASHES_LEN_BYTES)
 _FATIGUE: Final = ("fatigue_index", "fatigue_active", "regular_neuron_util", "memory_neuron_util", "synapse_util")
+_ATTRIBUTES: Final = {**spec.CORE_FIELDS, **spec.HASH_ATTRIBUTES}
 _LOCK: Final = spec.SHARED_FIELDS["lock"].offset
 
 
 def _error(status: int, name: str | None, value: Any) -> Exception:
-    """What the core's status means, for the field called `name` or the agent `value`."""
-    field = spec.CORE_FIELDS.get(name) if isinstance(name, str) else None
+    """What the core's status means, for the field or hash called `name` or the agent `value`."""
+    field = _ATTRIBUTES.get(name) if isinstance(name, str) else None
     if status == NOT_FOUND:
         return no_agent(value)
     if status == _STATUS["FIELD"]:
         public = [other for other in dir(StateManager) if not other.startswith("_")]
-        near = difflib.get_close_matches(str(name), [*spec.CORE_FIELDS, *public], n=2)
+        near = difflib.get_close_matches(str(name), [*_ATTRIBUTES, *public], n=2)
         return InvalidField(f"a state has no {name!r}" + (f": did you mean {' or '.join(near)}?" if near else ""))
     if status == _STATUS["READ_ONLY"]:
         return InvalidField(f"{name} follows from what is written elsewhere and cannot be set")
@@ -75,7 +75,7 @@ set_errors(_error)
 
 
 class StateManager(AgentRegistry, AreaTables, CoreFields):
-    """The whole state of a FEAGI node: the core block's fields as attributes, and every section.
+    """The whole state of a FEAGI node: the core block's fields and the hashes as attributes, and every section.
 
         state = StateManager.create("/dev/shm/feagi-state")
         state.burst_engine_state = BurstEngineState.RUNNING
@@ -219,8 +219,8 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         self.close()
 
     def __dir__(self) -> list[str]:
-        """The fields too."""
-        return [*super().__dir__(), *spec.CORE_FIELDS]
+        """Fields and hashes too."""
+        return [*super().__dir__(), *_ATTRIBUTES]
 
     def __repr__(self) -> str:
         """Profile, file, and what cannot be done with it."""
@@ -282,16 +282,10 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
 
     @property
     def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes, by name (spec.HASHES_FIELDS), as they were at one instant."""
+        """What FEAGI's services hash to notice changes: all six as they were at one instant, by name
+        (spec.HASHES_FIELDS). Each alone is an attribute, `morphologies_hash` that of "morphologies".
+        """
         return decode_hashes(self._snapshot(*self._section(spec.SECTIONS["hashes"])))
-
-    def get_hash(self, name: str) -> int:
-        """A hash by its name (spec.HASHES_FIELDS). Raises InvalidField."""
-        return self._get_hash(_hash_index(name))
-
-    def set_hash(self, name: str, value: int) -> None:
-        """Stores a hash, 0 to 2^64-1. `version` does not count it, as in FEAGI. Raises InvalidField, InvalidValue."""
-        self._set_hash(_hash_index(name), whole(value, "hash", 0, spec.HASHES_FIELDS[name].maximum))
 
     def update(self) -> _Update:
         """Groups writes: `with state.update():` makes all that this thread writes in the block as one, at its end.
@@ -337,7 +331,7 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
             "synapse_count": core["synapse_count"],
             "genome_timestamp": core["genome_timestamp"],
             "fatigue": {name: core[name] for name in _FATIGUE},
-            **{f"{name}_hash": value for name, value in decode_hashes(data[spec.CORE_LEN_BYTES :]).items()},
+            **dict(zip(spec.HASH_ATTRIBUTES, decode_hashes(data[spec.CORE_LEN_BYTES :]).values())),
         }
 
     # ----------------------------------------------------------------------------------------------------- events
@@ -447,15 +441,6 @@ class _Update:
         finally:
             state._updating = 0
             state._update_lock.release()
-
-
-def _hash_index(name: str) -> int:
-    index = _HASH_INDEX.get(name) if isinstance(name, str) else None
-    if index is None:
-        near = difflib.get_close_matches(str(name), _HASH_INDEX, n=2)
-        names = " or ".join(near) if near else ", ".join(_HASH_INDEX)
-        raise InvalidField(f"there is no hash {name!r}: did you mean {names}?")
-    return index
 
 
 _managers: Final[weakref.WeakSet[StateManager]] = weakref.WeakSet()

@@ -99,8 +99,9 @@ def header(spec: Spec, banner: list[str]) -> str:
     out += [
         "};",
         "",
-        "// Their names, in builds for hosts (feagi_port.h).",
-        "extern const char *const feagi_field_names[FEAGI_FIELDS];",
+        "// Names of attributes, in builds for hosts (feagi_port.h): the core fields, then the hashes.",
+        f"#define FEAGI_ATTRIBUTES (FEAGI_FIELDS + {len(spec.hash_fields)}u)",
+        "extern const char *const feagi_attribute_names[FEAGI_ATTRIBUTES];",
         "",
         "// Shapes of the payloads, one after the other: kind, items, required items, items of the repeated group, its least and",
         "// most count (0: no limit), then {type, lo, hi} for each item. Ends with kind 0. Types: U below 2^(8*hi), I int, B and",
@@ -141,8 +142,8 @@ def tables(spec: Spec, banner: list[str]) -> str:
         out.append(f"    {{{capacities}, {p['id']}}}, // {name}")
     out += [f"    {{{'0, ' * len(CAPACITIES)}0}},", "};", "", "const feagi_field_t feagi_fields[FEAGI_FIELDS] = {"]
     out += [_field_row(f, spec) for f in spec.core_fields]
-    out += ["};", "", "#if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED", "const char *const feagi_field_names[FEAGI_FIELDS] = {"]
-    out += [f'    "{f.name}",' for f in spec.core_fields]
+    out += ["};", "", "#if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED", "const char *const feagi_attribute_names[FEAGI_ATTRIBUTES] = {"]
+    out += [f'    "{name}",' for name in (*(f.name for f in spec.core_fields), *spec.hash_attributes)]
     out += ["};", "#endif", "", "const uint8_t feagi_shapes[] = {"]
     out += [_shape_row(name, shape) for name, shape in spec.shapes.items()]
     out += ["    0,", "};", ""]
@@ -159,7 +160,7 @@ def board_names(spec: Spec, banner: list[str]) -> str:
         "void feagi_names_fill(qstr_short_t *names) {",
     ]
     out += [f"    names[FEAGI_FIELD_{f.name.upper()}] = MP_QSTR_{f.name};" for f in spec.core_fields]
-    out += [f"    names[FEAGI_NAMES_HASHES + {i}] = MP_QSTR_{f.name}_hash;" for i, f in enumerate(spec.hash_fields)]
+    out += [f"    names[FEAGI_NAMES_HASHES + {i}] = MP_QSTR_{name};" for i, name in enumerate(spec.hash_attributes)]
     out += ["}", "", "#if !MICROPY_ENABLE_DYNRUNTIME", "#include \"py/obj.h\""]
     for name, enum in spec.enums.items():
         if name in BOARD_ENUMS:

@@ -13,7 +13,7 @@ from feagi_state import Snapshot, StateManager, spec
 COUNTERS = [name for name, field in spec.CORE_FIELDS.items() if field.writable and field.type in ("u32", "u64")]
 DOCUMENTED = {
     "a region": "create attach instance close closed writable path profile tick",
-    "fields": "add subtract update health_check hashes get_hash set_hash",
+    "fields": "add subtract update health_check hashes",
     "agents": "register_agent deregister_agent get_agent get_agents agents heartbeat evict_stale",
     "locks": "try_lock unlock take_over is_locked lock_owner get_locked_areas lock",
     "windows": "get_fcl_window set_fcl_window remove_fcl_window get_fcl_windows",
@@ -32,7 +32,7 @@ def public(names):
 def test_a_state_manager_offers_what_is_documented_and_no_more():
     assert public(dir(StateManager)) == API
     with StateManager("tiny") as state:
-        assert public(dir(state)) == API | set(spec.CORE_FIELDS)
+        assert public(dir(state)) == API | set(spec.CORE_FIELDS) | set(spec.HASH_ATTRIBUTES)
 
 
 @pytest.mark.parametrize("name", sorted(API))
@@ -67,4 +67,4 @@ def test_the_stub_and_the_extension_name_and_say_the_same():
 
 def test_a_snapshot_offers_what_is_documented_and_no_more():
     sections = {"hashes", "agents", "locked_areas", "fcl_windows", "fcl_window", "area_stats"}
-    assert public(dir(Snapshot)) == {*spec.CORE_FIELDS, *sections, "profile", "taken_at_ms", "as_dict", "save"}
+    assert public(dir(Snapshot)) == {*spec.CORE_FIELDS, *spec.HASH_ATTRIBUTES, *sections, "profile", "taken_at_ms", "as_dict", "save"}

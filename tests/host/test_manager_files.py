@@ -208,7 +208,7 @@ def test_a_read_only_attach_maps_read_only(path):
         for write in (
             lambda: setattr(reader, "neuron_count", 1),
             reader.add_neuron_count,
-            lambda: reader.set_hash("morphologies", 1),
+            lambda: setattr(reader, "morphologies_hash", 1),
             lambda: reader.register_agent("cam"),
             lambda: reader.deregister_agent("cam"),
             lambda: reader.heartbeat("cam"),
