@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+// For the long ways, so that the short ones save no registers for them.
+#define NOINLINE __attribute__((noinline))
+
 // ------------------------------------------------------------------------------------------------------ exceptions
 
 static PyObject *make_error; // callable(status, field name, value)
@@ -43,13 +46,19 @@ PyObject *module_set_errors(PyObject *module, PyObject *make) {
 
 // ----------------------------------------------------------------------------------------------------- names, enums
 
-// The field of an attribute's name. Names that the compiler has seen are interned, so that the pointer tells; a power of two
-// with room enough that most names are at their first place.
-#define NAME_SLOTS 256u
-static struct {
-    PyObject *name;
-    unsigned field;
-} names[NAME_SLOTS];
+// What the short ways below know of a field, at a place that its name's address tells: names that the compiler has seen are
+// interned. `scatter` is chosen so that each name has a place to itself; one that has none goes the long way.
+#define NAME_PLACES 256u
+typedef struct {
+    PyObject *name;     // NULL: no field's place
+    PyObject **members; // of an enum
+    uint16_t at;        // offset in the region
+    uint8_t count;      // members
+    uint8_t field;
+    bool is_u32, is_plain; // is_plain: of which any number can be written, without more
+} name_place_t;
+static name_place_t places[NAME_PLACES];
+static uint32_t scatter = 0x9e3779b1u;
 static PyObject *field_names[FEAGI_FIELDS];
 
 // Members of the enum fields, by number.
@@ -58,29 +67,41 @@ static struct {
     uint32_t count;
 } enums[FEAGI_FIELDS];
 
-static uint32_t name_slot(PyObject *name) {
-    return (uint32_t)(((uintptr_t)name >> 4) * 0x9e3779b1u >> 8) % NAME_SLOTS;
+static inline name_place_t *place_of(PyObject *name) {
+    return &places[(uint32_t)((uintptr_t)name >> 4) * scatter >> 24];
 }
 
-// The field with this very string as its name, or -1.
-static inline int field_of(PyObject *name) {
-    for (uint32_t slot = name_slot(name); names[slot].name; slot = (slot + 1) % NAME_SLOTS) {
-        if (names[slot].name == name) {
-            return (int)names[slot].field;
+// The field of this name, whoever made the string, or -1.
+static int field_named(PyObject *name) {
+    if (place_of(name)->name == name) {
+        return place_of(name)->field;
+    }
+    for (unsigned i = 0; PyUnicode_Check(name) && i < FEAGI_FIELDS; i++) {
+        if (PyUnicode_Compare(name, field_names[i]) == 0) {
+            return (int)i;
         }
     }
     return -1;
 }
 
-// The field of this name, whoever made the string, or -1.
-static int field_named(PyObject *name) {
-    int field = field_of(name);
-    for (unsigned i = 0; field < 0 && PyUnicode_Check(name) && i < FEAGI_FIELDS; i++) {
-        if (PyUnicode_Compare(name, field_names[i]) == 0) {
-            field = (int)i;
+// Gives the names their places. Returns whether each has one to itself.
+static bool give_places(void) {
+    bool all = true;
+    memset(places, 0, sizeof places);
+    for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
+        const feagi_field_t *f = &feagi_fields[field];
+        name_place_t *place = place_of(field_names[field]);
+        if (place->name) {
+            all = false;
+            continue;
         }
+        place->name = field_names[field];
+        place->at = (uint16_t)(FEAGI_HEADER_LEN_BYTES + f->offset);
+        place->field = (uint8_t)field;
+        place->is_u32 = f->type == FEAGI_TYPE_U32;
+        place->is_plain = place->is_u32 && (f->flags & FEAGI_FIELD_WRITABLE);
     }
-    return field;
+    return all;
 }
 
 int fields_start(void) {
@@ -88,16 +109,14 @@ int fields_start(void) {
         return 0;
     }
     for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
-        PyObject *name = PyUnicode_InternFromString(feagi_field_names[field]);
-        if (!name) {
+        field_names[field] = PyUnicode_InternFromString(feagi_field_names[field]); // for as long as the process lives
+        if (!field_names[field]) {
+            field_names[0] = NULL;
             return -1;
         }
-        uint32_t slot = name_slot(name);
-        while (names[slot].name) {
-            slot = (slot + 1) % NAME_SLOTS;
-        }
-        names[slot].name = field_names[field] = name; // for as long as the process lives
-        names[slot].field = field;
+    }
+    for (unsigned tries = 0; !give_places() && tries < 1000; tries++) {
+        scatter += 2 * 0x9e3779b1u; // odd, as it has to stay
     }
     return 0;
 }
@@ -122,6 +141,11 @@ PyObject *module_set_enums(PyObject *module, PyObject *mapping) {
             Py_INCREF(enums[field].members[i]);
         }
         enums[field].count = (uint32_t)count;
+        name_place_t *place = place_of(field_names[field]);
+        if (place->field == field) {
+            place->members = enums[field].members;
+            place->count = (uint8_t)count;
+        }
     }
     Py_RETURN_NONE;
 }
@@ -137,6 +161,35 @@ uint64_t update_value(Shared *self, unsigned field, uint64_t value) {
         }
     }
     return value;
+}
+
+// An int of a u32. Where a long is longer, PyLong_FromLong is the shorter way.
+static inline PyObject *new_u32(uint32_t value) {
+    return sizeof(long) > sizeof value ? PyLong_FromLong((long)value) : PyLong_FromUnsignedLong(value);
+}
+
+// Whether an object, which may be NULL, is an int that fits a u32, and is short to be had.
+static inline bool u32_of(PyObject *object, uint32_t *value) {
+    if (!object || !PyLong_CheckExact(object)) {
+        return false;
+    }
+#ifdef Py_LIMITED_API
+    const unsigned long long number = PyLong_AsUnsignedLongLong(object);
+    if (number > UINT32_MAX) {
+        PyErr_Clear(); // the long way finds it once more, and says it
+        return false;
+    }
+    *value = (uint32_t)number;
+    return true;
+#elif PY_VERSION_HEX >= 0x030C0000
+    const Py_ssize_t number =
+        PyUnstable_Long_IsCompact((PyLongObject *)object) ? PyUnstable_Long_CompactValue((PyLongObject *)object) : -1;
+    *value = (uint32_t)number;
+    return number >= 0 && number <= UINT32_MAX;
+#else
+    *value = ((PyLongObject *)object)->ob_digit[0];
+    return Py_SIZE(object) == 1;
+#endif
 }
 
 static PyObject *object_of(unsigned field, uint64_t value) {
@@ -162,43 +215,19 @@ static PyObject *object_of(unsigned field, uint64_t value) {
     }
 }
 
-// What most reads are: an enum's member or a u32, and no update open. NULL without an exception for all else.
-static inline PyObject *get_common(Shared *self, unsigned field) {
-    if (__builtin_expect(!self->open || self->updating, 0)) {
-        return NULL;
-    }
-    if (feagi_fields[field].type == FEAGI_TYPE_U8) {
-        const uint8_t value = feagi_state_load_u8(&self->region, feagi_fields[field].offset);
-        PyObject *member = value < enums[field].count ? enums[field].members[value] : NULL;
-        Py_XINCREF(member);
-        return member;
-    }
-    return feagi_fields[field].type == FEAGI_TYPE_U32
-               ? PyLong_FromUnsignedLong(feagi_state_load_u32(&self->region, feagi_fields[field].offset))
-               : NULL;
-}
-
-static inline PyObject *get_field(Shared *self, unsigned field) {
-    PyObject *common = get_common(self, field);
-    if (__builtin_expect(common != NULL, 1) || PyErr_Occurred()) {
-        return common;
-    }
-    if (!self->open) {
-        raise_closed();
+NOINLINE static PyObject *get_field(Shared *self, unsigned field) {
+    if (check_open(self)) {
         return NULL;
     }
     uint64_t value = feagi_state_get(&self->region, field);
-    if (__builtin_expect(self->updating != 0, 0) && in_update(self)) {
+    if (self->updating && in_update(self)) {
         value = update_value(self, field, value);
     }
     return object_of(field, value);
 }
 
-PyObject *shared_getattro(PyObject *object, PyObject *name) {
-    const int field = field_of(name);
-    if (field >= 0) {
-        return get_field((Shared *)object, (unsigned)field);
-    }
+// An attribute that is no field under a name of the compiler's.
+NOINLINE static PyObject *get_other(PyObject *object, PyObject *name) {
     PyObject *found = PyObject_GenericGetAttr(object, name);
     if (found || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
         return found;
@@ -221,6 +250,29 @@ PyObject *shared_getattro(PyObject *object, PyObject *name) {
     }
     PyErr_Restore(type, value, trace);
     return NULL;
+}
+
+PyObject *shared_getattro(PyObject *object, PyObject *name) {
+    Shared *self = (Shared *)object;
+    const name_place_t *place = place_of(name);
+    if (place->name != name) {
+        return get_other(object, name);
+    }
+    if (__builtin_expect(self->readable != NULL, 1)) {
+        // What most reads are: an enum's member or a u32.
+        const uint8_t *p = self->readable + place->at;
+        if (place->is_u32) {
+            return new_u32(feagi_port_load_u32((const uint32_t *)(const void *)p));
+        }
+        if (place->count) {
+            const uint8_t value = __atomic_load_n(p, __ATOMIC_ACQUIRE);
+            if (value < place->count) {
+                Py_INCREF(place->members[value]);
+                return place->members[value];
+            }
+        }
+    }
+    return get_field(self, place->field);
 }
 
 // The number that a Python value stands for in a field. Returns 0, or -1 with an exception set.
@@ -277,26 +329,7 @@ int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value) {
     return 0;
 }
 
-// What most writes are: an int into a u32, and no update open. Whether it was that.
-static inline bool set_common(Shared *self, unsigned field, PyObject *object) {
-    const feagi_field_t *f = &feagi_fields[field];
-    if (__builtin_expect(!self->open || !self->writable || self->updating || !object || !PyLong_CheckExact(object), 0) ||
-        f->type != FEAGI_TYPE_U32 || !(f->flags & FEAGI_FIELD_WRITABLE)) {
-        return false;
-    }
-    const unsigned long long value = PyLong_AsUnsignedLongLong(object);
-    if (__builtin_expect(value > UINT32_MAX, 0)) {
-        PyErr_Clear(); // set_field finds it once more, and says it
-        return false;
-    }
-    feagi_state_store_u32(&self->region, f->offset, (uint32_t)value);
-    return true;
-}
-
-static int set_field(Shared *self, unsigned field, PyObject *object) {
-    if (set_common(self, field, object)) {
-        return 0;
-    }
+NOINLINE static int set_field(Shared *self, unsigned field, PyObject *object) {
     uint64_t value;
     if (check_writable(self)) {
         return -1;
@@ -328,14 +361,11 @@ static int set_field(Shared *self, unsigned field, PyObject *object) {
     return 0;
 }
 
-int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
-    const int field = field_of(name);
+// An attribute that is no field under a name of the compiler's.
+NOINLINE static int set_other(PyObject *object, PyObject *name, PyObject *value) {
+    const int field = field_named(name);
     if (field >= 0) {
         return set_field((Shared *)object, (unsigned)field, value);
-    }
-    const int slow = field_named(name);
-    if (slow >= 0) {
-        return set_field((Shared *)object, (unsigned)slow, value);
     }
     // A class over this one has attributes of its own, which begin with an underscore; anything else is a field misspelt.
     const char *text = PyUnicode_AsUTF8AndSize(name, NULL);
@@ -344,6 +374,21 @@ int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
     }
     raise_error(FEAGI_ERR_FIELD, name, value);
     return -1;
+}
+
+int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
+    Shared *self = (Shared *)object;
+    const name_place_t *place = place_of(name);
+    if (place->name != name) {
+        return set_other(object, name, value);
+    }
+    uint32_t number;
+    if (place->is_plain && self->readable && self->writable && u32_of(value, &number)) {
+        // What most writes are: an int into a u32.
+        feagi_state_store_u32(&self->region, place->at - FEAGI_HEADER_LEN_BYTES, number);
+        return 0;
+    }
+    return set_field(self, place->field, value);
 }
 
 static PyObject *change_field(Shared *self, PyObject *const *args, Py_ssize_t count, unsigned kind) {
@@ -398,6 +443,7 @@ PyObject *shared_begin_update(Shared *self, PyObject *unused) {
         PyErr_SetString(PyExc_RuntimeError, "an update is open already");
         return NULL;
     }
+    self->readable = NULL;
     self->count = 0;
     Py_RETURN_NONE;
 }
@@ -416,6 +462,7 @@ PyObject *shared_end_update(Shared *self, PyObject *object) {
     if (commit && self->count && usable) {
         status = feagi_state_update(&self->region, self->writes, self->count);
     }
+    self->readable = self->open ? self->region.base : NULL;
     __atomic_store_n(&self->updating, 0, __ATOMIC_RELEASE);
     if (!usable) {
         raise_closed();

@@ -257,14 +257,6 @@ static int slot_and_count(Shared *self, PyObject *const *args, uint64_t *slot, u
            arg_whole(args[1], FEAGI_STATS_COUNTS - 1, "count", count);
 }
 
-PyObject *shared_get_stat(Shared *self, PyObject *const *args, Py_ssize_t count) {
-    uint64_t slot, which;
-    if (check_open(self) || arg_count(count, 2) || slot_and_count(self, args, &slot, &which)) {
-        return NULL;
-    }
-    return PyLong_FromUnsignedLong(feagi_stats_get(&self->region, (uint32_t)slot, (unsigned)which));
-}
-
 PyObject *shared_set_stat(Shared *self, PyObject *const *args, Py_ssize_t count) {
     uint64_t slot, which, value;
     if (check_writable(self) || arg_count(count, 3) || slot_and_count(self, args, &slot, &which) ||

@@ -14,6 +14,7 @@ typedef struct {
     feagi_share_t share;
     Py_buffer buffer;
     bool open, writable;
+    const uint8_t *readable; // the region while it is open and no update is, else NULL: then attributes are the short way
     // An update: the thread that it belongs to, 0 for none, and what it keeps back.
     unsigned long updating;
     uint32_t count;
@@ -94,7 +95,7 @@ shared_some_t shared_try_lock, shared_unlock, shared_take_over;
 shared_one_t shared_lock_owner;
 shared_some_t shared_set_window;
 shared_one_t shared_get_window, shared_remove_window, shared_set_default_window;
-shared_some_t shared_get_stat, shared_set_stat, shared_add_stat;
+shared_some_t shared_set_stat, shared_add_stat;
 shared_one_t shared_init_stats, shared_find_stats;
 shared_one_t shared_read_event;
 shared_some_t shared_emit;

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -20,7 +21,7 @@ from . import spec
 from ._core import Mirror
 from .checks import cortical_area
 from .errors import InvalidField, MemoryMapError, StaleMirror
-from .events import Event, EventStream
+from .events import Event, EventStream, Ring
 from .mirror_files import default_dir, is_locked, mirror_names, mirror_path, no_permission
 from .sections import (
     AgentInfo,
@@ -206,7 +207,7 @@ class MirrorView:
         The iterator ends when no event came for `timeout_s` (None: never) or `ended()` says so, has a position of its
         own, and counts in `lost` what was overwritten before it was read.
         """
-        return EventStream(self._current, _agent_id, timeout_s, from_start, ended=ended)
+        return EventStream(self._ring, timeout_s, from_start, ended=ended)
 
     @property
     def unix_time(self) -> bool:
@@ -323,6 +324,10 @@ class MirrorView:
         """As `_current`, but for reads that must be cheap: who replaces a mirror's file closes the old one first."""
         core = self._core
         return core if core.closed or core.trailer_u32(_LINK_STATE) == _LIVE else self._current()
+
+    def _ring(self) -> Ring:
+        core = self._current()
+        return Ring(core, core.events_head, core.events_capacity, core.read_event, partial(_agent_id, core))
 
     def _current(self) -> Mirror:
         """The mirror as it is mapped, after a look for a new file if this one is not live."""

@@ -578,7 +578,7 @@ def test_a_fork_during_another_threads_update_can_update(state):
 
 def test_a_fork_while_a_lock_of_the_copy_was_held_does_not_wait_for_it(state):
     """As a fork by a thread may find the memory where threads run at once."""
-    at = state.region_len + spec.SHARED_FIELDS["lock"].offset
+    at = state._region_len + spec.SHARED_FIELDS["lock"].offset
     state._memory[at : at + 8] = struct.pack("<Q", feagi_state._core.process_id())
     try:
         assert in_fork(lambda: state.register_agent("cam")) > 0

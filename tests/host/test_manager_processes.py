@@ -150,7 +150,7 @@ def test_a_process_that_stands_still_holds_up_whoever_must_wait_and_no_reader(st
 import struct
 from feagi_state import _core
 state = StateManager.attach(sys.argv[1])
-at = state.region_len + spec.SHARED_FIELDS["lock"].offset
+at = state._region_len + spec.SHARED_FIELDS["lock"].offset
 state._memory[at:at + 8] = struct.pack("<Q", _core.process_id())
 say("ready")
 hear()
