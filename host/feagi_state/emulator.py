@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from .boards import Board, BoardError, PortEntry
+from .boards import Board, BoardError
 from .ptybridge import PtyBridge
+from .running import PortEntry
 
 __all__ = ["EmulatedBoard", "Identity", "Program", "start_board"]
 

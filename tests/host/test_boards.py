@@ -1,4 +1,4 @@
-"""Descriptions of boards, the list of running ones, and what is said when something is missing."""
+"""Descriptions of boards, and what is said when something is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from feagi_state import boards, emulator
-from feagi_state.errors import PortError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -98,63 +97,6 @@ def test_a_missing_emulator_names_its_package(checkout, monkeypatch, tmp_path, n
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(boards.BoardError, match=says):
         emulator.start_board(boards.find_board(name))
-
-
-# --------------------------------------------------------------------------------------------- running boards
-
-
-def test_a_claimed_name_is_a_running_board_until_it_is_released(runtime, tmp_path):
-    entry = boards.PortEntry("unix", "unix")
-    entry.claim()
-    entry.publish("/dev/null", "/dev/zero")
-    running = boards.running_boards()["unix"]
-    assert (running.link, running.repl, running.pid) == (runtime / "ports" / "unix", entry.repl, os.getpid())
-    assert os.readlink(running.link) == "/dev/null"
-    assert boards.resolve_port("unix") == (str(entry.link), "unix")
-    assert boards.resolve_port(str(entry.link)) == (str(entry.link), "unix")
-    with pytest.raises(boards.BoardError, match=f"runs already .process {os.getpid()}"):
-        boards.PortEntry("unix", "unix").claim()
-    entry.release()
-    assert boards.running_boards() == {}
-    assert not entry.link.is_symlink()
-    with pytest.raises(boards.BoardError, match="feagi-state start unix"):
-        boards.resolve_port("unix")
-
-
-def test_what_a_killed_runner_left_is_no_running_board(runtime):
-    code = (
-        "import os; from feagi_state.boards import PortEntry\n"
-        "e = PortEntry('unix', 'unix'); e.claim(); e.publish('/dev/null', None); os.kill(os.getpid(), 9)"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
-    assert (runtime / "ports" / "unix").is_symlink()
-    assert boards.running_boards() == {}
-    entry = boards.PortEntry("unix", "unix")
-    entry.claim()
-    assert not entry.link.is_symlink()
-    assert boards.running_boards() == {}, "it is claimed, and starts only"
-    entry.release()
-
-
-def test_a_port_that_a_killed_runner_left_is_not_opened(runtime):
-    """Its pty's number may be that of somebody's terminal by now."""
-    (runtime / "ports").mkdir(parents=True)
-    (runtime / "ports" / "unix").symlink_to("/dev/null")
-    with pytest.raises(PortError, match="not running any more") as caught:
-        boards.port_path(str(runtime / "ports" / "unix"))
-    assert caught.value.reason == "absent"
-    assert boards.port_path("/dev/null") == "/dev/null"
-
-
-@pytest.mark.parametrize("name", ["", ".", "../x", "a/b", "x.repl", "x.lock"])
-def test_names_that_would_leave_the_folder_are_refused(name):
-    with pytest.raises(boards.BoardError, match="no name for a board"):
-        boards.PortEntry(name, "unix").claim()
-
-
-def test_any_other_port_is_taken_as_it_is():
-    for port in ("/dev/ttyACM0", "COM3", "socket://localhost:1"):
-        assert boards.resolve_port(port) == (port, None)
 
 
 # --------------------------------------------------------------------------------------------- apt's packages

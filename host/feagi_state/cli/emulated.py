@@ -17,6 +17,7 @@ from rich.table import Table
 
 from .. import boards as board_module
 from ..errors import StateError
+from ..running import running_boards
 from .app import CommandError, InstanceName, Json, ProgramFile, Seconds, Timeout, app, out, say, show
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def list_boards(as_json: Json = False) -> None:
       feagi-state boards
     """
     known = board_module.known_boards()
-    running = board_module.running_boards()
+    running = running_boards()
     if as_json:
         for board in known.values():
             instances = [entry.as_dict() for entry in running.values() if entry.board == board.name]
