@@ -18,7 +18,6 @@ ifeq ($(strip $(PYTHON)),)
 override PYTHON := python3
 endif
 BOARD ?= unix
-ARCH ?= x64 armv7m
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -27,12 +26,19 @@ STAMPS := build/stamps
 STEP := boards/tools/step.sh
 APT := boards/tools/need_apt.sh
 
-# Boards: the architecture of their native modules, and which of them run firmware that is built here.
+# Architectures of native modules, and the stamp that says that the compiler of each is there.
+ARCHES := x64 armv6m armv7m armv7emsp armv7emdp rv32imc
+apt_x64 := apt-host
+apt_armv6m := apt-arm
+apt_armv7m := apt-arm
+apt_armv7emsp := apt-arm
+apt_armv7emdp := apt-arm
+apt_rv32imc := apt-riscv
+ARCH ?= $(ARCHES)
+
+# Boards, and which of them run firmware that is built here.
 BOARDS := unix qemu_m3
 FIRMWARES := qemu_m3
-mpy_unix := x64
-mpy_qemu_m3 := armv7m
-ARCHES := $(sort $(foreach board,$(BOARDS),$(mpy_$(board))))
 ifneq ($(words $(BOARD))$(filter $(BOARD),$(BOARDS)),1$(BOARD))
 $(error BOARD is '$(BOARD)', it should be one of: $(BOARDS))
 endif
@@ -98,7 +104,7 @@ setup: host ## make .venv with pinned tools and the package feagi_state in it
 	@echo "ready: $(BIN)/feagi-state --help"
 
 .PHONY: natmod
-natmod: $(ARCH:%=build/mpy/%_6.3/feagi_state.mpy) ## build the native module: make natmod [ARCH="x64 armv7m"]
+natmod: $(ARCH:%=build/mpy/%_6.3/feagi_state.mpy) ## build the native module for all architectures, or some: make natmod [ARCH="x64 armv7m"]
 	@ls -l $^
 
 .PHONY: firmware
@@ -156,6 +162,10 @@ $(STAMPS)/apt-arm: boards/tools/need_apt.sh | $(STAMPS)
 	@$(STEP) "Arm compiler" apt-arm $(APT) gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
 	@touch $@
 
+$(STAMPS)/apt-riscv: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "RISC-V compiler" apt-riscv $(APT) gcc-riscv64-unknown-elf:riscv64-unknown-elf-gcc picolibc-riscv64-unknown-elf
+	@touch $@
+
 $(STAMPS)/apt-qemu: boards/tools/need_apt.sh | $(STAMPS)
 	@$(STEP) "QEMU" apt-qemu $(APT) qemu-system-arm:qemu-system-arm gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
 	@touch $@ $(STAMPS)/apt-arm
@@ -186,15 +196,11 @@ $(STAMPS)/mpy_dir: FORCE | $(STAMPS)/apt-host
 	fi; \
 	[[ $$now == "$$was" ]] || echo "$$now" >$@
 
-build/mpy/x64_6.3/feagi_state.mpy: $(MODULE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages
-	+@$(STEP) "native module for x64" natmod-x64 env PATH="$(CURDIR)/$(BIN):$$PATH" \
-		$(MAKE) -f firmware/micropython/natmod.mk ARCH=x64 MPY_DIR="$$(< $(STAMPS)/mpy_dir)" PYTHON=$(CURDIR)/$(BIN)/python
+$(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy): build/mpy/%_6.3/feagi_state.mpy: $(MODULE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages
+	+@$(STEP) "native module for $*" natmod-$* env PATH="$(CURDIR)/$(BIN):$$PATH" \
+		$(MAKE) -f firmware/micropython/natmod.mk ARCH=$* MPY_DIR="$$(< $(STAMPS)/mpy_dir)" PYTHON=$(CURDIR)/$(BIN)/python
 	@touch $@
-
-build/mpy/armv7m_6.3/feagi_state.mpy: $(MODULE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages $(STAMPS)/apt-arm
-	+@$(STEP) "native module for armv7m" natmod-armv7m env PATH="$(CURDIR)/$(BIN):$$PATH" \
-		$(MAKE) -f firmware/micropython/natmod.mk ARCH=armv7m MPY_DIR="$$(< $(STAMPS)/mpy_dir)" PYTHON=$(CURDIR)/$(BIN)/python
-	@touch $@
+$(foreach arch,$(ARCHES),$(eval build/mpy/$(arch)_6.3/feagi_state.mpy: | $(STAMPS)/$(apt_$(arch))))
 
 $(FIRMWARES:%=build/firmware/%/firmware.elf): build/firmware/%/firmware.elf: $(FIRMWARE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages $(STAMPS)/apt-arm
 	+@$(STEP) "firmware of $*" firmware-$* env PATH="$(CURDIR)/$(BIN):$$PATH" \

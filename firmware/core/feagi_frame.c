@@ -134,6 +134,11 @@ int feagi_frame_feed(feagi_frame_in_t *in, uint8_t byte) {
     return 0;
 }
 
+// Whether a number fits into so many bytes, 1, 2, 4 or 8. Not every target shifts 64 bits.
+static bool fits_into(uint64_t value, unsigned len_bytes) {
+    return len_bytes == 8 || value <= (len_bytes == 4 ? UINT32_MAX : (1u << 8 * len_bytes) - 1);
+}
+
 int feagi_frame_next(const uint8_t **at, const uint8_t *end, feagi_frame_item_t *item) {
     const uint8_t *p = *at;
     if (p >= end) {
@@ -156,7 +161,7 @@ int feagi_frame_next(const uint8_t **at, const uint8_t *end, feagi_frame_item_t 
             item->value = item->value << 8 | *p++;
         }
         // Preferred serialization: the head one size smaller (or none) must not have held it.
-        if (extra == 1 ? item->value < 24 : item->value >> 4 * extra == 0) {
+        if (extra == 1 ? item->value < 24 : fits_into(item->value, extra / 2)) {
             return FEAGI_ERR_FRAME;
         }
     }
@@ -176,7 +181,7 @@ static bool fits(const feagi_frame_item_t *item, const uint8_t *shape) {
     bool string = item->value >= shape[1] && item->value <= shape[2];
     switch (shape[0]) {
         case 'U':
-            return item->major == 0 && (shape[2] == 8 || item->value >> 8 * shape[2] == 0);
+            return item->major == 0 && fits_into(item->value, shape[2]);
         case 'I':
             return item->major <= 1;
         case 'B':
@@ -196,7 +201,8 @@ static bool has_shape(uint8_t kind, const uint8_t *at, const uint8_t *end) {
         }
     }
     unsigned items = shape[1], required = shape[2], group = shape[3], least = shape[4], most = shape[5];
-    const uint8_t *types = shape + 6;
+    const uint8_t *type = shape + 6;
+    const uint8_t *const group_at = type + 3 * items, *const group_end = group_at + 3 * group;
     feagi_frame_item_t item;
     unsigned count = 0; // items read
     for (;;) {
@@ -207,19 +213,19 @@ static bool has_shape(uint8_t kind, const uint8_t *at, const uint8_t *end) {
         if (got == 0) {
             break;
         }
-        const uint8_t *type = types + 3 * count;
-        if (count >= items) {
-            if (!group || (most && count >= items + group * most)) {
-                return false;
-            }
-            type = types + 3 * (items + (count - items) % group);
+        if (count >= items && (!group || (most && count >= items + group * most))) {
+            return false;
         }
         if (!fits(&item, type)) {
             return false;
         }
         count++;
+        type += 3;
+        if (type == group_end) {
+            type = group_at;
+        }
     }
-    return count >= required + group * least && (count <= items || (count - items) % group == 0);
+    return count >= required + group * least && (count <= items || type == group_at);
 }
 
 int feagi_frame_check(const uint8_t *buf, uint16_t len_bytes, uint32_t seed, feagi_frame_t *frame) {

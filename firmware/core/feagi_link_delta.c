@@ -39,7 +39,7 @@ void feagi_link_acknowledge(feagi_link_t *l, uint8_t seq) {
     }
     l->flights = (uint8_t)(l->flights - done);
     for (uint8_t i = 0; i < l->flights; i++) {
-        l->flight[i] = l->flight[i + done];
+        feagi_port_copy(&l->flight[i], &l->flight[i + done], sizeof l->flight[i]);
     }
     l->acked = seq;
     l->tries = 0;

@@ -208,9 +208,8 @@ uint32_t feagi_region_page(const feagi_region_t *r, uint32_t page, uint32_t *len
     uint32_t at = 0, rest = 0;
     const uint32_t agent_pages = pages_of(r->agents.entry_len);
     if (page < r->agents.capacity * agent_pages) {
-        at = r->agents.at + page / agent_pages * r->agents.entry_len;
+        at = r->agents.at + feagi_port_divide(page, agent_pages, &page) * r->agents.entry_len;
         rest = r->agents.entry_len;
-        page %= agent_pages;
     } else {
         page -= r->agents.capacity * agent_pages;
         for (unsigned i = 0; i < BLOCKS; i++) {
@@ -244,7 +243,8 @@ int feagi_region_page_of(const feagi_region_t *r, uint32_t offset) {
     const uint32_t agent_pages = pages_of(r->agents.entry_len);
     uint32_t at = offset - r->agents.at;
     if (offset >= r->agents.at && offset < end_of(&r->agents)) {
-        return (int)(FIRST_AGENT_PAGE + at / r->agents.entry_len * agent_pages + at % r->agents.entry_len / FEAGI_PAGE_LEN_BYTES);
+        const uint32_t slot = feagi_port_divide(at, r->agents.entry_len, &at);
+        return (int)(FIRST_AGENT_PAGE + slot * agent_pages + at / FEAGI_PAGE_LEN_BYTES);
     }
     uint32_t page = FIRST_AGENT_PAGE + r->agents.capacity * agent_pages;
     for (unsigned i = 0; i < BLOCKS; i++) {

@@ -13,21 +13,21 @@ uint32_t feagi_text_hash(const uint8_t *text, size_t len_bytes);
 
 // The first eight bytes of a text as a little-endian word, zero-filled if it has fewer. Any context.
 static inline uint64_t feagi_text_word(const uint8_t *text, size_t len_bytes) {
-    uint64_t word = 0;
+    uint32_t first = 0, last = 0;
     if (len_bytes >= 8) {
+        uint64_t word;
         feagi_port_copy(&word, text, 8);
         return word;
     }
-    if (len_bytes >= 4) {
-        uint32_t first, last; // these overlap
+    if (len_bytes > 4) {
         feagi_port_copy(&first, text, 4);
-        feagi_port_copy(&last, text + len_bytes - 4, 4);
-        return first | (uint64_t)last << 8 * (len_bytes - 4);
+        feagi_port_copy(&last, text + len_bytes - 4, 4); // these overlap
+        return first | (uint64_t)(last >> 8 * (8 - len_bytes)) << 32;
     }
     for (size_t i = 0; i < len_bytes; i++) {
-        word |= (uint64_t)text[i] << 8 * i;
+        first |= (uint32_t)text[i] << 8 * i;
     }
-    return word;
+    return first;
 }
 
 // Of four bytes as a word: none of these bits is set if all are ASCII.

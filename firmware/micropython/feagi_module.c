@@ -35,7 +35,8 @@ typedef struct {
     mp_obj_t ticks_us;
     mp_obj_t agent_info; // the namedtuple type, once it is needed
     uint64_t now_us, now_ms;
-    mp_uint_t last_ticks, odd_us;
+    mp_uint_t last_ticks;
+    uint32_t odd_us;  // since the last whole millisecond
     bool manual_time; // tick(ms) was used: the clock is the application's
 } state_obj_t;
 
@@ -155,9 +156,11 @@ static void update_clock(state_obj_t *self) {
     mp_uint_t passed = (ticks - self->last_ticks) & MP_SMALL_INT_POSITIVE_MASK;
     self->last_ticks = ticks;
     self->now_us += passed;
-    self->odd_us += passed;
-    self->now_ms += self->odd_us / 1000;
-    self->odd_us %= 1000;
+    while (passed) { // in parts that 32 bits hold: where ints are longer, ticks may go on for hours between two calls
+        const uint32_t part = passed < 1u << 30 ? (uint32_t)passed : 1u << 30;
+        self->now_ms += feagi_port_divide(self->odd_us + part, 1000, &self->odd_us);
+        passed -= part;
+    }
     if (!self->manual_time) {
         feagi_region_set_time(&self->region, self->now_ms);
     }

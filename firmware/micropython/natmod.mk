@@ -19,17 +19,31 @@ ifeq ($(wildcard $(MPY_DIR)/py/dynruntime.h),)
 $(error MPY_DIR must name the top of a MicroPython source tree, 1.23 or later; it is "$(MPY_DIR)")
 endif
 
-ifeq ($(ARCH),x64)
-CROSS :=
-ARCH_FLAGS := -fno-stack-protector -fcf-protection=none
-FLOAT := DOUBLE
-else ifeq ($(ARCH),armv7m)
-CROSS := arm-none-eabi-
-ARCH_FLAGS := -mthumb -mcpu=cortex-m3
-FLOAT := NONE
-else
-$(error no native module for ARCH=$(ARCH) yet: x64, armv7m)
+# An architecture: its compiler's prefix, its flags, and the floats of MicroPython on it.
+ARCHES := x64 armv6m armv7m armv7emsp armv7emdp rv32imc
+ifneq ($(words $(ARCH))$(filter $(ARCH),$(ARCHES)),1$(ARCH))
+$(error ARCH is '$(ARCH)', it should be one of: $(ARCHES))
 endif
+CROSS_x64 :=
+FLAGS_x64 := -fno-stack-protector -fcf-protection=none
+FLOAT_x64 := DOUBLE
+CROSS_armv6m := arm-none-eabi-
+FLAGS_armv6m := -mthumb -mcpu=cortex-m0 -fno-jump-tables
+FLOAT_armv6m := NONE
+CROSS_armv7m := arm-none-eabi-
+FLAGS_armv7m := -mthumb -mcpu=cortex-m3
+FLOAT_armv7m := NONE
+CROSS_armv7emsp := arm-none-eabi-
+FLAGS_armv7emsp := -mthumb -mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard
+FLOAT_armv7emsp := FLOAT
+CROSS_armv7emdp := arm-none-eabi-
+FLAGS_armv7emdp := -mthumb -mcpu=cortex-m7 -mfpu=fpv5-d16 -mfloat-abi=hard
+FLOAT_armv7emdp := DOUBLE
+# Without the A extension, which an ESP32-C3 does not have; MicroPython's own makefile would use it. mpy_ld.py knows no relaxation.
+CROSS_rv32imc := riscv64-unknown-elf-
+FLAGS_rv32imc := -march=rv32imc_zicsr -mabi=ilp32 -mno-relax -specs=picolibc.specs
+FLOAT_rv32imc := NONE
+CROSS := $(CROSS_$(ARCH))
 
 # What is for hosts alone is left out.
 SOURCES := $(HERE)/natmod.c $(HERE)/feagi_names.c $(filter-out %/feagi_image.c %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
@@ -39,8 +53,8 @@ CONFIG := $(BUILD)/feagi_state.config.h
 
 # C99 with GNU atomics. -fno-tree-loop-distribute-patterns keeps byte loops from becoming calls of memcpy and memset.
 CFLAGS := -std=c99 -Os -Wall -Wextra -Werror -Wno-unused-parameter -DNDEBUG -DNO_QSTR -DMICROPY_ENABLE_DYNRUNTIME \
-	-DMP_CONFIGFILE='<$(CONFIG)>' -DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_$(FLOAT) -fpic -fno-common -U_FORTIFY_SOURCE \
-	-ffreestanding -fno-tree-loop-distribute-patterns -I$(HERE) -I$(CORE) -I$(ROOT)/firmware/port -isystem $(MPY_DIR) $(ARCH_FLAGS)
+	-DMP_CONFIGFILE='<$(CONFIG)>' -DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_$(FLOAT_$(ARCH)) -fpic -fno-common -U_FORTIFY_SOURCE \
+	-ffreestanding -fno-tree-loop-distribute-patterns -I$(HERE) -I$(CORE) -I$(ROOT)/firmware/port -isystem $(MPY_DIR) $(FLAGS_$(ARCH))
 
 .DELETE_ON_ERROR:
 $(OUT)/feagi_state.mpy: $(BUILD)/native.mpy $(BUILD)/enums.mpy | $(OUT)

@@ -28,8 +28,10 @@
 
 #if defined(__x86_64__) || defined(__aarch64__)
 #include "feagi_port_atomic64.h"
-#elif defined(__ARM_ARCH_7M__) || defined(__ARM_ARCH_7EM__)
-#include "feagi_port_armv7m.h"
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#include "feagi_port_cortexm.h"
+#elif defined(__riscv) && __riscv_xlen == 32
+#include "feagi_port_rv32.h"
 #else
 #error "no port for this target: see firmware/port/feagi_port.h"
 #endif
@@ -73,5 +75,28 @@ static inline bool feagi_port_equal(const void *a, const void *b, size_t len_byt
     return true;
 }
 #endif
+
+// n / d, and *rest: n % d.
+static inline uint32_t feagi_port_divide(uint32_t n, uint32_t d, uint32_t *rest) {
+#if FEAGI_PORT_DIVIDES
+    *rest = n % d;
+    return n / d;
+#else
+    // By hand, in a loop for each bit of the quotient.
+    uint32_t quotient = 0, bit = 1;
+    while (d <= n / 2) {
+        d *= 2;
+        bit *= 2;
+    }
+    for (; bit; bit /= 2, d /= 2) {
+        if (n >= d) {
+            n -= d;
+            quotient |= bit;
+        }
+    }
+    *rest = n;
+    return quotient;
+#endif
+}
 
 #endif

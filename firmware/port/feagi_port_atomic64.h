@@ -2,6 +2,8 @@
 #ifndef FEAGI_PORT_ATOMIC64_H
 #define FEAGI_PORT_ATOMIC64_H
 
+#define FEAGI_PORT_DIVIDES 1
+
 typedef uint32_t feagi_port_key_t;
 
 // No interrupt writes a region here. It has one writing thread, so that the compiler's order is all that a section needs, or it

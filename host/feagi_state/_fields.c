@@ -6,6 +6,9 @@
 
 #include "feagi_hashes.h"
 
+// For the long ways, so that the short ones save no registers for them.
+#define NOINLINE __attribute__((noinline))
+
 // ------------------------------------------------------------------------------------------------------ exceptions
 
 static PyObject *make_error; // callable(status, field name, value)
@@ -45,13 +48,19 @@ PyObject *module_set_errors(PyObject *module, PyObject *make) {
 
 // ----------------------------------------------------------------------------------------------------- names, enums
 
-// Attributes by name: a field, or behind the fields a hash. Names that the compiler has seen are interned, so that the pointer
-// tells; a power of two with room enough that most names are at their first place.
-#define NAME_SLOTS 256u
-static struct {
-    PyObject *name;
-    unsigned index;
-} names[NAME_SLOTS];
+// What the short ways below know of an attribute, at a place that its name's address tells: names that the compiler has seen are
+// interned. `scatter` is chosen so that each name has a place to itself; one that has none goes the long way.
+#define NAME_PLACES 256u
+typedef struct {
+    PyObject *name;        // NULL: no attribute's place
+    PyObject **members;    // of an enum
+    uint16_t at;           // offset in the region, of a field
+    uint8_t count;         // members
+    uint8_t index;         // a field, or behind the fields a hash
+    bool is_u32, is_plain; // is_plain: of which any number can be written, without more
+} name_place_t;
+static name_place_t places[NAME_PLACES];
+static uint32_t scatter = 0x9e3779b1u;
 static PyObject *attribute_names[FEAGI_ATTRIBUTES];
 
 // Members of the enum fields, by number.
@@ -60,29 +69,44 @@ static struct {
     uint32_t count;
 } enums[FEAGI_FIELDS];
 
-static uint32_t name_slot(PyObject *name) {
-    return (uint32_t)(((uintptr_t)name >> 4) * 0x9e3779b1u >> 8) % NAME_SLOTS;
+static inline name_place_t *place_of(PyObject *name) {
+    return &places[(uint32_t)((uintptr_t)name >> 4) * scatter >> 24];
 }
 
-// The attribute with this very string as its name, or -1.
-static inline int attribute_of(PyObject *name) {
-    for (uint32_t slot = name_slot(name); names[slot].name; slot = (slot + 1) % NAME_SLOTS) {
-        if (names[slot].name == name) {
-            return (int)names[slot].index;
+// The attribute of this name, whoever made the string: a field, or behind the fields a hash; or -1.
+static int attribute_named(PyObject *name) {
+    if (place_of(name)->name == name) {
+        return place_of(name)->index;
+    }
+    for (unsigned i = 0; PyUnicode_Check(name) && i < FEAGI_ATTRIBUTES; i++) {
+        if (PyUnicode_Compare(name, attribute_names[i]) == 0) {
+            return (int)i;
         }
     }
     return -1;
 }
 
-// The attribute of this name, whoever made the string, or -1.
-static int attribute_named(PyObject *name) {
-    int index = attribute_of(name);
-    for (unsigned i = 0; index < 0 && PyUnicode_Check(name) && i < FEAGI_ATTRIBUTES; i++) {
-        if (PyUnicode_Compare(name, attribute_names[i]) == 0) {
-            index = (int)i;
+// Gives the names their places. Returns whether each has one to itself.
+static bool give_places(void) {
+    bool all = true;
+    memset(places, 0, sizeof places);
+    for (unsigned index = 0; index < FEAGI_ATTRIBUTES; index++) {
+        name_place_t *place = place_of(attribute_names[index]);
+        if (place->name) {
+            all = false;
+            continue;
         }
+        place->name = attribute_names[index];
+        place->index = (uint8_t)index;
+        if (index >= FEAGI_FIELDS) {
+            continue;
+        }
+        const feagi_field_t *f = &feagi_fields[index];
+        place->at = (uint16_t)(FEAGI_HEADER_LEN_BYTES + f->offset);
+        place->is_u32 = f->type == FEAGI_TYPE_U32;
+        place->is_plain = place->is_u32 && (f->flags & FEAGI_FIELD_WRITABLE);
     }
-    return index;
+    return all;
 }
 
 int fields_start(void) {
@@ -90,16 +114,14 @@ int fields_start(void) {
         return 0;
     }
     for (unsigned index = 0; index < FEAGI_ATTRIBUTES; index++) {
-        PyObject *name = PyUnicode_InternFromString(feagi_attribute_names[index]);
-        if (!name) {
+        attribute_names[index] = PyUnicode_InternFromString(feagi_attribute_names[index]); // for as long as the process lives
+        if (!attribute_names[index]) {
+            attribute_names[0] = NULL;
             return -1;
         }
-        uint32_t slot = name_slot(name);
-        while (names[slot].name) {
-            slot = (slot + 1) % NAME_SLOTS;
-        }
-        names[slot].name = attribute_names[index] = name; // for as long as the process lives
-        names[slot].index = index;
+    }
+    for (unsigned tries = 0; !give_places() && tries < 1000; tries++) {
+        scatter += 2 * 0x9e3779b1u; // odd, as it has to stay
     }
     return 0;
 }
@@ -124,6 +146,11 @@ PyObject *module_set_enums(PyObject *module, PyObject *mapping) {
             Py_INCREF(enums[field].members[i]);
         }
         enums[field].count = (uint32_t)count;
+        name_place_t *place = place_of(attribute_names[field]);
+        if (place->index == field) {
+            place->members = enums[field].members;
+            place->count = (uint8_t)count;
+        }
     }
     Py_RETURN_NONE;
 }
@@ -139,6 +166,35 @@ static uint64_t update_value(Shared *self, unsigned field, uint64_t value) {
         }
     }
     return value;
+}
+
+// An int of a u32. Where a long is longer, PyLong_FromLong is the shorter way.
+static inline PyObject *new_u32(uint32_t value) {
+    return sizeof(long) > sizeof value ? PyLong_FromLong((long)value) : PyLong_FromUnsignedLong(value);
+}
+
+// Whether an object, which may be NULL, is an int that fits a u32, and is short to be had.
+static inline bool u32_of(PyObject *object, uint32_t *value) {
+    if (!object || !PyLong_CheckExact(object)) {
+        return false;
+    }
+#ifdef Py_LIMITED_API
+    const unsigned long long number = PyLong_AsUnsignedLongLong(object);
+    if (number > UINT32_MAX) {
+        PyErr_Clear(); // the long way finds it once more, and says it
+        return false;
+    }
+    *value = (uint32_t)number;
+    return true;
+#elif PY_VERSION_HEX >= 0x030C0000
+    const Py_ssize_t number =
+        PyUnstable_Long_IsCompact((PyLongObject *)object) ? PyUnstable_Long_CompactValue((PyLongObject *)object) : -1;
+    *value = (uint32_t)number;
+    return number >= 0 && number <= UINT32_MAX;
+#else
+    *value = ((PyLongObject *)object)->ob_digit[0];
+    return Py_SIZE(object) == 1;
+#endif
 }
 
 static PyObject *object_of(unsigned field, uint64_t value) {
@@ -164,33 +220,12 @@ static PyObject *object_of(unsigned field, uint64_t value) {
     }
 }
 
-// What most reads are: an enum's member or a u32, and no update open. NULL without an exception for all else.
-static inline PyObject *get_common(Shared *self, unsigned field) {
-    if (__builtin_expect(!self->open || self->updating, 0)) {
-        return NULL;
-    }
-    if (feagi_fields[field].type == FEAGI_TYPE_U8) {
-        const uint8_t value = feagi_state_load_u8(&self->region, feagi_fields[field].offset);
-        PyObject *member = value < enums[field].count ? enums[field].members[value] : NULL;
-        Py_XINCREF(member);
-        return member;
-    }
-    return feagi_fields[field].type == FEAGI_TYPE_U32
-               ? PyLong_FromUnsignedLong(feagi_state_load_u32(&self->region, feagi_fields[field].offset))
-               : NULL;
-}
-
-static inline PyObject *get_field(Shared *self, unsigned field) {
-    PyObject *common = get_common(self, field);
-    if (__builtin_expect(common != NULL, 1) || PyErr_Occurred()) {
-        return common;
-    }
-    if (!self->open) {
-        raise_closed();
+static PyObject *get_field(Shared *self, unsigned field) {
+    if (check_open(self)) {
         return NULL;
     }
     uint64_t value = feagi_state_get(&self->region, field);
-    if (__builtin_expect(self->updating != 0, 0) && in_update(self)) {
+    if (self->updating && in_update(self)) {
         value = update_value(self, field, value);
     }
     return object_of(field, value);
@@ -207,22 +242,20 @@ static PyObject *get_hash(Shared *self, unsigned hash) {
     return PyLong_FromUnsignedLongLong(value);
 }
 
-PyObject *shared_getattro(PyObject *object, PyObject *name) {
-    const int index = attribute_of(name);
-    if ((unsigned)index < FEAGI_FIELDS) {
-        return get_field((Shared *)object, (unsigned)index);
-    }
-    if (index >= 0) {
-        return get_hash((Shared *)object, (unsigned)index - FEAGI_FIELDS);
-    }
+NOINLINE static PyObject *get_attribute(Shared *self, unsigned index) {
+    return index < FEAGI_FIELDS ? get_field(self, index) : get_hash(self, index - FEAGI_FIELDS);
+}
+
+// An attribute that has no name of the compiler's, or is of Python's own making.
+NOINLINE static PyObject *get_other(PyObject *object, PyObject *name) {
     PyObject *found = PyObject_GenericGetAttr(object, name);
     if (found || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
         return found;
     }
-    const int slow = attribute_named(name);
-    if (slow >= 0) {
+    const int index = attribute_named(name);
+    if (index >= 0) {
         PyErr_Clear();
-        return shared_getattro(object, attribute_names[slow]);
+        return get_attribute((Shared *)object, (unsigned)index);
     }
     // Names with an underscore in front are Python's own protocols: they are asked for to find that they are not there.
     PyObject *type, *value, *trace;
@@ -239,7 +272,30 @@ PyObject *shared_getattro(PyObject *object, PyObject *name) {
     return NULL;
 }
 
-// The number that a Python value stands for in a field or hash. Returns 0, or -1 with an exception set.
+PyObject *shared_getattro(PyObject *object, PyObject *name) {
+    Shared *self = (Shared *)object;
+    const name_place_t *place = place_of(name);
+    if (place->name != name) {
+        return get_other(object, name);
+    }
+    if (__builtin_expect(self->readable != NULL, 1)) {
+        // What most reads are: an enum's member or a u32.
+        const uint8_t *p = self->readable + place->at;
+        if (place->is_u32) {
+            return new_u32(feagi_port_load_u32((const uint32_t *)(const void *)p));
+        }
+        if (place->count) {
+            const uint8_t value = __atomic_load_n(p, __ATOMIC_ACQUIRE);
+            if (value < place->count) {
+                Py_INCREF(place->members[value]);
+                return place->members[value];
+            }
+        }
+    }
+    return get_attribute(self, place->index);
+}
+
+// The number that a Python value stands for in an attribute. Returns 0, or -1 with an exception set.
 static int number_of(unsigned index, PyObject *object, uint64_t *value) {
     if (index < FEAGI_FIELDS && feagi_fields[index].type == FEAGI_TYPE_F32) {
         const double number = PyFloat_AsDouble(object);
@@ -293,38 +349,8 @@ static int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t val
     return 0;
 }
 
-// What most writes are: an int into a u32, and no update open. Whether it was that.
-static inline bool set_common(Shared *self, unsigned field, PyObject *object) {
-    const feagi_field_t *f = &feagi_fields[field];
-    if (__builtin_expect(!self->open || !self->writable || self->updating || !object || !PyLong_CheckExact(object), 0) ||
-        f->type != FEAGI_TYPE_U32 || !(f->flags & FEAGI_FIELD_WRITABLE)) {
-        return false;
-    }
-    const unsigned long long value = PyLong_AsUnsignedLongLong(object);
-    if (__builtin_expect(value > UINT32_MAX, 0)) {
-        PyErr_Clear(); // set_field finds it once more, and says it
-        return false;
-    }
-    feagi_state_store_u32(&self->region, f->offset, (uint32_t)value);
-    return true;
-}
-
-static int raise_undeletable(void) {
-    PyErr_SetString(PyExc_AttributeError, "a field cannot be deleted");
-    return -1;
-}
-
 static int set_field(Shared *self, unsigned field, PyObject *object) {
-    if (set_common(self, field, object)) {
-        return 0;
-    }
     uint64_t value;
-    if (check_writable(self)) {
-        return -1;
-    }
-    if (!object) {
-        return raise_undeletable();
-    }
     if (!(feagi_fields[field].flags & FEAGI_FIELD_WRITABLE)) {
         raise_error(FEAGI_ERR_READ_ONLY, attribute_names[field], object);
         return -1;
@@ -350,12 +376,6 @@ static int set_field(Shared *self, unsigned field, PyObject *object) {
 
 static int set_hash(Shared *self, unsigned hash, PyObject *object) {
     uint64_t value;
-    if (check_writable(self)) {
-        return -1;
-    }
-    if (!object) {
-        return raise_undeletable();
-    }
     if (number_of(FEAGI_FIELDS + hash, object, &value)) {
         return -1;
     }
@@ -366,17 +386,23 @@ static int set_hash(Shared *self, unsigned hash, PyObject *object) {
     return 0;
 }
 
-int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
-    const int index = attribute_of(name);
-    if ((unsigned)index < FEAGI_FIELDS) {
-        return set_field((Shared *)object, (unsigned)index, value);
+// `object`: NULL to delete it.
+NOINLINE static int set_attribute(Shared *self, unsigned index, PyObject *object) {
+    if (check_writable(self)) {
+        return -1;
     }
+    if (!object) {
+        PyErr_SetString(PyExc_AttributeError, "a field cannot be deleted");
+        return -1;
+    }
+    return index < FEAGI_FIELDS ? set_field(self, index, object) : set_hash(self, index - FEAGI_FIELDS, object);
+}
+
+// An attribute that has no name of the compiler's, or is of Python's own making.
+NOINLINE static int set_other(PyObject *object, PyObject *name, PyObject *value) {
+    const int index = attribute_named(name);
     if (index >= 0) {
-        return set_hash((Shared *)object, (unsigned)index - FEAGI_FIELDS, value);
-    }
-    const int slow = attribute_named(name);
-    if (slow >= 0) {
-        return shared_setattro(object, attribute_names[slow], value);
+        return set_attribute((Shared *)object, (unsigned)index, value);
     }
     // A class over this one has attributes of its own, which begin with an underscore; anything else is a field misspelt.
     const char *text = PyUnicode_AsUTF8AndSize(name, NULL);
@@ -385,6 +411,21 @@ int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
     }
     raise_error(FEAGI_ERR_FIELD, name, value);
     return -1;
+}
+
+int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
+    Shared *self = (Shared *)object;
+    const name_place_t *place = place_of(name);
+    if (place->name != name) {
+        return set_other(object, name, value);
+    }
+    uint32_t number;
+    if (place->is_plain && self->readable && self->writable && u32_of(value, &number)) {
+        // What most writes are: an int into a u32.
+        feagi_state_store_u32(&self->region, place->at - FEAGI_HEADER_LEN_BYTES, number);
+        return 0;
+    }
+    return set_attribute(self, place->index, value);
 }
 
 static PyObject *change_field(Shared *self, PyObject *const *args, Py_ssize_t count, unsigned kind) {
@@ -439,6 +480,7 @@ PyObject *shared_begin_update(Shared *self, PyObject *unused) {
         PyErr_SetString(PyExc_RuntimeError, "an update is open already");
         return NULL;
     }
+    self->readable = NULL;
     self->count = 0;
     Py_RETURN_NONE;
 }
@@ -457,6 +499,7 @@ PyObject *shared_end_update(Shared *self, PyObject *object) {
     if (commit && self->count && usable) {
         status = feagi_state_update(&self->region, self->writes, self->count);
     }
+    self->readable = self->open ? self->region.base : NULL;
     __atomic_store_n(&self->updating, 0, __ATOMIC_RELEASE);
     if (!usable) {
         raise_closed();

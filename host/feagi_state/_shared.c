@@ -99,6 +99,7 @@ static PyObject *shared_restore(Shared *self, PyObject *object) {
 static void release(Shared *self) {
     if (self->open) {
         self->open = false;
+        self->readable = NULL;
         PyBuffer_Release(&self->buffer);
     }
 }
@@ -152,6 +153,7 @@ static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
     self->count = 0;
     self->writable = writable;
     self->open = true;
+    self->readable = self->region.base;
     return 0;
 }
 

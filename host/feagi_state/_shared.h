@@ -14,6 +14,7 @@ typedef struct {
     feagi_share_t share;
     Py_buffer buffer;
     bool open, writable;
+    const uint8_t *readable; // the region while it is open and no update is, else NULL: then attributes are the short way
     // An update: the thread that it belongs to, 0 for none, and what it keeps back.
     unsigned long updating;
     uint32_t count;

@@ -30,7 +30,9 @@ CEILINGS = {
     "core.register_deregister.coarse.clocks": 2.5,
     "python.read_u8.instructions": 120,
     "python.read_u32.instructions": 230,
-    "python.write_u32.instructions": 150,
+    # CPython's own part of a write is 107 of these, the int's value 31, the clock 25 (more outside of valgrind, where it is no call
+    # of the kernel); a bare store into memory by an attribute is about 145.
+    "python.write_u32.instructions": 220,
     "latency.shared_memory_ns": 1000,
     "python.health_check_ns": 20_000,
 }
