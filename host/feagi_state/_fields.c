@@ -26,13 +26,13 @@ PyObject *raise_error(int status, PyObject *name, PyObject *value) {
 }
 
 int raise_closed(void) {
-    PyErr_SetString(PyExc_ValueError, "the region is closed");
+    raise_as("RegionClosed", "the region is closed");
     return -1;
 }
 
 int raise_read_only(Shared *self) {
     if (!check_open(self)) {
-        PyErr_SetString(PyExc_TypeError, "the region is mapped read-only");
+        raise_as("InvalidOperation", "the region is mapped read-only: attach without readonly=True to write it");
     }
     return -1;
 }
@@ -342,7 +342,8 @@ static int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t val
         }
     }
     if (self->count == FEAGI_STATE_UPDATE_WRITES) {
-        PyErr_Format(PyExc_ValueError, "an update takes %u writes: make two of it", (unsigned)FEAGI_STATE_UPDATE_WRITES);
+        raise_as("CapacityError", "an update takes %u writes, and this is one more: make two updates of it",
+                 (unsigned)FEAGI_STATE_UPDATE_WRITES);
         return -1;
     }
     self->writes[self->count++] = (feagi_state_write_t){(uint8_t)kind, (uint8_t)field, value};
@@ -392,7 +393,7 @@ NOINLINE static int set_attribute(Shared *self, unsigned index, PyObject *object
         return -1;
     }
     if (!object) {
-        PyErr_SetString(PyExc_AttributeError, "a field cannot be deleted");
+        raise_as("InvalidField", "%U cannot be deleted", attribute_names[index]);
         return -1;
     }
     return index < FEAGI_FIELDS ? set_field(self, index, object) : set_hash(self, index - FEAGI_FIELDS, object);
@@ -477,7 +478,7 @@ PyObject *shared_begin_update(Shared *self, PyObject *unused) {
     }
     if (!__atomic_compare_exchange_n(&self->updating, &none, PyThread_get_thread_ident(), false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
-        PyErr_SetString(PyExc_RuntimeError, "an update is open already");
+        raise_as("InvalidOperation", "an update is open already");
         return NULL;
     }
     self->readable = NULL;
@@ -491,7 +492,7 @@ PyObject *shared_end_update(Shared *self, PyObject *object) {
         return NULL;
     }
     if (!in_update(self)) {
-        PyErr_SetString(PyExc_RuntimeError, "no update of this thread is open");
+        raise_as("InvalidOperation", "no update of this thread is open");
         return NULL;
     }
     int status = 0;
