@@ -156,6 +156,11 @@ class HostSession:
         return self._session
 
     @property
+    def last_delta(self) -> int:
+        """Sequence number of the last delta that was applied in the present session; 0 before."""
+        return self._last
+
+    @property
     def is_live(self) -> bool:
         """Whether every page of the present session has arrived and the port is open.
 
