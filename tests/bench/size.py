@@ -35,7 +35,7 @@ HOST = ["gcc", "-DFEAGI_PORT_SHARED=1", "-D_GNU_SOURCE", "-fno-asynchronous-unwi
 ARMV7M = ["arm-none-eabi-gcc", "-mthumb", "-mcpu=cortex-m3"]
 TARGETS = {"host": HOST, "armv7m": ARMV7M}
 # Never on a device: natmod.mk leaves it out as well.
-HOST_ONLY = {"feagi_image", "feagi_mirror", "feagi_shared"}
+HOST_ONLY = {"feagi_mirror", "feagi_shared"}
 PARTS = ("text", "data", "bss")
 
 Numbers = dict[str, int]
