@@ -1,8 +1,8 @@
 """Atomic access to a mirror's memory, by the same C core as on a board. Offsets come from spec.py.
 
 Reads never wait for the mirror's owner and never see half of a page's update. Everything here holds the interpreter's
-lock and takes well under a millisecond. A call after `close` raises ValueError; one that writes through a read-only
-buffer, TypeError.
+lock and takes well under a millisecond. A call after `close` raises RegionClosed; one that writes through a read-only
+buffer, InvalidOperation.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class SharedRegion:
     What begins with no underscore is StateManager's too. The rest is for the classes over this one, which check
     arguments.
 
-    Calls that write raise TypeError if the buffer is read-only; all raise ValueError after `close`.
+    Calls that write raise InvalidOperation if the buffer is read-only; all raise RegionClosed after `close`.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class SharedRegion:
         """Position that the next event will get, 0..2^32-1."""
     def _begin_update(self) -> None:
         """From now on this thread's writes of fields and hashes through this object are kept back, and its reads see
-        them. Raises RuntimeError if an update is open."""
+        them. Raises InvalidOperation if an update is open."""
     def _end_update(self, commit: bool, /) -> None:
         """Makes what was kept back as one, or forgets it. Raises what `set_errors` gave if the region is held."""
     def _register(self, agent_id: bytes, agent_type: int, metadata: bytes, /) -> int:

@@ -26,13 +26,13 @@ PyObject *raise_error(int status, PyObject *name, PyObject *value) {
 }
 
 int raise_closed(void) {
-    PyErr_SetString(PyExc_ValueError, "the region is closed");
+    raise_as("RegionClosed", "the region is closed");
     return -1;
 }
 
 int raise_read_only(Shared *self) {
     if (!check_open(self)) {
-        PyErr_SetString(PyExc_TypeError, "the region is mapped read-only");
+        raise_as("InvalidOperation", "the region is mapped read-only: attach without readonly=True to write it");
     }
     return -1;
 }
@@ -48,16 +48,15 @@ PyObject *module_set_errors(PyObject *module, PyObject *make) {
 
 // ----------------------------------------------------------------------------------------------------- names, enums
 
-// What the short ways below know of an attribute, a field or behind the fields a hash, at a place that its name's address tells:
-// names that the compiler has seen are interned. `scatter` is chosen so that each name has a place to itself; one that has none
-// goes the long way.
+// What the short ways below know of an attribute, at a place that its name's address tells: names that the compiler has seen are
+// interned. `scatter` is chosen so that each name has a place to itself; one that has none goes the long way.
 #define NAME_PLACES 256u
 typedef struct {
-    PyObject *name;     // NULL: no attribute's place
-    PyObject **members; // of an enum
-    uint16_t at;        // offset in the region
-    uint8_t count;      // members
-    uint8_t index;
+    PyObject *name;        // NULL: no attribute's place
+    PyObject **members;    // of an enum
+    uint16_t at;           // offset in the region, of a field
+    uint8_t count;         // members
+    uint8_t index;         // a field, or behind the fields a hash
     bool is_u32, is_plain; // is_plain: of which any number can be written, without more
 } name_place_t;
 static name_place_t places[NAME_PLACES];
@@ -74,7 +73,7 @@ static inline name_place_t *place_of(PyObject *name) {
     return &places[(uint32_t)((uintptr_t)name >> 4) * scatter >> 24];
 }
 
-// The attribute of this name, whoever made the string, or -1.
+// The attribute of this name, whoever made the string: a field, or behind the fields a hash; or -1.
 static int attribute_named(PyObject *name) {
     if (place_of(name)->name == name) {
         return place_of(name)->index;
@@ -99,12 +98,13 @@ static bool give_places(void) {
         }
         place->name = attribute_names[index];
         place->index = (uint8_t)index;
-        if (index < FEAGI_FIELDS) {
-            const feagi_field_t *f = &feagi_fields[index];
-            place->at = (uint16_t)(FEAGI_HEADER_LEN_BYTES + f->offset);
-            place->is_u32 = f->type == FEAGI_TYPE_U32;
-            place->is_plain = place->is_u32 && (f->flags & FEAGI_FIELD_WRITABLE);
+        if (index >= FEAGI_FIELDS) {
+            continue;
         }
+        const feagi_field_t *f = &feagi_fields[index];
+        place->at = (uint16_t)(FEAGI_HEADER_LEN_BYTES + f->offset);
+        place->is_u32 = f->type == FEAGI_TYPE_U32;
+        place->is_plain = place->is_u32 && (f->flags & FEAGI_FIELD_WRITABLE);
     }
     return all;
 }
@@ -242,11 +242,11 @@ static PyObject *get_hash(Shared *self, unsigned hash) {
     return PyLong_FromUnsignedLongLong(value);
 }
 
-NOINLINE static PyObject *get_attribute(PyObject *object, unsigned index) {
-    return index < FEAGI_FIELDS ? get_field((Shared *)object, index) : get_hash((Shared *)object, index - FEAGI_FIELDS);
+NOINLINE static PyObject *get_attribute(Shared *self, unsigned index) {
+    return index < FEAGI_FIELDS ? get_field(self, index) : get_hash(self, index - FEAGI_FIELDS);
 }
 
-// An attribute whose name is at no place.
+// An attribute that has no name of the compiler's, or is of Python's own making.
 NOINLINE static PyObject *get_other(PyObject *object, PyObject *name) {
     PyObject *found = PyObject_GenericGetAttr(object, name);
     if (found || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
@@ -255,7 +255,7 @@ NOINLINE static PyObject *get_other(PyObject *object, PyObject *name) {
     const int index = attribute_named(name);
     if (index >= 0) {
         PyErr_Clear();
-        return get_attribute(object, (unsigned)index);
+        return get_attribute((Shared *)object, (unsigned)index);
     }
     // Names with an underscore in front are Python's own protocols: they are asked for to find that they are not there.
     PyObject *type, *value, *trace;
@@ -292,10 +292,10 @@ PyObject *shared_getattro(PyObject *object, PyObject *name) {
             }
         }
     }
-    return get_attribute(object, place->index);
+    return get_attribute(self, place->index);
 }
 
-// The number that a Python value stands for in a field or hash. Returns 0, or -1 with an exception set.
+// The number that a Python value stands for in an attribute. Returns 0, or -1 with an exception set.
 static int number_of(unsigned index, PyObject *object, uint64_t *value) {
     if (index < FEAGI_FIELDS && feagi_fields[index].type == FEAGI_TYPE_F32) {
         const double number = PyFloat_AsDouble(object);
@@ -342,26 +342,16 @@ static int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t val
         }
     }
     if (self->count == FEAGI_STATE_UPDATE_WRITES) {
-        PyErr_Format(PyExc_ValueError, "an update takes %u writes: make two of it", (unsigned)FEAGI_STATE_UPDATE_WRITES);
+        raise_as("CapacityError", "an update takes %u writes, and this is one more: make two updates of it",
+                 (unsigned)FEAGI_STATE_UPDATE_WRITES);
         return -1;
     }
     self->writes[self->count++] = (feagi_state_write_t){(uint8_t)kind, (uint8_t)field, value};
     return 0;
 }
 
-static int raise_undeletable(void) {
-    PyErr_SetString(PyExc_AttributeError, "a field cannot be deleted");
-    return -1;
-}
-
 static int set_field(Shared *self, unsigned field, PyObject *object) {
     uint64_t value;
-    if (check_writable(self)) {
-        return -1;
-    }
-    if (!object) {
-        return raise_undeletable();
-    }
     if (!(feagi_fields[field].flags & FEAGI_FIELD_WRITABLE)) {
         raise_error(FEAGI_ERR_READ_ONLY, attribute_names[field], object);
         return -1;
@@ -370,7 +360,7 @@ static int set_field(Shared *self, unsigned field, PyObject *object) {
         return -1;
     }
     int status;
-    if (self->updating && in_update(self)) {
+    if (__builtin_expect(self->updating != 0, 0) && in_update(self)) {
         status = feagi_state_check(field, FEAGI_STATE_SET, &value);
         if (!status) {
             return update_keep(self, FEAGI_STATE_SET, field, value);
@@ -387,12 +377,6 @@ static int set_field(Shared *self, unsigned field, PyObject *object) {
 
 static int set_hash(Shared *self, unsigned hash, PyObject *object) {
     uint64_t value;
-    if (check_writable(self)) {
-        return -1;
-    }
-    if (!object) {
-        return raise_undeletable();
-    }
     if (number_of(FEAGI_FIELDS + hash, object, &value)) {
         return -1;
     }
@@ -403,16 +387,23 @@ static int set_hash(Shared *self, unsigned hash, PyObject *object) {
     return 0;
 }
 
-NOINLINE static int set_attribute(PyObject *object, unsigned index, PyObject *value) {
-    return index < FEAGI_FIELDS ? set_field((Shared *)object, index, value)
-                                : set_hash((Shared *)object, index - FEAGI_FIELDS, value);
+// `object`: NULL to delete it.
+NOINLINE static int set_attribute(Shared *self, unsigned index, PyObject *object) {
+    if (check_writable(self)) {
+        return -1;
+    }
+    if (!object) {
+        raise_as("InvalidField", "%U cannot be deleted", attribute_names[index]);
+        return -1;
+    }
+    return index < FEAGI_FIELDS ? set_field(self, index, object) : set_hash(self, index - FEAGI_FIELDS, object);
 }
 
-// An attribute whose name is at no place.
+// An attribute that has no name of the compiler's, or is of Python's own making.
 NOINLINE static int set_other(PyObject *object, PyObject *name, PyObject *value) {
     const int index = attribute_named(name);
     if (index >= 0) {
-        return set_attribute(object, (unsigned)index, value);
+        return set_attribute((Shared *)object, (unsigned)index, value);
     }
     // A class over this one has attributes of its own, which begin with an underscore; anything else is a field misspelt.
     const char *text = PyUnicode_AsUTF8AndSize(name, NULL);
@@ -435,7 +426,7 @@ int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
         feagi_state_store_u32(&self->region, place->at - FEAGI_HEADER_LEN_BYTES, number);
         return 0;
     }
-    return set_attribute(object, place->index, value);
+    return set_attribute(self, place->index, value);
 }
 
 static PyObject *change_field(Shared *self, PyObject *const *args, Py_ssize_t count, unsigned kind) {
@@ -487,7 +478,7 @@ PyObject *shared_begin_update(Shared *self, PyObject *unused) {
     }
     if (!__atomic_compare_exchange_n(&self->updating, &none, PyThread_get_thread_ident(), false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
-        PyErr_SetString(PyExc_RuntimeError, "an update is open already");
+        raise_as("InvalidOperation", "an update is open already");
         return NULL;
     }
     self->readable = NULL;
@@ -501,7 +492,7 @@ PyObject *shared_end_update(Shared *self, PyObject *object) {
         return NULL;
     }
     if (!in_update(self)) {
-        PyErr_SetString(PyExc_RuntimeError, "no update of this thread is open");
+        raise_as("InvalidOperation", "no update of this thread is open");
         return NULL;
     }
     int status = 0;

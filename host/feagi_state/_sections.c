@@ -9,18 +9,13 @@
 
 // ------------------------------------------------------------------------------------------------------- arguments
 
-// A whole number up to `most`. Returns 0, or -1 with OverflowError or TypeError set.
+// A whole number up to `most`. Returns 0, or -1 with an exception set.
 int arg_whole(PyObject *object, uint64_t most, const char *what, uint64_t *value) {
     *value = PyLong_AsUnsignedLongLong(object);
-    if (*value == (uint64_t)-1 && PyErr_Occurred()) {
-        if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
-            PyErr_Clear();
-            PyErr_Format(PyExc_OverflowError, "%s %R is not in 0..%llu", what, object, (unsigned long long)most);
-        }
-        return -1;
-    }
-    if (*value > most) {
-        PyErr_Format(PyExc_OverflowError, "%s %R is not in 0..%llu", what, object, (unsigned long long)most);
+    const bool is_none = *value == (uint64_t)-1 && PyErr_Occurred();
+    if (is_none || *value > most) {
+        PyErr_Clear();
+        raise_as("InvalidValue", "%R is no %s: it should be an int from 0 to %llu", object, what, (unsigned long long)most);
         return -1;
     }
     return 0;
@@ -46,10 +41,15 @@ int arg_text(PyObject *object, const uint8_t **text, size_t *len_bytes) {
         *len_bytes = (size_t)len;
         return 0;
     }
-    Py_ssize_t len;
-    *text = (const uint8_t *)PyUnicode_AsUTF8AndSize(object, &len);
+    Py_ssize_t len = 0;
+    *text = PyUnicode_Check(object) ? (const uint8_t *)PyUnicode_AsUTF8AndSize(object, &len) : NULL;
     *len_bytes = (size_t)len;
-    return *text ? 0 : -1;
+    if (!*text) {
+        PyErr_Clear();
+        raise_as("InvalidValue", "%R is no text that UTF-8 can write", object);
+        return -1;
+    }
+    return 0;
 }
 
 // ----------------------------------------------------------------------------------------------------------- agents
@@ -246,7 +246,7 @@ PyObject *shared_add_stat(Shared *self, PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     if (amount > (long long)UINT32_MAX || amount < -(long long)UINT32_MAX) {
-        return PyErr_Format(PyExc_OverflowError, "amount %lld does not fit 32 bits", amount);
+        return raise_as("InvalidValue", "amount %lld does not fit 32 bits", amount);
     }
     return PyLong_FromUnsignedLong(amount < 0
                                        ? feagi_stats_subtract(&self->region, (uint32_t)slot, (unsigned)which, (uint32_t)-amount)

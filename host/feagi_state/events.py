@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from .checks import whole
+from .checks import timeout, whole
+from .errors import RegionClosed
 from .spec import BurstEngineState, EventKind, GenomeState
 from .waiting import Patience
 
@@ -24,8 +25,9 @@ _KIND_MAX: Final = 0xFFFF
 _TURN: Final = 64  # events that an `async for` may take before every other task has had its turn
 
 
-def _kind(value: Any) -> int:
-    return whole(value, "kind of event", 1, _KIND_MAX)
+def _kinds(wanted: Iterable[int] | int) -> frozenset[int]:
+    several = wanted if isinstance(wanted, Iterable) and not isinstance(wanted, str) else (wanted,)
+    return frozenset(whole(kind, "kind of event", 1, _KIND_MAX) for kind in several)
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ class Event:
         if self.kind not in _OF_AGENTS:
             return self.arg
         if self.agent_id is None and self._find is not None:
-            # A mirror may get the event before it gets the agent. ValueError: it was closed since.
-            with suppress(ValueError):
+            # A mirror may get the event before it gets the agent.
+            with suppress(RegionClosed):
                 return self._find(self.arg)
         return self.agent_id
 
@@ -94,14 +96,12 @@ class EventStream(Iterator[Event], AsyncIterator[Event]):
         """See StateManager.subscribe_events and MirrorView.events, which make these.
 
         `ring` gives the region as it is mapped now; `ended`: whether no event can come any more. Raises InvalidValue
-        for what is no kind.
+        for what is no kind or timeout.
         """
         self._find_ring = ring
-        self._timeout_s = timeout_s
+        self._timeout_s = timeout(timeout_s)
         self._ended = ended
-        if kinds is not None:
-            kinds = frozenset(_kind(kind) for kind in ((kinds,) if isinstance(kinds, int) else kinds))
-        self._kinds = kinds
+        self._kinds = None if kinds is None else _kinds(kinds)
         self._ring = ring()
         self._turn = 0
         self.lost = 0  # events, of whatever kind, that were overwritten before they were read here
@@ -116,8 +116,8 @@ class EventStream(Iterator[Event], AsyncIterator[Event]):
         return event
 
     def get(self, timeout_s: float | None = 0.0) -> Event | None:
-        """The next event, or None if none comes within `timeout_s` (None: waits for ever). Raises ValueError once the
-        region is closed.
+        """The next event, or None if none comes within `timeout_s` (None: waits for ever). Raises RegionClosed once the
+        region is, InvalidValue.
         """
         patience = Patience(timeout_s)
         while True:

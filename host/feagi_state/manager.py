@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 
 from . import spec
 from ._core import SharedRegion, set_enums, set_errors, shared_len
-from .checks import U32_MAX, whole
+from .checks import U32_MAX, file_mode, whole
 from .core_fields import CoreFields
 from .errors import (
     InvalidField,
@@ -87,8 +87,8 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
     it is added to, and at 0 when it is subtracted from; a percentage above 100 is stored as 100. Changes of
     burst_engine_state and genome_state, and of the registry, emit events.
 
-    A name that is no field raises InvalidField, a value that does not fit InvalidValue; writing through a read-only
-    StateManager raises TypeError, any access after `close` ValueError.
+    All that goes wrong raises a StateError. A name that is no field is InvalidField, a value that does not fit
+    InvalidValue, writing through a read-only StateManager InvalidOperation, any access after `close` RegionClosed.
     """
 
     __slots__ = (
@@ -141,7 +141,7 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         """
         text = path_text(path)
         len_bytes = shared_len(profile_named(profile).id)
-        mode = whole(mode, "file mode", 0, 0o7777)
+        mode = file_mode(mode)
         self = cls.__new__(cls)
         if not (exist_ok and os.path.lexists(text)):
             try:
@@ -298,7 +298,7 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         another's block, never for another process. Do not await in the block.
 
         Raises InvalidOperation for an update in an update; RegionBusy, at the end of the block, if another process
-        stopped while it held the region: then nothing was written. The 57th write raises ValueError.
+        stopped while it held the region: then nothing was written. The 57th write raises CapacityError.
         """
         return _Update(self)
 
@@ -346,7 +346,8 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
 
         `kinds`: only these (spec.EventKind, or the application's). Iterate with `for` or `async for`, which end when no
         event came for `timeout_s` (None: never); or use `get`. Every stream has a position of its own and reads all
-        events; what was overwritten before it was read is counted in `lost`. Raises InvalidValue for what is no kind.
+        events; what was overwritten before it was read is counted in `lost`. Raises InvalidValue for what is no kind
+        or timeout.
         """
         return EventStream(self._ring, timeout_s, from_start, kinds=kinds)
 

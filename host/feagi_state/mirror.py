@@ -278,7 +278,7 @@ class MirrorView:
     # ------------------------------------------------------------------------------------------------- the mapping
 
     def close(self) -> None:
-        """Unmaps the mirror. Every later access raises ValueError."""
+        """Unmaps the mirror. Every later access raises RegionClosed."""
         self._core.close()
 
     def __enter__(self) -> MirrorView:

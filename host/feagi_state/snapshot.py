@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, Final, NoReturn
 
 from . import spec
-from .checks import cortical_area
+from .checks import cortical_area, file_mode
 from .core_fields import CoreValues
 from .errors import InvalidField
 from .persistence import write_image
@@ -110,7 +110,7 @@ class Snapshot(CoreValues):
 
     def save(self, path: str | os.PathLike[str], mode: int = 0o600) -> None:
         """Saves it, in place of what was saved under this name. See StateManager.save."""
-        write_image(path_text(path), self._image, self._taken_at_ms, mode)
+        write_image(path_text(path), self._image, self._taken_at_ms, file_mode(mode))
 
     def __bytes__(self) -> bytes:
         """The region's bytes up to its events (LAYOUT.md)."""

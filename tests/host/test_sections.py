@@ -105,7 +105,6 @@ def test_a_section_that_is_not_there_is_refused() -> None:
         mirror.read_section(0)
 
 
-@pytest.mark.parametrize("name", ["hashes", "cortical_locks", "fcl_windows", "area_stats"])
 def test_a_hash_that_is_not_there_is_refused() -> None:
     mirror = mirror_of(WITH_SECTIONS[0][1])
     assert mirror.load_hash(len(spec.HASHES_FIELDS) - 1) > 0
@@ -114,6 +113,7 @@ def test_a_hash_that_is_not_there_is_refused() -> None:
             mirror.load_hash(number)
 
 
+@pytest.mark.parametrize("name", ["hashes", "cortical_locks", "fcl_windows", "area_stats"])
 def test_a_section_is_read_from_the_shadow_while_a_page_is_half_published(name: str) -> None:
     _, image, _, _, _ = WITH_SECTIONS[0]
     memory = memory_of(image)
