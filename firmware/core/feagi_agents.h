@@ -24,7 +24,8 @@ int feagi_agents_deregister(feagi_region_t *r, const uint8_t *id, size_t id_len_
 // Sets the agent's last_seen to the region's time. Producer only. Returns 0 or FEAGI_ERR_NOT_FOUND.
 int feagi_agents_heartbeat(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes);
 
-// The same by the agent's handle, without a search. Producer only. Returns 0, or FEAGI_ERR_NOT_FOUND: that agent is not registered any more.
+// The same by the agent's handle, without a search. Producer only. Returns 0, or FEAGI_ERR_NOT_FOUND: that agent is not
+// registered any more.
 int feagi_agents_heartbeat_handle(feagi_region_t *r, uint32_t handle);
 
 // Deregisters every agent that was seen last more than `older_than_ms` ago. Producer only.

@@ -21,8 +21,8 @@ enum {
     FEAGI_EVENTS_LOST = 2,
 };
 
-// Appends an event with the region's time. On a board producer only, ISR-safe; in a shared region any thread. Returns 0, FEAGI_ERR_FULL (on a board: the event is dropped and counted) or FEAGI_ERR_BUSY (in a
-// shared region).
+// Appends an event with the region's time. On a board producer only, ISR-safe; in a shared region any thread. Returns 0,
+// FEAGI_ERR_FULL (on a board: the event is dropped and counted) or FEAGI_ERR_BUSY (in a shared region).
 int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg);
 
 // The same within a group that is open (feagi_write.h). Producer only. Returns 0 or FEAGI_ERR_FULL.

@@ -61,7 +61,8 @@ uint64_t feagi_state_get(const feagi_region_t *r, unsigned field);
 int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored);
 
 // Adds to a u32 or u64 field, which stays at its maximum (FEAGI's own panics or wraps there). Any context,
-// ISR-safe. Returns 0, FEAGI_ERR_READ_ONLY, FEAGI_ERR_OPERATION (an enum, bool, percentage or f32) or FEAGI_ERR_RANGE (amount does not
+// ISR-safe.
+// Returns 0, FEAGI_ERR_READ_ONLY, FEAGI_ERR_OPERATION (an enum, bool, percentage or f32) or FEAGI_ERR_RANGE (amount does not
 // fit).
 int feagi_state_add(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored);
 
