@@ -213,10 +213,9 @@ class SharedRegion:
         """The area's slot, with all counts 0, or a negative status."""
     def _find_stats(self, area_id: bytes, /) -> int:
         """The area's slot, or a negative status."""
-    def _set_stat(self, slot: int, count: int, value: int, /) -> None:
-        """Stores a count: 0 neurons, 1 incoming, 2 outgoing."""
-    def _add_stat(self, slot: int, count: int, amount: int, /) -> int:
-        """Adds to a count, or with a negative amount subtracts; it stays within 32 bits. The value after it."""
+    def _update_stats(self, area_id: bytes, /, *changes: int) -> int:
+        """Changes the area's counts together: for neurons, incoming and outgoing synapses in turn what to do (0 keep,
+        1 set, 2 add, 3 subtract) and a u32. A status."""
     def _emit(self, kind: int, arg: int, /) -> int:
         """Adds an event. A status."""
     def _read_event(self, position: int, /) -> tuple[int, int, int] | int | None:

@@ -87,7 +87,7 @@ shared_some_t shared_try_lock, shared_unlock, shared_take_over;
 shared_one_t shared_lock_owner;
 shared_some_t shared_set_window;
 shared_one_t shared_get_window, shared_remove_window, shared_set_default_window;
-shared_some_t shared_set_stat, shared_add_stat;
+shared_some_t shared_update_stats;
 shared_one_t shared_init_stats, shared_find_stats;
 shared_one_t shared_read_event;
 shared_some_t shared_emit;

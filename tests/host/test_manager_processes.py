@@ -70,6 +70,28 @@ def test_no_snapshot_has_half_of_another_processs_update(state, readonly):
             assert health["neuron_count"] == health["synapse_count"] == health["brain_regions_hash"]
 
 
+COUNTER = """
+state = StateManager.attach(sys.argv[1])
+state.init_area_stats("v1")
+say("ready")
+number = 0
+while True:
+    number += 1
+    if number % 2: state.set_area_stats("v1", number, number, number)
+    else: state.change_area_stats("v1", 1, 1, 1)
+"""
+
+
+def test_nobody_finds_an_areas_counts_changed_in_part(state):
+    with program(COUNTER, state.path) as writer, StateManager.attach(state.path, readonly=True) as reader:
+        writer.hear()
+        seen = set()
+        while len(seen) < 300:
+            for stats in (reader.get_area_stats("v1"), reader.create_snapshot().area_stats["v1"]):
+                assert stats.neuron_count == stats.incoming_synapse_count == stats.outgoing_synapse_count
+                seen.add(stats.neuron_count)
+
+
 def test_updates_of_several_processes_add_up(state):
     code = """
 state = StateManager.attach(sys.argv[1])
