@@ -112,6 +112,12 @@ firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.
 	@$(if $(filter command%,$(origin BOARD)),$(if $(filter $(FIRMWARES),$(BOARD)),,$(error board $(BOARD) runs no firmware of ours; firmware is built for: $(FIRMWARES))))
 	@ls -l $^
 
+.PHONY: freertos
+freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for FreeRTOS, build/freertos/firmware.elf (FREERTOS_DIR=... for your kernel)
+	+@$(STEP) "FreeRTOS example" freertos $(MAKE) -f firmware/freertos/freertos.mk \
+		FREERTOS_DIR="$(or $(FREERTOS_DIR),$$(< $(STAMPS)/mpy_dir)/ports/cc3200/FreeRTOS/Source)"
+	@ls -l build/freertos/firmware.elf
+
 .PHONY: size
 size: $(STAMPS)/apt-arm build/mpy/armv7m_6.3/feagi_state.mpy ## measure regions and code into build/size.json, against their ceilings
 	@$(BIN)/python tests/bench/size.py

@@ -457,18 +457,21 @@ static PyObject *mirror_publish_page(Mirror *self, PyObject *args) {
 }
 
 static PyObject *pages_tuple(const uint32_t *touched) {
+    uint32_t pages[RUNS_MAX]; // no more than runs
     Py_ssize_t count = 0;
-    for (uint32_t page = 0; page < FEAGI_MIRROR_PAGES; page++) {
-        count += touched[page / 32] >> page % 32 & 1;
+    for (uint32_t word = 0; word < FEAGI_MIRROR_PAGES / 32; word++) {
+        uint32_t page = word * 32;
+        for (uint32_t mask = touched[word]; mask; mask >>= 1, page++) {
+            if (mask & 1) {
+                pages[count++] = page;
+            }
+        }
     }
     PyObject *result = PyTuple_New(count);
-    Py_ssize_t at = 0;
-    for (uint32_t page = 0; result && page < FEAGI_MIRROR_PAGES; page++) {
-        if (touched[page / 32] >> page % 32 & 1) {
-            PyObject *number = PyLong_FromUnsignedLong(page);
-            if (!number || PyTuple_SetItem(result, at++, number)) {
-                Py_CLEAR(result);
-            }
+    for (Py_ssize_t i = 0; result && i < count; i++) {
+        PyObject *number = PyLong_FromUnsignedLong(pages[i]);
+        if (!number || PyTuple_SetItem(result, i, number)) {
+            Py_CLEAR(result);
         }
     }
     return result;

@@ -67,5 +67,5 @@ def test_every_public_name_says_its_file(objects: tuple[str, list[Path]]) -> Non
     for file in files:
         public = {name for kind, name in symbols(prefix, [file]) if kind in "TR"}
         part = "_".join(file.stem.split("_")[:2])
-        tables = {"feagi_profiles", "feagi_fields", "feagi_shapes"} if part == "feagi_spec" else set()
+        tables = {"feagi_profiles", "feagi_fields", "feagi_items", "feagi_shapes"} if part == "feagi_spec" else set()
         assert {name for name in public if not name.startswith(f"{part}_")} <= tables, file.name

@@ -126,5 +126,3 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-

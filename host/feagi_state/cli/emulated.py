@@ -17,7 +17,8 @@ from rich.table import Table
 
 from .. import boards as board_module
 from ..errors import StateError
-from .app import CommandError, InstanceName, Json, ProgramFile, Seconds, Timeout, app, out, say, show
+from ..running import running_boards
+from .app import CommandError, InstanceName, Json, ProgramFile, Seconds, Timeout, UsageError, app, out, say, show
 
 if TYPE_CHECKING:
     from ..emulator import EmulatedBoard
@@ -32,7 +33,7 @@ def list_boards(as_json: Json = False) -> None:
       feagi-state boards
     """
     known = board_module.known_boards()
-    running = board_module.running_boards()
+    running = running_boards()
     if as_json:
         for board in known.values():
             instances = [entry.as_dict() for entry in running.values() if entry.board == board.name]
@@ -56,11 +57,15 @@ def list_boards(as_json: Json = False) -> None:
             f"{entry.name}: {entry.link}" + (f"\nREPL: {entry.repl}" if entry.repl else "") + f"\nprocess {entry.pid}"
             for entry in here
         )
-        table.add_row(board.name, board.title, board.mpy, ports or f"no: feagi-state start {board.name}")
+        table.add_row(board.name, board.title, board.mpy, ports or _how_to_start(board))
     console = Console()
     if not sys.stdout.isatty():
         console = Console(width=200)
     console.print(table, highlight=False)
+
+
+def _how_to_start(board: board_module.Board) -> str:
+    return f"no: feagi-state start {board.name}" if board.emulated else "connect it: feagi-state ports"
 
 
 @app.command()
@@ -70,6 +75,9 @@ def start(
     ],
     program: ProgramFile = None,
     name: InstanceName = None,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="as it comes from its box: a prompt and no files, for `install`")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run an emulated board until Ctrl-C.
@@ -81,7 +89,9 @@ def start(
       feagi-state start unix
       feagi-state start qemu_m3 --program blink.py
     """
-    with _start(board, program, name) as running:
+    if empty and program:
+        raise UsageError("--empty and --program are two different boards: give one of them")
+    with _start(board, name, program=program, empty=empty) as running:
         if as_json:
             out(
                 {
@@ -97,7 +107,8 @@ def start(
             out(f"link {running.link_port}")
             if running.repl_port:
                 out(f"repl {running.repl_port}")
-            say(f"{running.name} runs; watch it with `feagi-state watch {running.name}`; Ctrl-C ends it")
+            then = "put the module on it with `feagi-state install" if empty else "watch it with `feagi-state watch"
+            say(f"{running.name} runs; {then} {running.name}`; Ctrl-C ends it")
         try:
             status = running.wait()
         except KeyboardInterrupt:
@@ -112,12 +123,13 @@ def _epitaph(board: EmulatedBoard, status: int | None) -> str:
     return f"board {board.name} has ended (exit status {status})" + (f": {words[-1]}" if words else "")
 
 
-def _start(name: str, program: Path | None, instance: str | None) -> EmulatedBoard:
+def _start(name: str, instance: str | None, program: Path | None = None, empty: bool = False) -> EmulatedBoard:
     from ..emulator import Program, start_board
 
     board = board_module.find_board(name)
     say(f"starting {board.name}: {board.title}")
-    return start_board(board, program=Program(program) if program else None, name=instance, progress=say)
+    chosen = Program(program) if program else None
+    return start_board(board, program=chosen, empty=empty, name=instance, progress=say)
 
 
 @app.command()
@@ -141,7 +153,7 @@ def demo(
     from .. import connect
     from ..demo import DemoView, closing_report, old_counts
 
-    with _start(board, None, name) as running:
+    with _start(board, name) as running:
         say(
             f"{running.name} runs: link {running.link_port}"
             + (f", REPL {running.repl_port}" if running.repl_port else "")
@@ -184,5 +196,3 @@ def _wait(seconds: float | None, check: Callable[[], None]) -> None:
     while end is None or time.monotonic() < end:
         check()
         time.sleep(0.1 if end is None else max(0.0, min(0.1, end - time.monotonic())))
-
-

@@ -187,5 +187,3 @@ def _usable(function: Any, *arguments: str) -> Any:
         return function(*arguments)
     except (LookupError, ValueError) as error:
         raise UsageError(str(error.args[0])) from error
-
-
