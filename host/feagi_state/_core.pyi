@@ -1,7 +1,8 @@
 """Atomic access to a mirror's memory, by the same C core as on a board. Offsets come from spec.py.
 
 Reads never wait for the mirror's owner and never see half of a page's update. Everything here holds the interpreter's
-lock and takes well under a millisecond. A call after `close` raises RegionClosed; one that writes through a read-only
+lock and takes well under a millisecond, but for waiting: for a process that stands still with a region's lock, other
+threads run meanwhile. A call after `close` raises RegionClosed; one that writes through a read-only
 buffer, InvalidOperation.
 """
 
@@ -135,7 +136,7 @@ class SharedRegion:
         self, buffer: Buffer, create: tuple[int, int, int] | None = None, cached_clock: bool = False
     ) -> None: ...
     def close(self) -> None:
-        """Gives the buffer back. No other thread may be in a call."""
+        """Gives the buffer back. No other thread may be in a call; raises InvalidOperation where one waits in it."""
     @property
     def closed(self) -> bool:
         """Whether it was closed, or never made."""
