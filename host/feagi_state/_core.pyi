@@ -85,6 +85,10 @@ class Mirror:
         """Stores a text in the trailer, before anybody else maps the mirror. Owner only."""
     def read_page(self, page: int, /) -> bytes:
         """A page's whole version, 0 <= page < pages."""
+    def page_version(self, page: int, /) -> int:
+        """How often a page was published, 0..2^31-1 and around: reads between two equal answers are of one version."""
+    def page_of(self, offset: int, /) -> int:
+        """The page that holds this byte of the region. Raises IndexError where no page does."""
     def read_agent(self, slot: int, /) -> bytes:
         """A slot of the agent table, all of one version, 0 <= slot < agents."""
     def read_section(self, number: int, /) -> bytes:
