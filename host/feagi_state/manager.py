@@ -308,6 +308,9 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
     def create_snapshot(self) -> Snapshot:
         """The whole state but the events, as it is at one instant: never half of an update, be it another process's.
 
+        An update that is just being made may be in it before its count in `version` is. So a snapshot has at least what
+        its version says, and a greater version later may bring nothing new.
+
         Raises RegionBusy if the region is written without a pause, which only happens to a read-only StateManager.
         """
         places = {name: self._section(number) for name, number in _PLACES.items()}
