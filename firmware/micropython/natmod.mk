@@ -20,7 +20,7 @@ $(error MPY_DIR must name the top of a MicroPython source tree, 1.23 or later; i
 endif
 
 # An architecture: its compiler's prefix, its flags, and the floats of MicroPython on it.
-ARCHES := x64 armv6m armv7m armv7emsp armv7emdp rv32imc
+ARCHES := x64 armv6m armv7m armv7emsp armv7emdp rv32imc xtensawin
 ifneq ($(words $(ARCH))$(filter $(ARCH),$(ARCHES)),1$(ARCH))
 $(error ARCH is '$(ARCH)', it should be one of: $(ARCHES))
 endif
@@ -43,7 +43,15 @@ FLOAT_armv7emdp := DOUBLE
 CROSS_rv32imc := riscv64-unknown-elf-
 FLAGS_rv32imc := -march=rv32imc_zicsr -mabi=ilp32 -mno-relax -specs=picolibc.specs
 FLOAT_rv32imc := NONE
-CROSS := $(CROSS_$(ARCH))
+# mpy_ld.py takes what is at the same place of equally named sections of two files for one thing.
+CROSS_xtensawin := xtensa-esp32-elf-
+FLAGS_xtensawin := -mlongcalls -fdata-sections
+FLOAT_xtensawin := FLOAT
+CC := $(CROSS_$(ARCH))gcc
+ifeq ($(ARCH)$(shell command -v $(CC)),xtensawin)
+CC_TOOL := $(HERE)/xtensawin_gcc.py
+CC := $(PYTHON) $(CC_TOOL)
+endif
 
 # What is for hosts alone is left out.
 SOURCES := $(HERE)/natmod.c $(HERE)/feagi_names.c $(filter-out %/feagi_image.c %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
@@ -71,8 +79,8 @@ $(CONFIG): $(HERE)/natmod.c $(HERE)/feagi_module.c $(HERE)/feagi_module.h $(HERE
 	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --preprocess -o $@ $^
 
 vpath %.c $(HERE) $(CORE)
-$(BUILD)/%.o: %.c $(CONFIG) $(HEADERS) $(MAKEFILE_LIST) | $(BUILD)
-	$(CROSS)gcc $(CFLAGS) -c $< -o $@
+$(BUILD)/%.o: %.c $(CONFIG) $(HEADERS) $(CC_TOOL) $(MAKEFILE_LIST) | $(BUILD)
+	$(CC) $(CFLAGS) -c $< -o $@
 
 $(BUILD) $(OUT):
 	mkdir -p $@
