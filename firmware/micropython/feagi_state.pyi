@@ -12,7 +12,8 @@
         link.poll()
 
 All arguments are positional. One context uses a StateManager and its Link: the main program, with callbacks that the scheduler runs
-between its bytecodes (soft timers, asyncio tasks). Hard interrupts use the C API.
+between its bytecodes (soft timers, asyncio tasks). Hard interrupts use the C API, feagi_micropython.h, in a firmware that has the
+module inside.
 """
 
 from typing import Any, NamedTuple, Optional, Union
@@ -77,7 +78,8 @@ class StateManager(CoreFields):
 
     @staticmethod
     def instance() -> StateManager:
-        """The program's one state, of profile "micro" unless made otherwise: the same object at every call."""
+        """The program's one state, of profile "micro" unless the firmware was built with another one: the same object at every call.
+        A soft reset ends it, unless C of the firmware has a part in it (feagi_micropython.h): then it goes on."""
 
     def add(self, field: str, amount: int, /) -> int:
         """Adds to a counter, which stays at its maximum (2^32-1, or 2^64-1). Returns the value after it. AttributeError for no such

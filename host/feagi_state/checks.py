@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from .errors import InvalidValue
 
-__all__ = ["U32_MAX", "U64_MAX", "cortical_area", "milliseconds", "text_bytes", "whole"]
+__all__ = ["U32_MAX", "U64_MAX", "cortical_area", "file_mode", "milliseconds", "text_bytes", "timeout", "whole"]
 
 U32_MAX: Final = 0xFFFF_FFFF
 U64_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
@@ -28,6 +28,21 @@ def whole(value: Any, what: str, least: int, most: int) -> int:
 def cortical_area(value: Any) -> int:
     """`value` as a cortical area's number. Raises InvalidValue."""
     return whole(value, "cortical area", 0, U32_MAX)
+
+
+def file_mode(value: Any) -> int:
+    """`value` as a file's permissions. Raises InvalidValue."""
+    return whole(value, "file mode", 0, 0o7777)
+
+
+def timeout(value_s: float | None) -> float | None:
+    """A time to wait in seconds, or None for ever; below 0 is as 0. Raises InvalidValue."""
+    try:
+        if value_s is None or not math.isnan(value_s):
+            return value_s
+    except TypeError:
+        pass
+    raise InvalidValue(f"{value_s!r} is no timeout: it should be a number of seconds, or None for ever")
 
 
 def milliseconds(value_s: float, what: str) -> int:

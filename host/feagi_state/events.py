@@ -7,9 +7,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple
 
-from .checks import whole
+from .checks import timeout, whole
+from .errors import RegionClosed
 from .spec import BurstEngineState, EventKind, GenomeState
 from .waiting import Patience
 
@@ -24,8 +25,9 @@ _KIND_MAX: Final = 0xFFFF
 _TURN: Final = 64  # events that an `async for` may take before every other task has had its turn
 
 
-def _kind(value: Any) -> int:
-    return whole(value, "kind of event", 1, _KIND_MAX)
+def _kinds(wanted: Iterable[int] | int) -> frozenset[int]:
+    several = wanted if isinstance(wanted, Iterable) and not isinstance(wanted, str) else (wanted,)
+    return frozenset(whole(kind, "kind of event", 1, _KIND_MAX) for kind in several)
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ class Event:
         if self.kind not in _OF_AGENTS:
             return self.arg
         if self.agent_id is None and self._find is not None:
-            # A mirror may get the event before it gets the agent. ValueError: it was closed since.
-            with suppress(ValueError):
+            # A mirror may get the event before it gets the agent.
+            with suppress(RegionClosed):
                 return self._find(self.arg)
         return self.agent_id
 
@@ -65,19 +67,14 @@ class Event:
         return Event, (self.kind, self.arg, self.time_ms, self.position, value)
 
 
-class Ring(Protocol):
-    """A region that events can be read from."""
+class Ring(NamedTuple):
+    """A region as events are read from it."""
 
-    @property
-    def events_head(self) -> int:
-        """Position that the next event will get."""
-
-    @property
-    def events_capacity(self) -> int:
-        """Events that the ring keeps."""
-
-    def read_event(self, position: int, /) -> tuple[int, int, int] | int | None:
-        """The event at `position`, how many were lost, or None if it is not there yet."""
+    region: object  # tells one ring from another
+    head: int  # position that the next event will get
+    capacity: int  # events that are kept
+    read: Callable[[int], tuple[int, int, int] | int | None]  # see _core's read_event
+    agent_id: Callable[[int], str | None]  # of a handle, as far as it is known
 
 
 class EventStream(Iterator[Event], AsyncIterator[Event]):
@@ -90,7 +87,6 @@ class EventStream(Iterator[Event], AsyncIterator[Event]):
     def __init__(
         self,
         ring: Callable[[], Ring],
-        agent_id: Callable[[Any, int], str | None],
         timeout_s: float | None,
         from_start: bool,
         *,
@@ -99,21 +95,18 @@ class EventStream(Iterator[Event], AsyncIterator[Event]):
     ) -> None:
         """See StateManager.subscribe_events and MirrorView.events, which make these.
 
-        `ring` gives the region as it is mapped now; `agent_id` the id that belongs to a handle, if it is known;
-        `ended`: whether no event can come any more. Raises InvalidValue for what is no kind.
+        `ring` gives the region as it is mapped now; `ended`: whether no event can come any more. Raises InvalidValue
+        for what is no kind or timeout.
         """
         self._find_ring = ring
-        self._agent_id = agent_id
-        self._timeout_s = timeout_s
+        self._timeout_s = timeout(timeout_s)
         self._ended = ended
-        if kinds is not None:
-            kinds = frozenset(_kind(kind) for kind in ((kinds,) if isinstance(kinds, int) else kinds))
-        self._kinds = kinds
+        self._kinds = None if kinds is None else _kinds(kinds)
         self._ring = ring()
         self._turn = 0
         self.lost = 0  # events, of whatever kind, that were overwritten before they were read here
-        head = self._ring.events_head
-        self.position = (head - min(head, self._ring.events_capacity)) if from_start else head
+        head = self._ring.head
+        self.position = (head - min(head, self._ring.capacity)) if from_start else head
 
     def __next__(self) -> Event:
         """The next event, waiting for it up to the timeout."""
@@ -123,8 +116,8 @@ class EventStream(Iterator[Event], AsyncIterator[Event]):
         return event
 
     def get(self, timeout_s: float | None = 0.0) -> Event | None:
-        """The next event, or None if none comes within `timeout_s` (None: waits for ever). Raises ValueError once the
-        region is closed.
+        """The next event, or None if none comes within `timeout_s` (None: waits for ever). Raises RegionClosed once the
+        region is, InvalidValue.
         """
         patience = Patience(timeout_s)
         while True:
@@ -166,7 +159,7 @@ class EventStream(Iterator[Event], AsyncIterator[Event]):
     def _next(self) -> Event | None:
         while True:
             ring = self._ring
-            found = ring.read_event(self.position)
+            found = ring.read(self.position)
             if isinstance(found, tuple):
                 position, self.position = self.position, (self.position + 1) & 0xFFFFFFFF
                 if self._kinds is not None and found[0] not in self._kinds:
@@ -177,7 +170,7 @@ class EventStream(Iterator[Event], AsyncIterator[Event]):
                 self.position = (self.position + found) & 0xFFFFFFFF
                 continue
             current = self._find_ring()
-            if current is ring:
+            if current.region is ring.region:
                 return None
             # The file was replaced, and this one is read to its end: the new one's events are all younger.
             self._ring, self.position = current, 0
@@ -186,8 +179,4 @@ class EventStream(Iterator[Event], AsyncIterator[Event]):
         kind, arg, time_ms = found
         if kind not in _OF_AGENTS:
             return Event(kind, arg, time_ms, position)
-
-        def find(handle: int) -> str | None:
-            return self._agent_id(ring, handle)
-
-        return Event(kind, arg, time_ms, position, find(arg), find)
+        return Event(kind, arg, time_ms, position, ring.agent_id(arg), ring.agent_id)

@@ -12,19 +12,22 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from . import spec
 from ._core import Mirror
 from .checks import cortical_area
+from .core_fields import CoreValues
 from .errors import InvalidField, MemoryMapError, StaleMirror
-from .events import Event, EventStream
+from .events import Event, EventStream, Ring
 from .mirror_files import default_dir, is_locked, mirror_names, mirror_path, no_permission
 from .sections import (
     AgentInfo,
     AreaStats,
+    add_properties,
     decode_agent,
     decode_agent_id,
     decode_area_stats,
@@ -83,55 +86,49 @@ class LinkInfo:
         return {name: getattr(self, name) for name in names}
 
 
-class StateView:
-    """The core block's fields as attributes: enums, bool, float and int. Each read is one atomic access, however old
-    the mirror.
-
-    `as_dict()` reads all of them, the fields of a page (all but `version`, `last_modified` and from
-    `genome_timestamp` on) from one instant.
+class StateView(CoreValues):
+    """The core block's fields and the hashes as attributes: enums, bool, float and int. Each read is one atomic access,
+    however old the mirror.
     """
 
     __slots__ = ("_core",)
+
+    _core: Callable[[], Mirror]
 
     def __init__(self, core: Callable[[], Mirror]) -> None:
         """`core` gives the mirror as it is mapped now."""
         object.__setattr__(self, "_core", core)
 
-    def __getattr__(self, name: str) -> Any:
-        """Only called for names that are no field."""
-        near = difflib.get_close_matches(name, spec.CORE_FIELDS, n=2)
-        raise InvalidField(
-            f"the core block has no field {name!r}" + (f": did you mean {' or '.join(near)}?" if near else "")
-        )
+    if not TYPE_CHECKING:  # to a type checker, what is not there is an error too
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Only called for names that are no field."""
+            near = difflib.get_close_matches(name, [*spec.CORE_FIELDS, *spec.HASH_ATTRIBUTES], n=2)
+            raise InvalidField(f"a state has no {name!r}" + (f": did you mean {' or '.join(near)}?" if near else ""))
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Always refuses: the device is the authority for its state."""
         raise InvalidField(f"a mirror is read-only: ask the device with set({name!r}, {value!r})")
 
-    def __dir__(self) -> list[str]:
-        """Names of the fields."""
-        return [*super().__dir__(), *spec.CORE_FIELDS]
-
     def as_dict(self) -> dict[str, Any]:
-        """All fields by name."""
-        core: Mirror = self._core()
-        return decode_core(core.read_section(spec.SECTIONS["core"]))
+        """The core block's fields by name: those of a page (all but `version`, `last_modified` and from
+        `genome_timestamp` on) from one instant.
+        """
+        return decode_core(self._core().read_section(spec.SECTIONS["core"]))
 
 
-def _property(field: spec.Field) -> property:
+def _field(field: spec.Field) -> Callable[[StateView], Any]:
     offset = field.offset
-
-    def read(self: StateView) -> Any:
-        return self._core().load_field(offset)
-
-    def read_enum(self: StateView) -> Any:
-        return field_value(field, self._core().load_field(offset))
-
-    return property(read if field.enum is None else read_enum, doc=field.doc)
+    if field.enum is not None:
+        return lambda view: field_value(field, view._core().load_field(offset))
+    return lambda view: view._core().load_field(offset)
 
 
-for _name, _field in spec.CORE_FIELDS.items():
-    setattr(StateView, _name, _property(_field))
+def _hash(number: int) -> Callable[[StateView], Any]:
+    return lambda view: view._core().load_hash(number)
+
+
+add_properties(StateView, _field, _hash)
 
 
 class MirrorView:
@@ -162,7 +159,7 @@ class MirrorView:
 
     @property
     def state(self) -> StateView:
-        """The core block's fields, as they are or, on a stale mirror, as they were last."""
+        """The core block's fields and the hashes, as they are or, on a stale mirror, as they were last."""
         return self._state
 
     @property
@@ -174,7 +171,9 @@ class MirrorView:
 
     @property
     def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes, by name (spec.HASHES_FIELDS), all of one instant."""
+        """What FEAGI's services hash to notice changes: all six of one instant, by name (spec.HASHES_FIELDS). Each
+        alone is an attribute of `state`.
+        """
         return decode_hashes(self._section("hashes"))
 
     @property
@@ -206,7 +205,7 @@ class MirrorView:
         The iterator ends when no event came for `timeout_s` (None: never) or `ended()` says so, has a position of its
         own, and counts in `lost` what was overwritten before it was read.
         """
-        return EventStream(self._current, _agent_id, timeout_s, from_start, ended=ended)
+        return EventStream(self._ring, timeout_s, from_start, ended=ended)
 
     @property
     def unix_time(self) -> bool:
@@ -279,7 +278,7 @@ class MirrorView:
     # ------------------------------------------------------------------------------------------------- the mapping
 
     def close(self) -> None:
-        """Unmaps the mirror. Every later access raises ValueError."""
+        """Unmaps the mirror. Every later access raises RegionClosed."""
         self._core.close()
 
     def __enter__(self) -> MirrorView:
@@ -323,6 +322,10 @@ class MirrorView:
         """As `_current`, but for reads that must be cheap: who replaces a mirror's file closes the old one first."""
         core = self._core
         return core if core.closed or core.trailer_u32(_LINK_STATE) == _LIVE else self._current()
+
+    def _ring(self) -> Ring:
+        core = self._current()
+        return Ring(core, core.events_head, core.events_capacity, core.read_event, partial(_agent_id, core))
 
     def _current(self) -> Mirror:
         """The mirror as it is mapped, after a look for a new file if this one is not live."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from .checks import timeout
+
 __all__ = ["LONGEST_PAUSE_S", "Patience"]
 
 SHORTEST_PAUSE_S: Final = 0.0005
@@ -15,7 +17,8 @@ class Patience:
     """How long to sleep before the next look. One thread."""
 
     def __init__(self, timeout_s: float | None) -> None:
-        """`timeout_s` from now on; None: for ever."""
+        """`timeout_s` from now on; None: for ever. Raises InvalidValue."""
+        timeout_s = timeout(timeout_s)
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._pause_s = SHORTEST_PAUSE_S
 

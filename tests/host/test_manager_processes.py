@@ -48,8 +48,8 @@ while True:
         state.neuron_count = number
         state.burst_engine_state = number % 8
         state.genome_timestamp = number
-        state.set_hash("brain_regions", number)
-        state.set_hash("agent_data", number)
+        state.brain_regions_hash = number
+        state.agent_data_hash = number
         state.add_synapse_count(1)
 """
 
@@ -129,7 +129,7 @@ def test_who_is_killed_leaves_a_region_that_others_use(state, what):
         found = state.create_snapshot()
         assert found.agent_count == len(found.agents)
         if what == "update":
-            assert found.neuron_count == found.genome_timestamp == found.hashes["brain_regions"] == found.hashes["agent_data"]
+            assert found.neuron_count == found.genome_timestamp == found.brain_regions_hash == found.agent_data_hash
             with state.update():  # the next writer begins again at 1
                 state.synapse_count = 0
                 state.neuron_count = state.genome_timestamp = 0
@@ -150,7 +150,7 @@ def test_a_process_that_stands_still_holds_up_whoever_must_wait_and_no_reader(st
 import struct
 from feagi_state import _core
 state = StateManager.attach(sys.argv[1])
-at = state.region_len + spec.SHARED_FIELDS["lock"].offset
+at = state._region_len + spec.SHARED_FIELDS["lock"].offset
 state._memory[at:at + 8] = struct.pack("<Q", _core.process_id())
 say("ready")
 hear()

@@ -422,6 +422,7 @@ def test_locks_windows_statistics_and_hashes_of_a_program_are_read_on_the_pc(tmp
         for reader in (device, feagi_state.attach("areas")):
             hashes = dict.fromkeys(spec.HASHES_FIELDS, 0)
             assert reader.hashes == {**hashes, "agent_data": 2**64 - 1, "morphologies": 6}
+            assert (reader.state.agent_data_hash, reader.state.morphologies_hash) == (2**64 - 1, 6)
             locked = reader.locked_areas
             assert locked.pop(8, 9) == 9
             assert locked == {7: 2**64 - 1, 2**32 - 1: 5}
