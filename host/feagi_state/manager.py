@@ -203,7 +203,10 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         return _singleton()
 
     def close(self) -> None:
-        """Unmaps the region; a file stays. May be called more than once. No other thread may be using this object."""
+        """Unmaps the region; a file stays. May be called more than once. No other thread may be using this object.
+
+        Raises InvalidOperation if another thread waits in it for another process.
+        """
         super().close()
         if hasattr(self, "_memory"):
             self._memory.close()

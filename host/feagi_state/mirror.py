@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from . import spec
 from ._core import Mirror
+from .changes import ChangeStream, FieldWatch
 from .checks import cortical_area
 from .core_fields import CoreValues
 from .errors import InvalidField, MemoryMapError, StaleMirror
@@ -206,6 +207,24 @@ class MirrorView:
         own, and counts in `lost` what was overwritten before it was read.
         """
         return EventStream(self._ring, timeout_s, from_start, ended=ended)
+
+    def changes(
+        self,
+        *fields: str,
+        timeout_s: float | None = None,
+        from_start: bool = False,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> ChangeStream:
+        """Changes of these fields of the core block from now on; without any, of all but `version` and
+        `last_modified`. With `from_start` their values of now come first, as changes from None.
+
+        Iterate with `for` or `async for`, which end when nothing changed for `timeout_s` (None: never) or `ended()`
+        says so; or use `get`. Nobody waits for a reader: what a slow one gets of a field is the latest value, and
+        how many versions it can have missed of it (Change.passed_over). A value that went and came back between two
+        looks, which are at most 10 ms apart while the reader waits, is no change. Raises InvalidField, InvalidValue.
+        """
+        watch = FieldWatch(self._current, lambda: self._name, fields, from_start)
+        return ChangeStream(lambda: (watch,), timeout_s, ended)
 
     @property
     def unix_time(self) -> bool:
