@@ -1,5 +1,5 @@
-// Xtensa: ESP32 and ESP32-S3 with two cores, ESP32-S2 with one. The other writers are interrupts of levels 1 to 3, the only ones that
-// ESP-IDF has C code handle, and where there are two cores all code of the other one.
+// Xtensa: ESP32 and ESP32-S3 with two cores, ESP32-S2 with one. The other writers are interrupts of levels 1 to 3, the only ones
+// that ESP-IDF has C code handle, and where there are two cores all code of the other one.
 //
 // One core is assumed, and no more used than loads, stores and the interrupt level,
 //  - on an ESP32-S2, on which compare-and-swap (s32c1i) is an illegal instruction, and in firmware for one core;
@@ -7,10 +7,10 @@
 //    (MP_TASK_COREID and MICROPY_PY_THREAD_GIL of its port), and nobody else knows where the module's regions are.
 // Two cores are assumed in firmware that is built for them, as ESP-IDF's settings say, unless the build defines FEAGI_PORT_CORES.
 //
-// A region may lie in external PSRAM, as all of MicroPython's heap does on a board that has it, a native module's variables included:
-// s32c1i, which fails there, is used on one word only, in the firmware's own .bss. But interrupts that have to run while the flash is
-// written cannot use PSRAM: for them, give feagi_region_init() internal RAM. Chips of an ESP32 before revision 3 lose writes to
-// PSRAM unless the compiler is the vendor's and was told -mfix-esp32-psram-cache-issue.
+// A region may lie in external PSRAM, as all of MicroPython's heap does on a board that has it, a native module's variables
+// included: s32c1i, which fails there, is used on one word only, in the firmware's own .bss. But interrupts that have to run
+// while the flash is written cannot use PSRAM: for them, give feagi_region_init() internal RAM. Chips of an ESP32 before revision
+// 3 lose writes to PSRAM unless the compiler is the vendor's and was told -mfix-esp32-psram-cache-issue.
 #ifndef FEAGI_PORT_XTENSA_H
 #define FEAGI_PORT_XTENSA_H
 
@@ -33,7 +33,8 @@ typedef uint32_t feagi_port_key_t;
 #define FEAGI_PORT_BARRIER() __asm volatile("memw" ::: "memory")
 #define FEAGI_PORT_INNER 0x80000000u // in a key, where PS has no bit: the core had the word already
 
-// The core that is in a section, by its PRID, which is never 0 (0xCDCD and 0xABAB); or 0. The same word in all files of a program.
+// The core that is in a section, by its PRID, which is never 0 (0xCDCD and 0xABAB); or 0. The same word in all files of a
+// program.
 __attribute__((weak)) volatile uint32_t feagi_port_owner;
 
 // Waits for the other core to leave its section: at most as long as that is.
@@ -67,8 +68,8 @@ static inline uint32_t feagi_port_leave(feagi_port_key_t key) {
 }
 #endif
 
-// Saves PS and raises its level (1 instruction), restores it (2): nests, and works in interrupts. On two cores 15 more to enter where
-// the word is free and 9 more to leave.
+// Saves PS and raises its level (1 instruction), restores it (2): nests, and works in interrupts. On two cores 15 more to enter
+// where the word is free and 9 more to leave.
 static inline feagi_port_key_t feagi_port_lock(void) {
     feagi_port_key_t key;
     __asm volatile("rsil %0, %1" : "=a"(key) : "i"(FEAGI_PORT_LEVEL) : "memory");

@@ -26,10 +26,10 @@ WORD_MASK = 0xFFFFFFFF
 SMALL_INTS = range(-(2**30), 2**30)
 NULL, SENTINEL = 0, 4  # MP_OBJ_NULL, MP_OBJ_SENTINEL
 NATIVE_BOOL, NATIVE_INT, NATIVE_QSTR = 1, 2, 8  # MP_NATIVE_TYPE_...
-RAISE_IF_UNSUPPORTED = 4  # MP_BUFFER_...
+READ_BUFFER, RAISE_IF_UNSUPPORTED = 1, 4  # MP_BUFFER_...
 STREAM_ERROR = WORD_MASK
 # mp_obj_type_t: the index of each slot is a byte from 8 on, in this order, and the slots are words from 20 on.
-SLOTS = "make_new print call unary_op binary_op attr subscr iter buffer protocol parent locals_dict".split()
+SLOTS = ["make_new", "print", "call", "unary_op", "binary_op", "attr", "subscr", "iter", "buffer", "protocol", "parent", "locals_dict"]
 TYPE_LEN_BYTES = 20 + 4 * len(SLOTS)
 OPERATORS: dict[str, Callable[..., Any]] = {
     "MP_UNARY_OP_NEGATIVE": operator.neg,
@@ -40,41 +40,45 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 
 
 class NativeObject:
-    """Base of the types that the module makes; `type_at` is the address of their mp_obj_type_t."""
+    """Base of the types that the module makes; `_type_at` is the address of their mp_obj_type_t."""
 
-    vm: Interpreter
-    type_at: int
+    _vm: Interpreter
+    _type_at: int
 
     def __init__(self, *args: object) -> None:
-        at = self.call_slot("make_new", self.type_at, len(args), 0, self.vm.words(*map(self.vm.word, args)))
-        self.vm.name_object(self, at)
+        at = self._call_slot("make_new", self._type_at, len(args), 0, self._vm.words(*map(self._vm.word, args)))
+        self._vm.name_object(self, at)
 
-    def call_slot(self, slot: str, *arguments: int) -> int:
-        return self.vm.cpu.call(self.vm.slot(self.type_at, slot), *arguments)
+    def _call_slot(self, slot: str, *arguments: int) -> int:
+        return self._vm.cpu.call(self._vm.slot(self._type_at, slot), *arguments)
 
     def __getattr__(self, name: str) -> object:
-        result = self.vm.words(NULL, NULL)
-        self.call_slot("attr", self.vm.word(self), self.vm.qstr(name), result)
-        value, more = self.vm.cpu.read_words(result, 2)
+        result = self._vm.words(NULL, NULL)
+        self._call_slot("attr", self._vm.word(self), self._vm.qstr(name), result)
+        value, more = self._vm.cpu.read_words(result, 2)
         if value != NULL:
-            return self.vm.object(value)
-        methods = self.vm.locals_of(self.type_at)
+            return self._vm.object(value)
+        methods = self._vm.locals_of(self._type_at)
         if more != SENTINEL or name not in methods:
             raise AttributeError(name)
-        return lambda *args: self.vm.call_native(methods[name], (self, *args))
+        return lambda *args: self._vm.call_native(methods[name], (self, *args))
 
     def __setattr__(self, name: str, value: object) -> None:
-        result = self.vm.words(SENTINEL, self.vm.word(value))
-        self.call_slot("attr", self.vm.word(self), self.vm.qstr(name), result)
-        if self.vm.cpu.read_words(result, 1) != (NULL,):
+        result = self._vm.words(SENTINEL, self._vm.word(value))
+        self._call_slot("attr", self._vm.word(self), self._vm.qstr(name), result)
+        if self._vm.cpu.read_words(result, 1) != (NULL,):
             raise AttributeError(name)
 
     def __bytes__(self) -> bytes:
-        info = self.vm.words(0, 0, 0)
-        if self.call_slot("buffer", self.vm.word(self), info, 1):
+        return self._vm.cpu.read(*self._buffer())
+
+    def _buffer(self) -> tuple[int, int]:
+        """Address and length in bytes."""
+        info = self._vm.words(0, 0, 0)
+        if self._call_slot("buffer", self._vm.word(self), info, READ_BUFFER):
             raise TypeError("object with buffer protocol required")
-        at, length, _ = self.vm.cpu.read_words(info, 3)
-        return self.vm.cpu.read(at, length)
+        at, length, _ = self._vm.cpu.read_words(info, 3)
+        return at, length
 
 
 class Interpreter:
@@ -86,7 +90,7 @@ class Interpreter:
     def __init__(self, program: Path, mpy_dir: Path, mpy: Path) -> None:
         self.cpu = Emulated(program, self.answer)
         self.globals: dict[str, object] = {}
-        self.heap_is_locked = False
+        self._heap_is_locked = False
         self._answering = False
         self._objects: dict[int, object] = {}
         self._addresses: dict[object, int] = {}
@@ -104,6 +108,10 @@ class Interpreter:
 
     def __exit__(self, *_: object) -> None:
         self.cpu.__exit__()
+
+    def lock_heap(self, locked: bool) -> None:
+        """While it is, what allocates in MicroPython raises MemoryError."""
+        self._heap_is_locked = locked
 
     # ---- Loading
 
@@ -168,7 +176,7 @@ class Interpreter:
             return self.qstr(value) << 3 | 2
         key = self._key(value)
         if key not in self._addresses:
-            if self.heap_is_locked and self._answering:
+            if self._heap_is_locked and self._answering:
                 raise MemoryError("memory allocation failed, heap is locked")
             self.name_object(value, self.cpu.reserve(8))
         return self._addresses[key]
@@ -186,6 +194,10 @@ class Interpreter:
 
     def objects(self, at: int, count: int) -> list[Any]:
         return [self.object(word) for word in self.cpu.read_words(at, count)]
+
+    def address_of(self, value: NativeObject) -> int:
+        """Where its buffer begins."""
+        return value._buffer()[0]
 
     # ---- What the module made
 
@@ -218,7 +230,7 @@ class Interpreter:
 
     def _new_type(self, at: int, name: str) -> object:
         parent = self.slot(at, "parent")
-        made = type(name, (self.object(parent),), {}) if parent else type(name, (NativeObject,), {"vm": self, "type_at": at})
+        made = type(name, (self.object(parent),), {}) if parent else type(name, (NativeObject,), {"_vm": self, "_type_at": at})
         self.name_object(made, at)
         if not parent:
             for method in self.locals_of(at):
@@ -260,7 +272,7 @@ class Interpreter:
 
     def do_store_global(self, name: int, word: int) -> None:
         text = self._qstrs[name]
-        kind, second, _ = self.cpu.read_words(word, 3)
+        [kind] = self.cpu.read_words(word, 1)
         if kind == self.type_type:
             self.globals[text] = self._new_type(word, text)
         else:
@@ -307,7 +319,7 @@ class Interpreter:
 
     def do_realloc_(self, old: int, length: int) -> int:
         assert not old
-        if self.heap_is_locked:
+        if self._heap_is_locked:
             raise MemoryError("memory allocation failed, heap is locked")
         return self.cpu.reserve(length)
 

@@ -1,5 +1,5 @@
-// What programs of these tests need of Linux, without a libc, and the privileged instructions of the core's port, which Linux lets no
-// program execute: a handler of the signal that they raise does what they would.
+// What programs of these tests need of Linux, without a libc, and the privileged instructions of the core's port, which Linux
+// lets no program execute: a handler of the signal that they raise does what they would.
 #ifndef LINUX_H
 #define LINUX_H
 

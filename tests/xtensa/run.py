@@ -8,6 +8,7 @@ calls SCRIPT's run(), whose other imports and whose own code are this Python's.
 from __future__ import annotations
 
 import builtins
+import gc
 import importlib
 import io
 import sys
@@ -35,22 +36,26 @@ def view(value: Any, real: Callable[[Any], memoryview] = memoryview) -> memoryvi
     return real(bytes(value) if isinstance(value, NativeObject) else value)
 
 
+def add_module(name: str, **contents: Any) -> ModuleType:
+    module = sys.modules[name] = ModuleType(name)
+    module.__dict__.update(contents)
+    return module
+
+
 def main(program: str, mpy_dir: str, mpy: str, script: str, *arguments: str) -> None:
     # What scripts and the module use of MicroPython's own modules and this Python has not.
-    time.ticks_us = lambda: time.monotonic_ns() // 1000 & TICKS_MASK  # type: ignore[attr-defined]
-    time.ticks_ms = lambda: time.monotonic_ns() // 1000000 & TICKS_MASK  # type: ignore[attr-defined]
-    time.ticks_diff = lambda a, b: a - b  # type: ignore[attr-defined]
-    gc = importlib.import_module("gc")
-    gc.mem_free = lambda: 2**20  # type: ignore[attr-defined]
-    builtins.memoryview = view  # type: ignore[assignment,misc]
-    io.BytesIO = BytesIO  # type: ignore[misc]
+    vars(time).update(
+        ticks_us=lambda: time.monotonic_ns() // 1000 & TICKS_MASK,
+        ticks_ms=lambda: time.monotonic_ns() // 1000000 & TICKS_MASK,
+        ticks_diff=lambda a, b: a - b,
+    )
+    vars(gc).update(mem_free=lambda: 2**20)
+    vars(builtins).update(memoryview=view)
+    vars(io).update(BytesIO=BytesIO)
     with Interpreter(Path(program), Path(mpy_dir), Path(mpy)) as vm:
-        micropython = ModuleType("micropython")
-        micropython.heap_lock = lambda: setattr(vm, "heap_is_locked", True)  # type: ignore[attr-defined]
-        micropython.heap_unlock = lambda: setattr(vm, "heap_is_locked", False)  # type: ignore[attr-defined]
-        sys.modules["micropython"] = micropython
-        module = sys.modules["feagi_state"] = ModuleType("feagi_state")
-        module.__dict__.update(vm.globals)
+        add_module("micropython", heap_lock=lambda: vm.lock_heap(True), heap_unlock=lambda: vm.lock_heap(False))
+        add_module("uctypes", addressof=vm.address_of)
+        module = add_module("feagi_state", **vm.globals)
         # The file's bytecode part, of which this is the source.
         exec((HERE.parents[1] / "firmware" / "micropython" / "enums.py").read_text(), module.__dict__)
         sys.path.insert(0, str(HERE.parent / "micropython"))

@@ -1,5 +1,5 @@
-// Runs on the emulated CPU, without a libc: does as the program on the other end of stdin and stdout says (interpreter.py), which is
-// to write and read memory and to call functions. What these call in turn, through the table of MicroPython's functions that a
+// Runs on the emulated CPU, without a libc: does as the program on the other end of stdin and stdout says (interpreter.py), which
+// is to write and read memory and to call functions. What these call in turn, through the table of MicroPython's functions that a
 // native module is linked to, is asked of that program.
 //
 // A message is three words, operation and two operands, and what belongs to it; see the operations.
@@ -120,7 +120,7 @@ static word_t ask(word_t index, word_t a, word_t b, word_t c, word_t d, word_t e
 // A hundred of them, by the numbers from 10 to 109.
 #define FUNCTION(n)                                                                                                              \
     static word_t function_##n(word_t a, word_t b, word_t c, word_t d, word_t e, word_t f) {                                     \
-        return ask(n - 10, a, b, c, d, e, f);                                                                                        \
+        return ask(n - 10, a, b, c, d, e, f);                                                                                    \
     }
 #define ADDRESS(n) function_##n,
 #define TEN(F, t) F(t##0) F(t##1) F(t##2) F(t##3) F(t##4) F(t##5) F(t##6) F(t##7) F(t##8) F(t##9)

@@ -1,5 +1,5 @@
-// Two threads of an emulated Xtensa machine as the two cores of an ESP32: both write the same fields and push events, ROUNDS times, and one reads.
-// Exits with 0, or with the number of what was wrong.
+// Two threads of an emulated Xtensa machine as the two cores of an ESP32: both write the same fields and push events, ROUNDS
+// times, and one reads. Exits with 0, or with the number of what was wrong.
 #include "linux.h"
 
 #include "feagi_events.h"
@@ -45,7 +45,8 @@ __attribute__((used)) static void second_core(void) {
 // The new thread begins with a call, as a program does.
 int spawn(long number, long flags, void *stack);
 __asm(".global spawn\n\t.type spawn, @function\n\t.balign 4\n"
-      "spawn:\n\tentry a1, 48\n\tmov a6, a3\n\tmov a3, a4\n\tmovi a4, 0\n\tmovi a5, 0\n\tmovi a8, 0\n\tsyscall\n\tbnez a2, .Lparent\n"
+      "spawn:\n\tentry a1, 48\n\tmov a6, a3\n\tmov a3, a4\n\tmovi a4, 0\n\tmovi a5, 0\n\tmovi a8, 0\n\tsyscall\n\tbnez a2, "
+      ".Lparent\n"
       "\tmovi a0, 0\n\tcall4 second_core\n.Lparent:\n\tretw\n");
 
 // Takes what is in the ring. Each core's events come in its order.
