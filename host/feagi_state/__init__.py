@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from . import spec
 from ._core import SCHEMA_HASH
+from .changes import Change, ChangeStream
 from .device import Device, connect
 from .errors import (
     AgentAlreadyRegistered,
@@ -68,6 +69,8 @@ __all__ = [
     "AreaStats",
     "BurstEngineState",
     "CapacityError",
+    "Change",
+    "ChangeStream",
     "CommandRejected",
     "CommandTimeout",
     "ConnectomeState",

@@ -333,6 +333,26 @@ static PyObject *mirror_read_page(Mirror *self, PyObject *object) {
     return read_page(self, (uint32_t)page, copy) ? NULL : PyBytes_FromStringAndSize((const char *)copy, len_bytes);
 }
 
+static PyObject *mirror_page_version(Mirror *self, PyObject *object) {
+    if (check_open(self)) {
+        return NULL;
+    }
+    Py_ssize_t page = index_below(object, self->map.region.pages, "page");
+    return page < 0 ? NULL : PyLong_FromUnsignedLong(feagi_mirror_page_version(&self->map, (uint32_t)page));
+}
+
+static PyObject *mirror_page_of(Mirror *self, PyObject *object) {
+    if (check_open(self)) {
+        return NULL;
+    }
+    Py_ssize_t offset = index_below(object, self->map.region.len_bytes, "offset");
+    if (offset < 0) {
+        return NULL;
+    }
+    const int page = feagi_region_page_of(&self->map.region, (uint32_t)offset);
+    return page < 0 ? PyErr_Format(PyExc_IndexError, "no page holds the byte at %zd", offset) : PyLong_FromLong(page);
+}
+
 static PyObject *mirror_read_agent(Mirror *self, PyObject *object) {
     if (check_open(self)) {
         return NULL;
@@ -613,6 +633,8 @@ static PyMethodDef mirror_methods[] = {
     METHOD("set_trailer_u64", mirror_set_trailer_u64, METH_FASTCALL),
     METHOD("set_trailer_bytes", mirror_set_trailer_bytes, METH_VARARGS),
     METHOD("read_page", mirror_read_page, METH_O),
+    METHOD("page_version", mirror_page_version, METH_O),
+    METHOD("page_of", mirror_page_of, METH_O),
     METHOD("read_agent", mirror_read_agent, METH_O),
     METHOD("read_section", mirror_read_section, METH_O),
     METHOD("read_region", mirror_read_region, METH_NOARGS),

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 from typing import Any, Final
 
-from .errors import InvalidValue
+from . import spec
+from .errors import InvalidField, InvalidValue
 
-__all__ = ["U32_MAX", "U64_MAX", "cortical_area", "file_mode", "milliseconds", "text_bytes", "timeout", "whole"]
+__all__ = [
+    "U32_MAX",
+    "U64_MAX",
+    "core_field",
+    "cortical_area",
+    "file_mode",
+    "milliseconds",
+    "text_bytes",
+    "timeout",
+    "whole",
+]
 
 U32_MAX: Final = 0xFFFF_FFFF
 U64_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
@@ -23,6 +35,16 @@ def whole(value: Any, what: str, least: int, most: int) -> int:
     if not least <= number <= most:
         raise InvalidValue(f"{value!r} is no {what}: it should be an int from {least} to {most}")
     return number
+
+
+def core_field(name: str) -> spec.Field:
+    """The field of the core block that has this name. Raises InvalidField with the nearest names."""
+    found = spec.CORE_FIELDS.get(name)
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(str(name), spec.CORE_FIELDS, n=2)
+    hint = f": did you mean {' or '.join(near)}?" if near else ""
+    raise InvalidField(f"the core block has no field {name!r}{hint}")
 
 
 def cortical_area(value: Any) -> int:
