@@ -27,13 +27,14 @@ STEP := boards/tools/step.sh
 APT := boards/tools/need_apt.sh
 
 # Architectures of native modules, and the stamp that says that the compiler of each is there.
-ARCHES := x64 armv6m armv7m armv7emsp armv7emdp rv32imc
+ARCHES := x64 armv6m armv7m armv7emsp armv7emdp rv32imc xtensawin
 apt_x64 := apt-host
 apt_armv6m := apt-arm
 apt_armv7m := apt-arm
 apt_armv7emsp := apt-arm
 apt_armv7emdp := apt-arm
 apt_rv32imc := apt-riscv
+apt_xtensawin := apt-xtensa
 ARCH ?= $(ARCHES)
 
 # Boards, and which of them run firmware that is built here.
@@ -78,7 +79,7 @@ board-qemu_m3: build/mpy/armv7m_6.3/feagi_state.mpy build/firmware/qemu_m3/firmw
 # --------------------------------------------------------------------------------------------------- to change it
 
 .PHONY: test
-test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin $(STAMPS)/apt-qemu-riscv $(STAMPS)/apt-aarch64 host $(BOARDS:%=board-%) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## run every test, boards included (PYTEST_ARGS=... for pytest)
+test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin $(STAMPS)/apt-qemu-riscv $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator host $(BOARDS:%=board-%) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## run every test, boards included (PYTEST_ARGS=... for pytest)
 	@$(BIN)/pytest tests $(PYTEST_ARGS)
 
 .PHONY: check
@@ -170,6 +171,18 @@ $(STAMPS)/apt-arm: boards/tools/need_apt.sh | $(STAMPS)
 
 $(STAMPS)/apt-riscv: boards/tools/need_apt.sh | $(STAMPS)
 	@$(STEP) "RISC-V compiler" apt-riscv $(APT) gcc-riscv64-unknown-elf:riscv64-unknown-elf-gcc picolibc-riscv64-unknown-elf
+	@touch $@
+
+# The vendor's compiler where it is on PATH, else what firmware/micropython/xtensawin_gcc.py makes one of.
+$(STAMPS)/apt-xtensa: boards/tools/need_apt.sh | $(STAMPS)
+	@command -v xtensa-esp32-elf-gcc >/dev/null || \
+		$(STEP) "Xtensa compiler" apt-xtensa $(APT) gcc-xtensa-lx106:xtensa-lx106-elf-gcc picolibc-xtensa-lx106-elf llvm-22:llvm-mc-22
+	@touch $@
+
+# To run it, on whichever compiler it was built.
+$(STAMPS)/apt-xtensa-emulator: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "Xtensa emulator" apt-xtensa-emulator $(APT) gcc-xtensa-lx106:xtensa-lx106-elf-gcc picolibc-xtensa-lx106-elf \
+		llvm-22:llvm-mc-22 qemu-user:qemu-xtensa
 	@touch $@
 
 $(STAMPS)/apt-qemu: boards/tools/need_apt.sh | $(STAMPS)

@@ -34,6 +34,8 @@
 #include "feagi_port_cortexm.h"
 #elif defined(__riscv) && __riscv_xlen == 32
 #include "feagi_port_rv32.h"
+#elif defined(__XTENSA__)
+#include "feagi_port_xtensa.h"
 #else
 #error "no port for this target: see firmware/port/feagi_port.h"
 #endif

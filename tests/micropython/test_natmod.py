@@ -21,7 +21,8 @@ from elftools.elf.elffile import ELFFile
 
 from common import ROOT
 from feagi_state.boards import find_board
-from feagi_state.emulator import MPY_ARCHITECTURES, Program, start_board
+from feagi_state.emulator import Program, start_board
+from feagi_state.identity import MPY_ARCHITECTURES
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 ARCHES = re.search(r"^ARCHES := (.*)$", MAKEFILE, re.MULTILINE)[1].split()  # type: ignore[index]
