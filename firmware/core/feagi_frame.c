@@ -4,86 +4,92 @@
 #include "feagi_port.h"
 #include "feagi_text.h"
 
+// What a CRC becomes over bytes and their own CRC behind them, whatever it started with.
+#define CRC_OF_WHOLE 0x2144df1cu
+
+// Bytes behind an item's head that hold n, in preferred serialization: the fewest.
+static __attribute__((noinline)) unsigned extra_bytes(uint64_t n) {
+    const uint32_t low = (uint32_t)n;
+    return n >> 32 ? 8 : low > UINT16_MAX ? 4 : low > UINT8_MAX ? 2 : low >= 24;
+}
+
 // ---- Building
 
-void feagi_frame_start(feagi_frame_out_t *out, uint8_t *wire, uint16_t body_len_bytes, uint8_t kind, uint8_t seq) {
+void feagi_frame_start(feagi_frame_out_t *out, uint8_t *wire, size_t body_len_bytes, uint8_t kind, uint8_t seq) {
     out->wire = wire;
-    out->limit = (uint16_t)(FEAGI_FRAME_BODY_AT + body_len_bytes);
+    out->limit = FEAGI_FRAME_BODY_AT + body_len_bytes;
     out->full = false;
     wire[FEAGI_FRAME_BODY_AT] = kind;
     wire[FEAGI_FRAME_BODY_AT + 1] = seq;
     out->len = FEAGI_FRAME_BODY_AT + 2;
 }
 
-// Head in preferred serialization: the shortest that holds n. Nothing is written unless `more` bytes fit behind it as well.
-static bool put_head(feagi_frame_out_t *out, uint8_t major, uint64_t n, uint32_t more) {
-    unsigned extra = n < 24 ? 0 : n <= 0xff ? 1 : n <= 0xffff ? 2 : n <= 0xffffffff ? 4 : 8;
-    if (out->full || out->len + 1u + extra + more > out->limit) {
+// Room for so many bytes more, or NULL.
+static uint8_t *take_room(feagi_frame_out_t *out, size_t len_bytes) {
+    uint8_t *at = out->wire + out->len;
+    if (out->full || len_bytes > out->limit - out->len) {
         out->full = true;
-        return false;
+        return NULL;
     }
-    uint8_t *p = out->wire + out->len;
-    uint8_t info = (uint8_t)(extra == 0 ? n : extra == 1 ? 24 : extra == 2 ? 25 : extra == 4 ? 26 : 27);
-    *p = (uint8_t)(major << 5 | info);
-    for (unsigned i = extra; i; i--) {
-        p[i] = (uint8_t)n;
-        n >>= 8;
+    out->len += len_bytes;
+    return at;
+}
+
+// An item: its head, and the bytes of a string behind it.
+static void put_item(feagi_frame_out_t *out, unsigned major, uint64_t n, const uint8_t *bytes, size_t len_bytes) {
+    const unsigned extra = extra_bytes(n);
+    uint8_t *p = take_room(out, 1 + extra + len_bytes);
+    if (p) {
+        *p = (uint8_t)(major << 5 | (extra ? 24 + extra / 2 - extra / 8 : n)); // 24 to 27 for 1, 2, 4, 8
+        for (unsigned i = extra; i; i--) {
+            p[i] = (uint8_t)n;
+            n >>= 8;
+        }
+        feagi_port_copy(p + 1 + extra, bytes, len_bytes);
     }
-    out->len = (uint16_t)(out->len + 1 + extra);
-    return true;
 }
 
 void feagi_frame_put_uint(feagi_frame_out_t *out, uint64_t value) {
-    (void)put_head(out, 0, value, 0);
+    put_item(out, 0, value, NULL, 0);
 }
 
 void feagi_frame_put_int(feagi_frame_out_t *out, int64_t value) {
-    (void)put_head(out, value < 0, (uint64_t)(value < 0 ? ~value : value), 0);
+    put_item(out, value < 0, (uint64_t)(value < 0 ? ~value : value), NULL, 0);
 }
 
-static void put_string(feagi_frame_out_t *out, uint8_t major, const uint8_t *data, uint16_t len_bytes) {
-    if (put_head(out, major, len_bytes, len_bytes)) {
-        feagi_port_copy(out->wire + out->len, data, len_bytes);
-        out->len = (uint16_t)(out->len + len_bytes);
+void feagi_frame_put_bytes(feagi_frame_out_t *out, const uint8_t *data, size_t len_bytes) {
+    put_item(out, 2, len_bytes, data, len_bytes);
+}
+
+void feagi_frame_put_text(feagi_frame_out_t *out, const uint8_t *text, size_t len_bytes) {
+    put_item(out, 3, len_bytes, text, len_bytes);
+}
+
+void feagi_frame_put_raw(feagi_frame_out_t *out, const uint8_t *items, size_t len_bytes) {
+    uint8_t *p = take_room(out, len_bytes);
+    if (p) {
+        feagi_port_copy(p, items, len_bytes);
     }
 }
 
-void feagi_frame_put_bytes(feagi_frame_out_t *out, const uint8_t *data, uint16_t len_bytes) {
-    put_string(out, 2, data, len_bytes);
-}
-
-void feagi_frame_put_text(feagi_frame_out_t *out, const uint8_t *text, uint16_t len_bytes) {
-    put_string(out, 3, text, len_bytes);
-}
-
-void feagi_frame_put_raw(feagi_frame_out_t *out, const uint8_t *items, uint16_t len_bytes) {
-    if (out->full || out->len + len_bytes > out->limit) {
-        out->full = true;
-        return;
-    }
-    feagi_port_copy(out->wire + out->len, items, len_bytes);
-    out->len = (uint16_t)(out->len + len_bytes);
-}
-
-uint16_t feagi_frame_finish(feagi_frame_out_t *out, uint32_t seed) {
-    uint8_t *body = out->wire + FEAGI_FRAME_BODY_AT;
-    uint32_t crc = feagi_crc_update(seed, body, out->len - FEAGI_FRAME_BODY_AT);
+size_t feagi_frame_finish(feagi_frame_out_t *out, uint32_t seed) {
+    uint8_t *code = out->wire + FEAGI_FRAME_BODY_AT - 1, *end = out->wire + out->len;
+    uint32_t crc = feagi_crc_update(seed, code + 1, (size_t)(end - code) - 1);
     for (unsigned i = 0; i < 4; i++) {
-        out->wire[out->len++] = (uint8_t)(crc >> 8 * i);
+        *end++ = (uint8_t)crc;
+        crc >>= 8;
     }
     // COBS in place: each zero becomes the distance to the next, and one code in front holds the first. At most 253 bytes, so
-    // no distance exceeds 254 and no further code is needed.
-    uint16_t code_at = FEAGI_FRAME_BODY_AT - 1;
-    for (uint16_t i = FEAGI_FRAME_BODY_AT; i < out->len; i++) {
-        if (out->wire[i] == 0) {
-            out->wire[code_at] = (uint8_t)(i - code_at);
-            code_at = i;
+    // no distance exceeds 254 and no further code is needed. The closing delimiter is the last zero.
+    *end = 0;
+    for (uint8_t *p = code + 1; p <= end; p++) {
+        if (*p == 0) {
+            *code = (uint8_t)(p - code);
+            code = p;
         }
     }
-    out->wire[code_at] = (uint8_t)(out->len - code_at);
     out->wire[0] = 0;
-    out->wire[out->len++] = 0;
-    return out->len;
+    return (size_t)(end - out->wire) + 1;
 }
 
 // ---- Taking apart
@@ -101,147 +107,98 @@ void feagi_frame_in_init(feagi_frame_in_t *in, uint8_t *buf, uint16_t capacity) 
     restart(in);
 }
 
-static void store(feagi_frame_in_t *in, uint8_t byte) {
-    if (in->len == in->capacity) {
-        in->bad = true;
-    } else {
-        in->buf[in->len++] = byte;
-    }
-}
-
 int feagi_frame_feed(feagi_frame_in_t *in, uint8_t byte) {
     if (byte == 0) {
-        int result = !in->started ? 0 : in->bad || in->left ? FEAGI_ERR_FRAME : in->len;
+        const int result = !in->started ? 0 : in->bad || in->left ? FEAGI_ERR_FRAME : in->len;
         restart(in);
         return result;
     }
-    if (in->bad) {
-        return 0;
-    }
     if (in->left) {
         in->left--;
-        store(in, byte);
-        return 0;
+    } else {
+        // A code. The block before it, if there was one, ended with the zero that it stands for. A block of 254 bytes without a
+        // zero is longer than any frame.
+        in->left = (uint8_t)(byte - 1);
+        in->bad |= byte == 0xff;
+        byte = 0;
+        if (!in->started) {
+            in->started = true;
+            return 0;
+        }
     }
-    // A code: the block before it, if there was one, ended with the zero that it stands for.
-    if (in->started) {
-        store(in, 0);
+    if (in->len < in->capacity) {
+        in->buf[in->len++] = byte;
+    } else {
+        in->bad = true;
     }
-    in->started = true;
-    in->left = (uint8_t)(byte - 1);
-    // A block of 254 bytes without a zero is longer than any frame.
-    in->bad = in->bad || byte == 0xff;
     return 0;
-}
-
-// Whether a number fits into so many bytes, 1, 2, 4 or 8. Not every target shifts 64 bits.
-static bool fits_into(uint64_t value, unsigned len_bytes) {
-    return len_bytes == 8 || value <= (len_bytes == 4 ? UINT32_MAX : (1u << 8 * len_bytes) - 1);
 }
 
 int feagi_frame_next(const uint8_t **at, const uint8_t *end, feagi_frame_item_t *item) {
     const uint8_t *p = *at;
-    if (p >= end) {
+    if (p == end) {
         return 0;
     }
-    uint8_t first = *p++;
-    unsigned info = first & 31;
-    item->major = first >> 5;
-    item->value = info;
-    if (item->major > 3 || info > 27) {
+    const unsigned first = *p++, info = first & 31;
+    const unsigned extra = info < 24 ? 0 : 1u << (info - 24);
+    uint32_t low = extra ? 0 : info, high = 0;
+    if ((size_t)(end - p) < extra || info > 27) {
         return FEAGI_ERR_FRAME;
     }
-    if (info >= 24) {
-        unsigned extra = 1u << (info - 24);
-        if ((size_t)(end - p) < extra) {
-            return FEAGI_ERR_FRAME;
-        }
-        item->value = 0;
-        for (unsigned i = 0; i < extra; i++) {
-            item->value = item->value << 8 | *p++;
-        }
-        // Preferred serialization: the head one size smaller (or none) must not have held it.
-        if (extra == 1 ? item->value < 24 : fits_into(item->value, extra / 2)) {
-            return FEAGI_ERR_FRAME;
-        }
+    for (unsigned i = extra; i; i--) {
+        high = high << 8 | low >> 24;
+        low = low << 8 | *p++;
     }
+    item->value = (uint64_t)high << 32 | low;
     item->bytes = p;
+    item->len = extra;
+    item->major = (uint8_t)(first >> 5);
     if (item->major >= 2) {
-        if ((uint64_t)(end - p) < item->value) {
+        item->len = low;
+        if (item->major > 3 || high || low > (size_t)(end - p)) {
             return FEAGI_ERR_FRAME;
         }
-        p += item->value;
+        p += low;
     }
     *at = p;
-    return 1;
+    return extra_bytes(item->value) == extra ? 1 : FEAGI_ERR_FRAME;
 }
 
-// Whether an item is of the type at shape[0..2] = {type, lo, hi}.
-static bool fits(const feagi_frame_item_t *item, const uint8_t *shape) {
-    bool string = item->value >= shape[1] && item->value <= shape[2];
-    switch (shape[0]) {
-        case 'U':
-            return item->major == 0 && fits_into(item->value, shape[2]);
-        case 'I':
-            return item->major <= 1;
-        case 'B':
-            return item->major == 2 && string;
-        case 'T':
-            return item->major == 3 && string && feagi_text_valid(item->bytes, (size_t)item->value);
-        default: // 'V'
-            return item->major <= 1 || (item->major == 2 && string);
-    }
+static bool is_of(const feagi_frame_item_t *item, const feagi_item_t *kind) {
+    return kind->majors >> item->major & 1 && item->len >= kind->least && item->len <= kind->most &&
+           (item->major != 3 || feagi_text_valid(item->bytes, item->len));
 }
 
-static bool has_shape(uint8_t kind, const uint8_t *at, const uint8_t *end) {
-    const uint8_t *shape = feagi_shapes;
-    for (; *shape != kind || kind == 0; shape += 6 + 3 * (shape[1] + shape[3])) {
-        if (*shape == 0) {
+static bool has_shape(const feagi_frame_t *frame) {
+    const uint8_t *shape = feagi_shapes, *at = frame->payload;
+    for (; *shape != frame->kind || !*shape; shape++) {
+        if (!*shape) {
             return false; // no such kind
         }
+        while (*++shape < FEAGI_SHAPE_END) {
+        }
     }
-    unsigned items = shape[1], required = shape[2], group = shape[3], least = shape[4], most = shape[5];
-    const uint8_t *type = shape + 6;
-    const uint8_t *const group_at = type + 3 * items, *const group_end = group_at + 3 * group;
     feagi_frame_item_t item;
-    unsigned count = 0; // items read
-    for (;;) {
-        int got = feagi_frame_next(&at, end, &item);
-        if (got < 0) {
+    int got;
+    while ((got = feagi_frame_next(&at, frame->payload + frame->len, &item)) > 0) {
+        shape++;
+        if (*shape > FEAGI_SHAPE_END) {
+            shape -= *shape - FEAGI_SHAPE_END;
+        }
+        if (*shape == FEAGI_SHAPE_END || !is_of(&item, &feagi_items[*shape & ~FEAGI_SHAPE_MAY_END])) {
             return false;
-        }
-        if (got == 0) {
-            break;
-        }
-        if (count >= items && (!group || (most && count >= items + group * most))) {
-            return false;
-        }
-        if (!fits(&item, type)) {
-            return false;
-        }
-        count++;
-        type += 3;
-        if (type == group_end) {
-            type = group_at;
         }
     }
-    return count >= required + group * least && (count <= items || type == group_at);
+    return got == 0 && shape[1] >= FEAGI_SHAPE_MAY_END;
 }
 
-int feagi_frame_check(const uint8_t *buf, uint16_t len_bytes, uint32_t seed, feagi_frame_t *frame) {
-    if (len_bytes < 6) {
+int feagi_frame_check(const uint8_t *buf, size_t len_bytes, uint32_t seed, feagi_frame_t *frame) {
+    if (len_bytes < 6 || feagi_crc_update(seed, buf, len_bytes) != CRC_OF_WHOLE) {
         return FEAGI_ERR_FRAME;
-    }
-    uint16_t body = (uint16_t)(len_bytes - 4);
-    uint32_t crc = feagi_crc_update(seed, buf, body);
-    for (unsigned i = 0; i < 4; i++) {
-        if (buf[body + i] != (uint8_t)(crc >> 8 * i)) {
-            return FEAGI_ERR_FRAME;
-        }
     }
     frame->kind = buf[0];
     frame->seq = buf[1];
     frame->payload = buf + 2;
-    frame->len = (uint16_t)(body - 2);
-    return has_shape(frame->kind, frame->payload, frame->payload + frame->len) ? 0 : FEAGI_ERR_FRAME;
+    frame->len = len_bytes - 6;
+    return has_shape(frame) ? 0 : FEAGI_ERR_FRAME;
 }

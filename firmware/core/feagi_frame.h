@@ -1,4 +1,5 @@
 // Frames as bytes: COBS, CRC-32 and the CBOR that frames.cddl needs, checked against its shapes. Knows nothing of sessions.
+// Any context, each with frames of its own.
 #ifndef FEAGI_FRAME_H
 #define FEAGI_FRAME_H
 
@@ -18,25 +19,25 @@
 // ---- Building. One frame at a time, in the caller's buffer.
 
 typedef struct {
-    uint8_t *wire;  // FEAGI_FRAME_WIRE_BYTES of the caller
-    uint16_t len;   // bytes written, counted from wire
-    uint16_t limit; // where the body must end, counted from wire
-    bool full;      // something did not fit: the frame must not be sent
+    uint8_t *wire; // FEAGI_FRAME_WIRE_BYTES of the caller
+    size_t len;    // bytes written, counted from wire
+    size_t limit;  // where the body must end, counted from wire
+    bool full;     // something did not fit: the frame must not be sent
 } feagi_frame_out_t;
 
 // Starts a frame. Its body (kind, seq, payload) may be `body_len_bytes` long, at most FEAGI_FRAME_LEN_BYTES - 4.
-void feagi_frame_start(feagi_frame_out_t *out, uint8_t *wire, uint16_t body_len_bytes, uint8_t kind, uint8_t seq);
+void feagi_frame_start(feagi_frame_out_t *out, uint8_t *wire, size_t body_len_bytes, uint8_t kind, uint8_t seq);
 
 // Append one item, or set out->full and leave the frame as it was.
 void feagi_frame_put_uint(feagi_frame_out_t *out, uint64_t value);
 void feagi_frame_put_int(feagi_frame_out_t *out, int64_t value);
-void feagi_frame_put_bytes(feagi_frame_out_t *out, const uint8_t *data, uint16_t len_bytes);
-void feagi_frame_put_text(feagi_frame_out_t *out, const uint8_t *text, uint16_t len_bytes);
+void feagi_frame_put_bytes(feagi_frame_out_t *out, const uint8_t *data, size_t len_bytes);
+void feagi_frame_put_text(feagi_frame_out_t *out, const uint8_t *text, size_t len_bytes);
 // Appends bytes that are items already.
-void feagi_frame_put_raw(feagi_frame_out_t *out, const uint8_t *items, uint16_t len_bytes);
+void feagi_frame_put_raw(feagi_frame_out_t *out, const uint8_t *items, size_t len_bytes);
 
 // Adds the CRC started with `seed` and encodes in place. Returns the bytes of wire[] to send, delimiters at both ends.
-uint16_t feagi_frame_finish(feagi_frame_out_t *out, uint32_t seed);
+size_t feagi_frame_finish(feagi_frame_out_t *out, uint32_t seed);
 
 // ---- Taking apart. Constant memory, whatever arrives.
 
@@ -57,12 +58,12 @@ int feagi_frame_feed(feagi_frame_in_t *in, uint8_t byte);
 
 typedef struct {
     uint8_t kind, seq;
-    uint16_t len;           // of the payload
+    size_t len;             // of the payload
     const uint8_t *payload; // CBOR sequence of the kind's shape
 } feagi_frame_t;
 
 // Checks a decoded body and CRC: length, CRC started with `seed`, kind, shape. Returns 0 or FEAGI_ERR_FRAME.
-int feagi_frame_check(const uint8_t *buf, uint16_t len_bytes, uint32_t seed, feagi_frame_t *frame);
+int feagi_frame_check(const uint8_t *buf, size_t len_bytes, uint32_t seed, feagi_frame_t *frame);
 
 // ---- Reading a payload that was checked.
 
@@ -70,6 +71,7 @@ typedef struct {
     uint8_t major;        // 0: value, 1: -1 - value, 2: bytes, 3: text
     uint64_t value;       // number, or length of bytes and text
     const uint8_t *bytes; // of bytes and text
+    size_t len;           // of bytes and text; of a number: the bytes behind its head
 } feagi_frame_item_t;
 
 // Reads the item at *at and moves *at behind it. Returns 1, 0 at the end, or FEAGI_ERR_FRAME for what is not an item in preferred

@@ -67,7 +67,7 @@ static void make_hello(feagi_link_t *l) {
         }
         feagi_frame_put_text(&out, (const uint8_t *)l->name, len);
     }
-    l->tx_len = feagi_frame_finish(&out, 0);
+    l->tx_len = (uint16_t)feagi_frame_finish(&out, 0);
 }
 
 // One event: the next one that was not sent, or again the first after a loss.
@@ -97,7 +97,7 @@ static bool make_event(feagi_link_t *l) {
     if (l->lost_flying && l->lost_seq == seq) {
         feagi_frame_put_uint(&out, l->lost_sent);
     }
-    l->tx_len = feagi_frame_finish(&out, l->session);
+    l->tx_len = (uint16_t)feagi_frame_finish(&out, l->session);
     l->events_flying++;
     l->event_at = (uint32_t)l->now_ms;
     return true;
@@ -109,7 +109,7 @@ static void make_pong(feagi_link_t *l) {
     feagi_frame_put_uint(&out, l->ping_t1);
     feagi_frame_put_uint(&out, l->ping_t2);
     feagi_frame_put_uint(&out, l->now_us);
-    l->tx_len = feagi_frame_finish(&out, l->session);
+    l->tx_len = (uint16_t)feagi_frame_finish(&out, l->session);
     l->pong_due = false;
 }
 
@@ -117,14 +117,14 @@ static void make_reply(feagi_link_t *l) {
     feagi_frame_out_t out;
     feagi_frame_start(&out, l->tx, FEAGI_LINK_MTU_BYTES, FEAGI_KIND_REPLY, l->reply_seq);
     feagi_frame_put_raw(&out, l->reply, l->reply_len);
-    l->tx_len = feagi_frame_finish(&out, l->session);
+    l->tx_len = (uint16_t)feagi_frame_finish(&out, l->session);
     l->reply_due = false;
 }
 
 static void make_keepalive(feagi_link_t *l) {
     feagi_frame_out_t out;
     feagi_frame_start(&out, l->tx, FEAGI_LINK_MTU_BYTES, FEAGI_KIND_KEEPALIVE, l->seq);
-    l->tx_len = feagi_frame_finish(&out, l->session);
+    l->tx_len = (uint16_t)feagi_frame_finish(&out, l->session);
 }
 
 // What waited too long is sent again; what waited for good ends the session.

@@ -98,7 +98,7 @@ static void put_runs(feagi_frame_out_t *out, uint32_t at, uint32_t words, const 
             end--;
         }
         feagi_frame_put_int(out, ((int32_t)at - (int32_t)FEAGI_HEADER_LEN_BYTES) / 4 + (int32_t)first);
-        feagi_frame_put_bytes(out, copy + 4 * first, (uint16_t)(end - 4 * first));
+        feagi_frame_put_bytes(out, copy + 4 * first, end - 4 * first);
     }
 }
 
@@ -116,7 +116,7 @@ static bool put_page(feagi_link_t *l, feagi_frame_out_t *out, uint32_t page) {
         copy[i] = words_at[i];
     }
     feagi_port_unlock(key);
-    uint16_t before = out->len;
+    size_t before = out->len;
     put_runs(out, at, words, (const uint8_t *)copy);
     if (out->full) {
         out->len = before; // never half a page
@@ -168,7 +168,7 @@ bool feagi_link_make_delta(feagi_link_t *l, uint32_t now) {
     l->flights++;
     l->cautious = (uint8_t)(l->cautious ? l->cautious - 1 : 0);
     l->repair = false;
-    l->tx_len = feagi_frame_finish(&out, l->session);
+    l->tx_len = (uint16_t)feagi_frame_finish(&out, l->session);
     return true;
 }
 

@@ -170,7 +170,7 @@ void feagi_link_receive(feagi_link_t *l, const uint8_t *data, size_t len_bytes) 
         }
         feagi_frame_t frame;
         bool opening = got >= 6 && (l->rx[0] == FEAGI_KIND_HELLO || l->rx[0] == FEAGI_KIND_HELLO_ACK);
-        if (got > 0 && (opening || l->up) && feagi_frame_check(l->rx, (uint16_t)got, opening ? 0 : l->session, &frame) == 0) {
+        if (got > 0 && (opening || l->up) && feagi_frame_check(l->rx, (size_t)got, opening ? 0 : l->session, &frame) == 0) {
             receive_frame(l, &frame);
         } else {
             l->rejected++;

@@ -38,7 +38,7 @@ const feagi_field_t feagi_fields[FEAGI_FIELDS] = {
 };
 
 #if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED
-const char *const feagi_field_names[FEAGI_FIELDS] = {
+const char *const feagi_attribute_names[FEAGI_ATTRIBUTES] = {
     "genome_state",
     "connectome_state",
     "burst_engine_state",
@@ -64,23 +64,54 @@ const char *const feagi_field_names[FEAGI_FIELDS] = {
     "regular_neuron_util",
     "memory_neuron_util",
     "synapse_util",
+    "brain_regions_hash",
+    "cortical_areas_hash",
+    "brain_geometry_hash",
+    "morphologies_hash",
+    "cortical_mappings_hash",
+    "agent_data_hash",
 };
 #endif
 
+enum {
+    U8,
+    U32,
+    U16,
+    U64,
+    TEXT_24,
+    INT,
+    BYTES_128,
+    VALUE,
+    TEXT_200,
+};
+
+const feagi_item_t feagi_items[] = {
+    [U8] = {1, 0, 1},
+    [U32] = {1, 0, 4},
+    [U16] = {1, 0, 2},
+    [U64] = {1, 0, 8},
+    [TEXT_24] = {8, 0, 24},
+    [INT] = {3, 0, 8},
+    [BYTES_128] = {4, 1, 128},
+    [VALUE] = {7, 0, 64},
+    [TEXT_200] = {8, 0, 200},
+};
+
+#define OR_END(item) (FEAGI_SHAPE_MAY_END | (item))
 const uint8_t feagi_shapes[] = {
-    FEAGI_KIND_HELLO, 8, 7, 0, 0, 0, 'U', 0, 1, 'U', 0, 4, 'U', 0, 4, 'U', 0, 2, 'U', 0, 1, 'U', 0, 2, 'U', 0, 8, 'T', 0, 24,
-    FEAGI_KIND_HELLO_ACK, 2, 1, 0, 0, 0, 'U', 0, 4, 'U', 0, 8,
-    FEAGI_KIND_KEEPALIVE, 0, 0, 0, 0, 0,
-    FEAGI_KIND_DELTA, 0, 0, 2, 1, 0, 'I', 0, 0, 'B', 1, 128,
-    FEAGI_KIND_REPAIR, 1, 1, 2, 1, 0, 'U', 0, 1, 'I', 0, 0, 'B', 1, 128,
-    FEAGI_KIND_EVENT, 4, 3, 0, 0, 0, 'U', 0, 2, 'U', 0, 4, 'U', 0, 4, 'U', 0, 2,
-    FEAGI_KIND_EVENT_ACK, 0, 0, 0, 0, 0,
-    FEAGI_KIND_COMMAND, 1, 1, 1, 0, 8, 'U', 0, 1, 'V', 0, 64,
-    FEAGI_KIND_REPLY, 1, 1, 1, 0, 8, 'I', 0, 0, 'V', 0, 64,
-    FEAGI_KIND_ACK, 1, 1, 0, 0, 0, 'U', 0, 1,
-    FEAGI_KIND_NAK, 2, 2, 0, 0, 0, 'U', 0, 1, 'U', 0, 1,
-    FEAGI_KIND_PING, 2, 1, 0, 0, 0, 'U', 0, 8, 'U', 0, 8,
-    FEAGI_KIND_PONG, 3, 3, 0, 0, 0, 'U', 0, 8, 'U', 0, 8, 'U', 0, 8,
-    FEAGI_KIND_LOG, 2, 2, 0, 0, 0, 'U', 0, 1, 'T', 0, 200,
+    FEAGI_KIND_HELLO, U8, U32, U32, U16, U8, U16, U64, OR_END(TEXT_24), FEAGI_SHAPE_END,
+    FEAGI_KIND_HELLO_ACK, U32, OR_END(U64), FEAGI_SHAPE_END,
+    FEAGI_KIND_KEEPALIVE, FEAGI_SHAPE_END,
+    FEAGI_KIND_DELTA, INT, BYTES_128, FEAGI_SHAPE_END + 2,
+    FEAGI_KIND_REPAIR, U8, INT, BYTES_128, FEAGI_SHAPE_END + 2,
+    FEAGI_KIND_EVENT, U16, U32, U32, OR_END(U16), FEAGI_SHAPE_END,
+    FEAGI_KIND_EVENT_ACK, FEAGI_SHAPE_END,
+    FEAGI_KIND_COMMAND, U8, OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), FEAGI_SHAPE_END,
+    FEAGI_KIND_REPLY, INT, OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), OR_END(VALUE), FEAGI_SHAPE_END,
+    FEAGI_KIND_ACK, U8, FEAGI_SHAPE_END,
+    FEAGI_KIND_NAK, U8, U8, FEAGI_SHAPE_END,
+    FEAGI_KIND_PING, U64, OR_END(U64), FEAGI_SHAPE_END,
+    FEAGI_KIND_PONG, U64, U64, U64, FEAGI_SHAPE_END,
+    FEAGI_KIND_LOG, U8, TEXT_200, FEAGI_SHAPE_END,
     0,
 };

@@ -580,12 +580,21 @@ enum {
     FEAGI_FIELD_SYNAPSE_UTIL = 24,
 };
 
-// Their names, in builds for hosts (feagi_port.h).
-extern const char *const feagi_field_names[FEAGI_FIELDS];
+// Names of attributes, in builds for hosts (feagi_port.h): the core fields, then the hashes.
+#define FEAGI_ATTRIBUTES (FEAGI_FIELDS + 6u)
+extern const char *const feagi_attribute_names[FEAGI_ATTRIBUTES];
 
-// Shapes of the payloads, one after the other: kind, items, required items, items of the repeated group, its least and
-// most count (0: no limit), then {type, lo, hi} for each item. Ends with kind 0. Types: U below 2^(8*hi), I int, B and
-// T lo..hi bytes, V int or at most hi bytes.
+// What an item of a payload may be: bit m of `majors` says that it may have major type m; its length is that of a string, or
+// the bytes behind a number's head.
+typedef struct {
+    uint8_t majors, least, most;
+} feagi_item_t;
+extern const feagi_item_t feagi_items[];
+
+// Shapes of the payloads, one after the other: the kind, then a byte an item, its index in feagi_items, and at last
+// FEAGI_SHAPE_END. Ends with kind 0.
+#define FEAGI_SHAPE_MAY_END 0x80u // on an item: the payload may end in front of it
+#define FEAGI_SHAPE_END 0xc0u     // plus n: the payload ends or goes on with the n-th item before this
 extern const uint8_t feagi_shapes[];
 
 #endif

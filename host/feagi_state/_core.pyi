@@ -1,8 +1,9 @@
 """Atomic access to a mirror's memory, by the same C core as on a board. Offsets come from spec.py.
 
 Reads never wait for the mirror's owner and never see half of a page's update. Everything here holds the interpreter's
-lock and takes well under a millisecond. A call after `close` raises ValueError; one that writes through a read-only
-buffer, TypeError.
+lock and takes well under a millisecond, but for waiting: for a process that stands still with a region's lock, other
+threads run meanwhile. A call after `close` raises RegionClosed; one that writes through a read-only
+buffer, InvalidOperation.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Mirror:
 
         Raises IndexError if there is none.
         """
+    def load_hash(self, index: int, /) -> int:
+        """A hash, in the order of spec.HASHES_FIELDS. Raises IndexError if there is none."""
     def trailer_u32(self, offset: int, /) -> int:
         """A u32 of the trailer."""
     def trailer_u64(self, offset: int, /) -> int:
@@ -82,6 +85,10 @@ class Mirror:
         """Stores a text in the trailer, before anybody else maps the mirror. Owner only."""
     def read_page(self, page: int, /) -> bytes:
         """A page's whole version, 0 <= page < pages."""
+    def page_version(self, page: int, /) -> int:
+        """How often a page was published, 0..2^31-1 and around: reads between two equal answers are of one version."""
+    def page_of(self, offset: int, /) -> int:
+        """The page that holds this byte of the region. Raises IndexError where no page does."""
     def read_agent(self, slot: int, /) -> bytes:
         """A slot of the agent table, all of one version, 0 <= slot < agents."""
     def read_section(self, number: int, /) -> bytes:
@@ -119,21 +126,21 @@ class SharedRegion:
     checked, so that nothing in it can lead an access outside of the buffer. Raises ValueError for memory that is too
     short, not aligned to 64 bytes, or of another layout; TypeError if `create` is given and the buffer is read-only.
 
-    The core block's fields are attributes: int, bool, float, or what `set_enums` said. Setting one that is no field of
-    the application, or to a value that does not fit, raises what `set_errors` gave, called with (status, field name,
+    The core block's fields and the hashes are attributes: int, bool, float, or what `set_enums` said. Setting one that
+    is not the application's, or to a value that does not fit, raises what `set_errors` gave, called with (status, name,
     value). Methods that return a status give 0 or more, or a negative number of spec.ERRORS.
 
     What begins with no underscore is StateManager's too. The rest is for the classes over this one, which check
     arguments.
 
-    Calls that write raise TypeError if the buffer is read-only; all raise ValueError after `close`.
+    Calls that write raise InvalidOperation if the buffer is read-only; all raise RegionClosed after `close`.
     """
 
     def __init__(
         self, buffer: Buffer, create: tuple[int, int, int] | None = None, cached_clock: bool = False
     ) -> None: ...
     def close(self) -> None:
-        """Gives the buffer back. No other thread may be in a call."""
+        """Gives the buffer back. No other thread may be in a call; raises InvalidOperation where one waits in it."""
     @property
     def closed(self) -> bool:
         """Whether it was closed, or never made."""
@@ -176,13 +183,9 @@ class SharedRegion:
     @property
     def _events_head(self) -> int:
         """Position that the next event will get, 0..2^32-1."""
-    def _get_hash(self, index: int, /) -> int:
-        """A hash, in the order of spec.HASHES_FIELDS."""
-    def _set_hash(self, index: int, value: int, /) -> None:
-        """Stores a hash."""
     def _begin_update(self) -> None:
         """From now on this thread's writes of fields and hashes through this object are kept back, and its reads see
-        them. Raises RuntimeError if an update is open."""
+        them. Raises InvalidOperation if an update is open."""
     def _end_update(self, commit: bool, /) -> None:
         """Makes what was kept back as one, or forgets it. Raises what `set_errors` gave if the region is held."""
     def _register(self, agent_id: bytes, agent_type: int, metadata: bytes, /) -> int:
@@ -215,10 +218,9 @@ class SharedRegion:
         """The area's slot, with all counts 0, or a negative status."""
     def _find_stats(self, area_id: bytes, /) -> int:
         """The area's slot, or a negative status."""
-    def _set_stat(self, slot: int, count: int, value: int, /) -> None:
-        """Stores a count: 0 neurons, 1 incoming, 2 outgoing."""
-    def _add_stat(self, slot: int, count: int, amount: int, /) -> int:
-        """Adds to a count, or with a negative amount subtracts; it stays within 32 bits. The value after it."""
+    def _update_stats(self, area_id: bytes, /, *changes: int) -> int:
+        """Changes the area's counts together: for neurons, incoming and outgoing synapses in turn what to do (0 keep,
+        1 set, 2 add, 3 subtract) and a u32. A status."""
     def _emit(self, kind: int, arg: int, /) -> int:
         """Adds an event. A status."""
     def _read_event(self, position: int, /) -> tuple[int, int, int] | int | None:

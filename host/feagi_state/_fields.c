@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "feagi_hashes.h"
+
 // For the long ways, so that the short ones save no registers for them.
 #define NOINLINE __attribute__((noinline))
 
@@ -24,13 +26,13 @@ PyObject *raise_error(int status, PyObject *name, PyObject *value) {
 }
 
 int raise_closed(void) {
-    PyErr_SetString(PyExc_ValueError, "the region is closed");
+    raise_as("RegionClosed", "the region is closed");
     return -1;
 }
 
 int raise_read_only(Shared *self) {
     if (!check_open(self)) {
-        PyErr_SetString(PyExc_TypeError, "the region is mapped read-only");
+        raise_as("InvalidOperation", "the region is mapped read-only: attach without readonly=True to write it");
     }
     return -1;
 }
@@ -46,20 +48,20 @@ PyObject *module_set_errors(PyObject *module, PyObject *make) {
 
 // ----------------------------------------------------------------------------------------------------- names, enums
 
-// What the short ways below know of a field, at a place that its name's address tells: names that the compiler has seen are
+// What the short ways below know of an attribute, at a place that its name's address tells: names that the compiler has seen are
 // interned. `scatter` is chosen so that each name has a place to itself; one that has none goes the long way.
 #define NAME_PLACES 256u
 typedef struct {
-    PyObject *name;     // NULL: no field's place
-    PyObject **members; // of an enum
-    uint16_t at;        // offset in the region
-    uint8_t count;      // members
-    uint8_t field;
+    PyObject *name;        // NULL: no attribute's place
+    PyObject **members;    // of an enum
+    uint16_t at;           // offset in the region, of a field
+    uint8_t count;         // members
+    uint8_t index;         // a field, or behind the fields a hash
     bool is_u32, is_plain; // is_plain: of which any number can be written, without more
 } name_place_t;
 static name_place_t places[NAME_PLACES];
 static uint32_t scatter = 0x9e3779b1u;
-static PyObject *field_names[FEAGI_FIELDS];
+static PyObject *attribute_names[FEAGI_ATTRIBUTES];
 
 // Members of the enum fields, by number.
 static struct {
@@ -71,13 +73,13 @@ static inline name_place_t *place_of(PyObject *name) {
     return &places[(uint32_t)((uintptr_t)name >> 4) * scatter >> 24];
 }
 
-// The field of this name, whoever made the string, or -1.
-static int field_named(PyObject *name) {
+// The attribute of this name, whoever made the string: a field, or behind the fields a hash; or -1.
+static int attribute_named(PyObject *name) {
     if (place_of(name)->name == name) {
-        return place_of(name)->field;
+        return place_of(name)->index;
     }
-    for (unsigned i = 0; PyUnicode_Check(name) && i < FEAGI_FIELDS; i++) {
-        if (PyUnicode_Compare(name, field_names[i]) == 0) {
+    for (unsigned i = 0; PyUnicode_Check(name) && i < FEAGI_ATTRIBUTES; i++) {
+        if (PyUnicode_Compare(name, attribute_names[i]) == 0) {
             return (int)i;
         }
     }
@@ -88,16 +90,19 @@ static int field_named(PyObject *name) {
 static bool give_places(void) {
     bool all = true;
     memset(places, 0, sizeof places);
-    for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
-        const feagi_field_t *f = &feagi_fields[field];
-        name_place_t *place = place_of(field_names[field]);
+    for (unsigned index = 0; index < FEAGI_ATTRIBUTES; index++) {
+        name_place_t *place = place_of(attribute_names[index]);
         if (place->name) {
             all = false;
             continue;
         }
-        place->name = field_names[field];
+        place->name = attribute_names[index];
+        place->index = (uint8_t)index;
+        if (index >= FEAGI_FIELDS) {
+            continue;
+        }
+        const feagi_field_t *f = &feagi_fields[index];
         place->at = (uint16_t)(FEAGI_HEADER_LEN_BYTES + f->offset);
-        place->field = (uint8_t)field;
         place->is_u32 = f->type == FEAGI_TYPE_U32;
         place->is_plain = place->is_u32 && (f->flags & FEAGI_FIELD_WRITABLE);
     }
@@ -105,13 +110,13 @@ static bool give_places(void) {
 }
 
 int fields_start(void) {
-    if (field_names[0]) {
+    if (attribute_names[0]) {
         return 0;
     }
-    for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
-        field_names[field] = PyUnicode_InternFromString(feagi_field_names[field]); // for as long as the process lives
-        if (!field_names[field]) {
-            field_names[0] = NULL;
+    for (unsigned index = 0; index < FEAGI_ATTRIBUTES; index++) {
+        attribute_names[index] = PyUnicode_InternFromString(feagi_attribute_names[index]); // for as long as the process lives
+        if (!attribute_names[index]) {
+            attribute_names[0] = NULL;
             return -1;
         }
     }
@@ -124,7 +129,7 @@ int fields_start(void) {
 PyObject *module_set_enums(PyObject *module, PyObject *mapping) {
     (void)module;
     for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
-        PyObject *members = PyDict_GetItem(mapping, field_names[field]);
+        PyObject *members = PyDict_GetItem(mapping, attribute_names[field]);
         const Py_ssize_t count = members ? PyTuple_Size(members) : 0;
         if (count < 0) {
             return NULL;
@@ -141,8 +146,8 @@ PyObject *module_set_enums(PyObject *module, PyObject *mapping) {
             Py_INCREF(enums[field].members[i]);
         }
         enums[field].count = (uint32_t)count;
-        name_place_t *place = place_of(field_names[field]);
-        if (place->field == field) {
+        name_place_t *place = place_of(attribute_names[field]);
+        if (place->index == field) {
             place->members = enums[field].members;
             place->count = (uint8_t)count;
         }
@@ -152,8 +157,8 @@ PyObject *module_set_enums(PyObject *module, PyObject *mapping) {
 
 // ---------------------------------------------------------------------------------------------------------- fields
 
-// A field's value as this thread's update leaves it.
-uint64_t update_value(Shared *self, unsigned field, uint64_t value) {
+// A field's or hash's value as this thread's update leaves it.
+static uint64_t update_value(Shared *self, unsigned field, uint64_t value) {
     for (uint32_t i = 0; i < self->count; i++) {
         if (self->writes[i].field == field) {
             value = field & FEAGI_STATE_HASH ? self->writes[i].value
@@ -215,7 +220,7 @@ static PyObject *object_of(unsigned field, uint64_t value) {
     }
 }
 
-NOINLINE static PyObject *get_field(Shared *self, unsigned field) {
+static PyObject *get_field(Shared *self, unsigned field) {
     if (check_open(self)) {
         return NULL;
     }
@@ -226,16 +231,31 @@ NOINLINE static PyObject *get_field(Shared *self, unsigned field) {
     return object_of(field, value);
 }
 
-// An attribute that is no field under a name of the compiler's.
+static PyObject *get_hash(Shared *self, unsigned hash) {
+    if (check_open(self)) {
+        return NULL;
+    }
+    uint64_t value = feagi_hashes_get(&self->region, hash);
+    if (self->updating && in_update(self)) {
+        value = update_value(self, FEAGI_STATE_HASH | hash, value);
+    }
+    return PyLong_FromUnsignedLongLong(value);
+}
+
+NOINLINE static PyObject *get_attribute(Shared *self, unsigned index) {
+    return index < FEAGI_FIELDS ? get_field(self, index) : get_hash(self, index - FEAGI_FIELDS);
+}
+
+// An attribute that has no name of the compiler's, or is of Python's own making.
 NOINLINE static PyObject *get_other(PyObject *object, PyObject *name) {
     PyObject *found = PyObject_GenericGetAttr(object, name);
     if (found || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
         return found;
     }
-    const int slow = field_named(name);
-    if (slow >= 0) {
+    const int index = attribute_named(name);
+    if (index >= 0) {
         PyErr_Clear();
-        return get_field((Shared *)object, (unsigned)slow);
+        return get_attribute((Shared *)object, (unsigned)index);
     }
     // Names with an underscore in front are Python's own protocols: they are asked for to find that they are not there.
     PyObject *type, *value, *trace;
@@ -272,12 +292,12 @@ PyObject *shared_getattro(PyObject *object, PyObject *name) {
             }
         }
     }
-    return get_field(self, place->field);
+    return get_attribute(self, place->index);
 }
 
-// The number that a Python value stands for in a field. Returns 0, or -1 with an exception set.
-static int number_of(unsigned field, PyObject *object, uint64_t *value) {
-    if (feagi_fields[field].type == FEAGI_TYPE_F32) {
+// The number that a Python value stands for in an attribute. Returns 0, or -1 with an exception set.
+static int number_of(unsigned index, PyObject *object, uint64_t *value) {
+    if (index < FEAGI_FIELDS && feagi_fields[index].type == FEAGI_TYPE_F32) {
         const double number = PyFloat_AsDouble(object);
         if (number == -1.0 && PyErr_Occurred()) {
             goto refused;
@@ -297,10 +317,10 @@ static int number_of(unsigned field, PyObject *object, uint64_t *value) {
             return 0;
         }
     } else {
-        PyObject *index = PyNumber_Index(object); // numpy's integers, say
-        if (index) {
-            *value = PyLong_AsUnsignedLongLong(index);
-            Py_DECREF(index);
+        PyObject *whole = PyNumber_Index(object); // numpy's integers, say
+        if (whole) {
+            *value = PyLong_AsUnsignedLongLong(whole);
+            Py_DECREF(whole);
             if (*value != (uint64_t)-1 || !PyErr_Occurred()) {
                 return 0;
             }
@@ -308,12 +328,12 @@ static int number_of(unsigned field, PyObject *object, uint64_t *value) {
     }
 refused:
     PyErr_Clear();
-    raise_error(FEAGI_ERR_RANGE, field_names[field], object);
+    raise_error(FEAGI_ERR_RANGE, attribute_names[index], object);
     return -1;
 }
 
 // Keeps a write back for the thread's update.
-int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value) {
+static int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value) {
     for (uint32_t i = self->count; kind == FEAGI_STATE_SET && i--;) {
         if (self->writes[i].field == field) {
             // What came before it is of no account.
@@ -322,24 +342,18 @@ int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value) {
         }
     }
     if (self->count == FEAGI_STATE_UPDATE_WRITES) {
-        PyErr_Format(PyExc_ValueError, "an update takes %u writes: make two of it", (unsigned)FEAGI_STATE_UPDATE_WRITES);
+        raise_as("CapacityError", "an update takes %u writes, and this is one more: make two updates of it",
+                 (unsigned)FEAGI_STATE_UPDATE_WRITES);
         return -1;
     }
     self->writes[self->count++] = (feagi_state_write_t){(uint8_t)kind, (uint8_t)field, value};
     return 0;
 }
 
-NOINLINE static int set_field(Shared *self, unsigned field, PyObject *object) {
+static int set_field(Shared *self, unsigned field, PyObject *object) {
     uint64_t value;
-    if (check_writable(self)) {
-        return -1;
-    }
-    if (!object) {
-        PyErr_SetString(PyExc_AttributeError, "a field cannot be deleted");
-        return -1;
-    }
     if (!(feagi_fields[field].flags & FEAGI_FIELD_WRITABLE)) {
-        raise_error(FEAGI_ERR_READ_ONLY, field_names[field], object);
+        raise_error(FEAGI_ERR_READ_ONLY, attribute_names[field], object);
         return -1;
     }
     if (number_of(field, object, &value)) {
@@ -355,17 +369,41 @@ NOINLINE static int set_field(Shared *self, unsigned field, PyObject *object) {
         status = feagi_state_set(&self->region, field, value, NULL);
     }
     if (status) {
-        raise_error(status, field_names[field], object);
+        raise_error(status, attribute_names[field], object);
         return -1;
     }
     return 0;
 }
 
-// An attribute that is no field under a name of the compiler's.
+static int set_hash(Shared *self, unsigned hash, PyObject *object) {
+    uint64_t value;
+    if (number_of(FEAGI_FIELDS + hash, object, &value)) {
+        return -1;
+    }
+    if (self->updating && in_update(self)) {
+        return update_keep(self, FEAGI_STATE_SET, FEAGI_STATE_HASH | hash, value);
+    }
+    feagi_hashes_set(&self->region, hash, value);
+    return 0;
+}
+
+// `object`: NULL to delete it.
+NOINLINE static int set_attribute(Shared *self, unsigned index, PyObject *object) {
+    if (check_writable(self)) {
+        return -1;
+    }
+    if (!object) {
+        raise_as("InvalidField", "%U cannot be deleted", attribute_names[index]);
+        return -1;
+    }
+    return index < FEAGI_FIELDS ? set_field(self, index, object) : set_hash(self, index - FEAGI_FIELDS, object);
+}
+
+// An attribute that has no name of the compiler's, or is of Python's own making.
 NOINLINE static int set_other(PyObject *object, PyObject *name, PyObject *value) {
-    const int field = field_named(name);
-    if (field >= 0) {
-        return set_field((Shared *)object, (unsigned)field, value);
+    const int index = attribute_named(name);
+    if (index >= 0) {
+        return set_attribute((Shared *)object, (unsigned)index, value);
     }
     // A class over this one has attributes of its own, which begin with an underscore; anything else is a field misspelt.
     const char *text = PyUnicode_AsUTF8AndSize(name, NULL);
@@ -388,7 +426,7 @@ int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
         feagi_state_store_u32(&self->region, place->at - FEAGI_HEADER_LEN_BYTES, number);
         return 0;
     }
-    return set_field(self, place->field, value);
+    return set_attribute(self, place->index, value);
 }
 
 static PyObject *change_field(Shared *self, PyObject *const *args, Py_ssize_t count, unsigned kind) {
@@ -399,9 +437,9 @@ static PyObject *change_field(Shared *self, PyObject *const *args, Py_ssize_t co
         PyErr_SetString(PyExc_TypeError, "takes a field's name and an amount");
         return NULL;
     }
-    const int field = field_named(args[0]);
-    if (field < 0) {
-        return raise_error(FEAGI_ERR_FIELD, args[0], NULL);
+    const int field = attribute_named(args[0]);
+    if (field < 0 || field >= (int)FEAGI_FIELDS) {
+        return raise_error(field < 0 ? FEAGI_ERR_FIELD : FEAGI_ERR_OPERATION, args[0], args[1]);
     }
     uint64_t amount = 0;
     int status = feagi_state_check((unsigned)field, kind, &amount);
@@ -440,8 +478,7 @@ PyObject *shared_begin_update(Shared *self, PyObject *unused) {
     }
     if (!__atomic_compare_exchange_n(&self->updating, &none, PyThread_get_thread_ident(), false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
-        PyErr_SetString(PyExc_RuntimeError, "an update is open already");
-        return NULL;
+        return raise_as("InvalidOperation", "an update is open already");
     }
     self->readable = NULL;
     self->count = 0;
@@ -454,8 +491,7 @@ PyObject *shared_end_update(Shared *self, PyObject *object) {
         return NULL;
     }
     if (!in_update(self)) {
-        PyErr_SetString(PyExc_RuntimeError, "no update of this thread is open");
-        return NULL;
+        return raise_as("InvalidOperation", "no update of this thread is open");
     }
     int status = 0;
     const bool usable = self->open && self->writable;

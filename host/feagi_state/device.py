@@ -33,7 +33,8 @@ from .errors import (
     StateError,
     error_from_status,
 )
-from .mirror import Event, EventStream, LinkInfo, MirrorView, StateView, server_of
+from .events import EventStream
+from .mirror import LinkInfo, MirrorView, StateView, server_of
 from .mirror_files import OwnedMirror
 from .running import port_path, resolve_port
 from .sections import AgentInfo, AreaStats, field_value
@@ -146,7 +147,7 @@ class Device:
 
     @property
     def state(self) -> StateView:
-        """The core block's fields, as they are or, on a stale mirror, as they were last."""
+        """The core block's fields and the hashes, as they are or, on a stale mirror, as they were last."""
         return self.mirror.state
 
     @property
@@ -156,7 +157,7 @@ class Device:
 
     @property
     def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes, by name, all of one instant."""
+        """What FEAGI's services hash to notice changes: all six of one instant, by name. See MirrorView.hashes."""
         return self.mirror.hashes
 
     @property
@@ -184,10 +185,6 @@ class Device:
         else they are milliseconds since the device's start.
         """
         return self.mirror.unix_time
-
-    def full_time(self, event: Event) -> int:
-        """An event's time [ms] on the device's clock; see MirrorView.full_time."""
-        return self.mirror.full_time(event)
 
     @property
     def link(self) -> LinkInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import Field, Shape, Spec, Struct, snake
+from .model import Field, Item, Shape, Spec, Struct, snake
 
 C_TYPES = {"u8": "uint8_t", "bool": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "f32": "uint32_t", "u64": "uint64_t"}
 CAPACITIES = ("agents", "agent_metadata_len_bytes", "cortical_locks", "fcl_windows", "area_stats", "events")
@@ -99,12 +99,21 @@ def header(spec: Spec, banner: list[str]) -> str:
     out += [
         "};",
         "",
-        "// Their names, in builds for hosts (feagi_port.h).",
-        "extern const char *const feagi_field_names[FEAGI_FIELDS];",
+        "// Names of attributes, in builds for hosts (feagi_port.h): the core fields, then the hashes.",
+        f"#define FEAGI_ATTRIBUTES (FEAGI_FIELDS + {len(spec.hash_fields)}u)",
+        "extern const char *const feagi_attribute_names[FEAGI_ATTRIBUTES];",
         "",
-        "// Shapes of the payloads, one after the other: kind, items, required items, items of the repeated group, its least and",
-        "// most count (0: no limit), then {type, lo, hi} for each item. Ends with kind 0. Types: U below 2^(8*hi), I int, B and",
-        "// T lo..hi bytes, V int or at most hi bytes.",
+        "// What an item of a payload may be: bit m of `majors` says that it may have major type m; its length is that of a string, or",
+        "// the bytes behind a number's head.",
+        "typedef struct {",
+        "    uint8_t majors, least, most;",
+        "} feagi_item_t;",
+        "extern const feagi_item_t feagi_items[];",
+        "",
+        "// Shapes of the payloads, one after the other: the kind, then a byte an item, its index in feagi_items, and at last",
+        "// FEAGI_SHAPE_END. Ends with kind 0.",
+        "#define FEAGI_SHAPE_MAY_END 0x80u // on an item: the payload may end in front of it",
+        "#define FEAGI_SHAPE_END 0xc0u     // plus n: the payload ends or goes on with the n-th item before this",
         "extern const uint8_t feagi_shapes[];",
         "",
         "#endif",
@@ -126,11 +135,37 @@ def _field_row(f: Field, spec: Spec) -> str:
     return f"    {{{f.offset}, FEAGI_TYPE_{f.type.upper()}, {limit}, {' | '.join(flags) or '0'}, {event}}}, // {f.name}"
 
 
+MAJORS = {"U": 0b0001, "I": 0b0011, "B": 0b0100, "T": 0b1000, "V": 0b0111}
+
+
+def _item_kinds(spec: Spec) -> list[tuple[str, int, int]]:
+    """The kinds of item that occur: (type, lo, hi)."""
+    items = [i for shape in spec.shapes.values() for i in (*shape.items, *shape.group)]
+    return list(dict.fromkeys((i.type, i.lo, i.hi) for i in items))
+
+
+def _item_name(kind: tuple[str, int, int]) -> str:
+    item, _, most = kind
+    return {"U": f"U{8 * most}", "I": "INT", "B": f"BYTES_{most}", "T": f"TEXT_{most}", "V": "VALUE"}[item]
+
+
+def _item_row(kind: tuple[str, int, int]) -> str:
+    item, least, most = kind
+    return f"    [{_item_name(kind)}] = {{{MAJORS[item]}, {least}, {8 if item == 'I' else most}}},"
+
+
 def _shape_row(name: str, shape: Shape) -> str:
-    kind = f"FEAGI_KIND_{name.replace('-', '_').upper()}"
-    head = f"{kind}, {len(shape.items)}, {shape.required}, {len(shape.group)}, {shape.least}, {shape.most},"
-    items = " ".join(f"'{i.type}', {i.lo}, {i.hi}," for i in (*shape.items, *shape.group))
-    return f"    {head} {items}".rstrip()
+    def byte(item: Item, may_end: bool) -> str:
+        name = _item_name((item.type, item.lo, item.hi))
+        return f"OR_END({name})" if may_end else name
+
+    row = [f"FEAGI_KIND_{name.replace('-', '_').upper()}"]
+    row += [byte(item, n >= shape.required) for n, item in enumerate(shape.items)]
+    for n in range(shape.most or shape.least):
+        row += [byte(item, n >= shape.least and k == 0) for k, item in enumerate(shape.group)]
+    again = shape.group and not shape.most
+    assert not again or shape.least, "a group may be there any number of times, but once at least"
+    return f"    {', '.join(row)}, FEAGI_SHAPE_END{f' + {len(shape.group)}' if again else ''},"
 
 
 def tables(spec: Spec, banner: list[str]) -> str:
@@ -141,9 +176,14 @@ def tables(spec: Spec, banner: list[str]) -> str:
         out.append(f"    {{{capacities}, {p['id']}}}, // {name}")
     out += [f"    {{{'0, ' * len(CAPACITIES)}0}},", "};", "", "const feagi_field_t feagi_fields[FEAGI_FIELDS] = {"]
     out += [_field_row(f, spec) for f in spec.core_fields]
-    out += ["};", "", "#if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED", "const char *const feagi_field_names[FEAGI_FIELDS] = {"]
-    out += [f'    "{f.name}",' for f in spec.core_fields]
-    out += ["};", "#endif", "", "const uint8_t feagi_shapes[] = {"]
+    out += ["};", "", "#if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED", "const char *const feagi_attribute_names[FEAGI_ATTRIBUTES] = {"]
+    out += [f'    "{name}",' for name in (*(f.name for f in spec.core_fields), *spec.hash_attributes)]
+    out += ["};", "#endif", "", "enum {"]
+    kinds = _item_kinds(spec)
+    out += [f"    {_item_name(kind)}," for kind in kinds]
+    out += ["};", "", "const feagi_item_t feagi_items[] = {"]
+    out += [_item_row(kind) for kind in kinds]
+    out += ["};", "", "#define OR_END(item) (FEAGI_SHAPE_MAY_END | (item))", "const uint8_t feagi_shapes[] = {"]
     out += [_shape_row(name, shape) for name, shape in spec.shapes.items()]
     out += ["    0,", "};", ""]
     return "\n".join(out)
@@ -159,7 +199,7 @@ def board_names(spec: Spec, banner: list[str]) -> str:
         "void feagi_names_fill(qstr_short_t *names) {",
     ]
     out += [f"    names[FEAGI_FIELD_{f.name.upper()}] = MP_QSTR_{f.name};" for f in spec.core_fields]
-    out += [f"    names[FEAGI_NAMES_HASHES + {i}] = MP_QSTR_{f.name}_hash;" for i, f in enumerate(spec.hash_fields)]
+    out += [f"    names[FEAGI_NAMES_HASHES + {i}] = MP_QSTR_{name};" for i, name in enumerate(spec.hash_attributes)]
     out += ["}", "", "#if !MICROPY_ENABLE_DYNRUNTIME", "#include \"py/obj.h\""]
     for name, enum in spec.enums.items():
         if name in BOARD_ENUMS:

@@ -130,7 +130,7 @@ class Scenario:
             return 0 if s.emit(int(args[0]), int(args[1])) else "FULL"
         if op == "pop":
             event = self.events.get(0)
-            return "none" if event is None else f"{event.kind}:{event.arg}:{event.time_ms}"
+            return "none" if event is None else f"{event.kind}:{event.arg}:{event.time_ms % 2**32}"
         if op == "digest":
             return self.digest()
         return self.area_operation(op, args)
@@ -139,10 +139,10 @@ class Scenario:
         s = self.state
         numbers = [int(word) for word in args if word.lstrip("-").isdecimal()]
         if op == "get_hash":
-            return s.get_hash(args[0])
+            return getattr(s, f"{args[0]}_hash")
         if op == "set_hash":
-            s.set_hash(args[0], int(args[1]))
-            return s.get_hash(args[0])
+            setattr(s, f"{args[0]}_hash", int(args[1]))
+            return getattr(s, f"{args[0]}_hash")
         if op == "try_lock":
             return 0 if s.try_lock(*numbers) else "LOCKED"
         if op == "unlock":
