@@ -277,8 +277,8 @@ def module_path(arch: str, root: Path | None = None) -> Path:
 def boards_dir() -> Path:
     """The folder of the descriptions.
 
-    It is $FEAGI_STATE_BOARDS, else that of the checkout around this package, else around the working directory.
-    Raises BoardError when there is none: an installed wheel has no boards.
+    It is $FEAGI_STATE_BOARDS, else that of a wheel, of the checkout around this package, or around the working
+    directory. Raises BoardError when there is none.
     """
     named = os.environ.get("FEAGI_STATE_BOARDS")
     if named:
@@ -286,7 +286,7 @@ def boards_dir() -> Path:
         if not folder.is_dir():
             raise BoardError(f"FEAGI_STATE_BOARDS is {named!r}: no such folder")
         return folder
-    for start in (Path(__file__).resolve().parent, Path.cwd()):
+    for start in (Path(__file__).resolve().parent / "_files", Path.cwd()):
         for parent in (start, *start.parents):
             if any((parent / "boards").glob("*/board.toml")):
                 return parent / "boards"
