@@ -54,7 +54,7 @@ endif
 
 C_SOURCES := $(wildcard firmware/core/*.[ch] firmware/port/*.[ch])
 HOST_BUILD := $(wildcard host/pyproject.toml host/setup.py host/setup.cfg host/MANIFEST.in host/feagi_state/*.c host/feagi_state/*.h)
-MODULE_SOURCES := $(C_SOURCES) $(wildcard firmware/micropython/*)
+MODULE_SOURCES := $(C_SOURCES) $(wildcard firmware/micropython/*) firmware/python/feagi_files.py
 FIRMWARE_SOURCES := $(wildcard boards/qemu_common/*)
 
 .PHONY: help
