@@ -43,7 +43,7 @@ from .spec import CommandOp
 from .transport import SerialTransport, Transport
 from .views import SectionViews
 
-__all__ = ["Device", "connect"]
+__all__ = ["Device", "connect", "served_elsewhere"]
 
 _log = logging.getLogger("feagi_state.device")
 _text_log = logging.getLogger("feagi_state.text")
@@ -441,7 +441,7 @@ class Device(Closing, SectionViews):
             )
         shown = repr(heard[-60:])[1:]
         if b">>>" in heard:
-            hint = "that is MicroPython's prompt: start the link on the board"
+            hint = f"that is MicroPython's prompt: `feagi-state install {self.port}` puts the link on the board"
         else:
             hint = "is the baud rate right, and does the board run the link?"
         return NotADevice(f"{self.port} sends no frames; heard {shown}: {hint}", heard)
@@ -479,7 +479,7 @@ def connect(
     try:
         transport = open_port()
     except PortError as error:
-        served = _served_elsewhere(port_path(port), mirror_dir) if error.reason == "busy" else None
+        served = served_elsewhere(port_path(port), mirror_dir) if error.reason == "busy" else None
         raise served or error from None
     wanted = name or resolve_port(port)[1]
     device = Device(transport, reopen=open_port, name=wanted, mirror_dir=mirror_dir, mirror_mode=mirror_mode)
@@ -491,7 +491,7 @@ def connect(
     return device
 
 
-def _served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None) -> PortError | None:
+def served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None = None) -> PortError | None:
     """Who has the port, when that is a process that serves a mirror of it."""
     with suppress(MemoryMapError):
         view = server_of(port, mirror_dir)

@@ -25,7 +25,7 @@ PORT = ROOT / "firmware" / "port"
 # As firmware/micropython/natmod.mk, but for -fpic: code of a firmware with the core in it.
 FLAGS = ["-std=c99", "-Os", "-ffreestanding", "-fno-tree-loop-distribute-patterns"]
 # Never on a device: natmod.mk leaves it out as well.
-HOST_ONLY = {"feagi_image", "feagi_mirror", "feagi_shared"}
+HOST_ONLY = {"feagi_mirror", "feagi_shared"}
 CALLER = "calls"  # the function whose calls are counted
 
 
