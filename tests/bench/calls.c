@@ -6,6 +6,7 @@
 #include "feagi_clock.h"
 #include "feagi_events.h"
 #include "feagi_hashes.h"
+#include "feagi_image.h"
 #include "feagi_link_internal.h"
 #include "feagi_locks.h"
 #include "feagi_state.h"
@@ -32,8 +33,8 @@ static void leave(void) {
 #endif
 
 #define PROFILE FEAGI_PROFILE_MICRO
-static uint64_t memory[5 * 1024 / 8];
-static feagi_region_t region, *const r = &region;
+static uint64_t memory[5 * 1024 / 8], image[3 * 1024 / 8];
+static feagi_region_t region, saved, *const r = &region;
 static feagi_link_t link;
 static uint32_t dirty[64];
 
@@ -133,7 +134,10 @@ __attribute__((noipa)) static void calls(void) {
         link.flights = 0;
         (void)feagi_link_make_delta(&link, 1);
     }
+    feagi_image_save(r, image);
     (void)feagi_agents_deregister(r, text, 20);
+    (void)feagi_image_open(&saved, image, feagi_image_len(r));
+    (void)feagi_image_restore(r, &saved);
     feagi_region_set_time(r, 1000000);
     (void)feagi_agents_evict(r, 1000);
 }
