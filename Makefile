@@ -40,8 +40,9 @@ ARCH ?= $(ARCHES)
 # Boards, and which of them run firmware that is built here.
 BOARDS := unix qemu_m3
 FIRMWARES := qemu_m3
-ifneq ($(words $(BOARD))$(filter $(BOARD),$(BOARDS)),1$(BOARD))
-$(error BOARD is '$(BOARD)', it should be one of: $(BOARDS))
+REAL_BOARDS := $(patsubst boards/%/board.toml,%,$(shell grep -l '^emulated = false' boards/*/board.toml))
+ifneq ($(words $(BOARD))$(filter $(BOARD),$(BOARDS) $(REAL_BOARDS)),1$(BOARD))
+$(error BOARD is '$(BOARD)', it should be one of: $(BOARDS), for firmware also $(REAL_BOARDS))
 endif
 ifneq ($(filter-out $(ARCHES),$(ARCH)),)
 $(error ARCH is '$(ARCH)', it should be of: $(ARCHES))
@@ -76,6 +77,10 @@ apt-qemu_m3: $(STAMPS)/apt-host $(STAMPS)/apt-qemu
 board-unix: build/mpy/x64_6.3/feagi_state.mpy
 board-qemu_m3: build/mpy/armv7m_6.3/feagi_state.mpy build/firmware/qemu_m3/firmware.elf $(STAMPS)/apt-qemu
 
+.PHONY: $(REAL_BOARDS:%=apt-%)
+$(REAL_BOARDS:%=apt-%): apt-%:
+	@echo "$* is a real board: plug it in, then boards/$*/README.md; make firmware BOARD=$* MPY_DIR=... builds firmware for it" >&2; exit 1
+
 # --------------------------------------------------------------------------------------------------- to change it
 
 .PHONY: test
@@ -108,10 +113,16 @@ setup: host ## make .venv with pinned tools and the package feagi_state in it
 natmod: $(ARCH:%=build/mpy/%_6.3/feagi_state.mpy) ## build the native module for all architectures, or some: make natmod [ARCH="x64 armv7m"]
 	@ls -l $^
 
+# A real board's, from your MicroPython checkout, is a target of its own.
 .PHONY: firmware
-firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.elf ## build an emulated board's firmware: make firmware [BOARD=qemu_m3]
+ifneq ($(filter $(BOARD),$(REAL_BOARDS)),)
+firmware: $(VENV)/stamp-packages
+	+@boards/tools/build_firmware.sh $(BOARD) "$(MPY_DIR)"
+else
+firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.elf ## build firmware: make firmware [BOARD=qemu_m3], for a real board with MPY_DIR=...
 	@$(if $(filter command%,$(origin BOARD)),$(if $(filter $(FIRMWARES),$(BOARD)),,$(error board $(BOARD) runs no firmware of ours; firmware is built for: $(FIRMWARES))))
 	@ls -l $^
+endif
 
 .PHONY: freertos
 freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for FreeRTOS, build/freertos/firmware.elf (FREERTOS_DIR=... for your kernel)
