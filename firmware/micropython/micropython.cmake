@@ -1,12 +1,19 @@
-# For CMake-based ports (esp32, rp2): USER_C_MODULES=<this file>
-set(FEAGI_MODULE ${CMAKE_CURRENT_LIST_DIR})
-set(FEAGI_FIRMWARE ${FEAGI_MODULE}/..)
-
+# For CMake-based ports (esp32, rp2): USER_C_MODULES=<this repository>/firmware/micropython/micropython.cmake; further modules'
+# files follow behind semicolons.
+get_filename_component(FEAGI_FIRMWARE ${CMAKE_CURRENT_LIST_DIR}/.. REALPATH)
+file(GLOB FEAGI_CORE_SOURCES CONFIGURE_DEPENDS ${FEAGI_FIRMWARE}/core/*.c)
 # What is for hosts alone is left out.
-file(GLOB FEAGI_CORE CONFIGURE_DEPENDS ${FEAGI_FIRMWARE}/core/*.c)
-list(FILTER FEAGI_CORE EXCLUDE REGEX "feagi_(image|mirror|shared)\\.c$")
+list(FILTER FEAGI_CORE_SOURCES EXCLUDE REGEX "feagi_(image|mirror|shared)\\.c$")
 
 add_library(usermod_feagi_state INTERFACE)
-target_sources(usermod_feagi_state INTERFACE ${FEAGI_MODULE}/usermod.c ${FEAGI_MODULE}/feagi_names.c ${FEAGI_CORE})
-target_include_directories(usermod_feagi_state INTERFACE ${FEAGI_MODULE} ${FEAGI_FIRMWARE}/core ${FEAGI_FIRMWARE}/port)
+target_sources(usermod_feagi_state INTERFACE
+    ${FEAGI_FIRMWARE}/micropython/usermod.c
+    ${FEAGI_FIRMWARE}/micropython/feagi_names.c
+    ${FEAGI_CORE_SOURCES}
+)
+target_include_directories(usermod_feagi_state INTERFACE
+    ${FEAGI_FIRMWARE}/micropython
+    ${FEAGI_FIRMWARE}/core
+    ${FEAGI_FIRMWARE}/port
+)
 target_link_libraries(usermod INTERFACE usermod_feagi_state)
