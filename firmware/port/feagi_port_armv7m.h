@@ -15,6 +15,15 @@ static inline void feagi_port_unlock(feagi_port_key_t key) {
 }
 
 // An interrupt sees the program's order of accesses on its own core, so ordering needs the compiler only.
+static inline uint8_t feagi_port_load_u8(const uint8_t *p) {
+    uint8_t value = __atomic_load_n(p, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return value;
+}
+static inline void feagi_port_store_u8(uint8_t *p, uint8_t value) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(p, value, __ATOMIC_RELAXED);
+}
 static inline uint32_t feagi_port_load_u32(const uint32_t *p) {
     uint32_t value = __atomic_load_n(p, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
