@@ -186,9 +186,12 @@ int feagi_region_page_of(const feagi_region_t *r, uint32_t offset) {
 }
 
 void feagi_region_mark(const feagi_region_t *r, uint32_t offset, uint32_t len_bytes) {
+    if (!r->dirty) {
+        return;
+    }
     for (uint32_t at = offset & ~3u; at < offset + len_bytes; at += 4) {
         const feagi_port_key_t key = feagi_port_lock();
-        feagi_region_mark_word(r, at);
+        r->dirty[at / 128] |= 1u << at / 4 % 32;
         feagi_port_unlock(key);
     }
 }

@@ -6,6 +6,14 @@
 #define FEAGI_TABLE_H
 
 #include "feagi_region.h"
+#include "feagi_text.h"
+
+// Hosts have a code of its own for each table and call; boards have one for all.
+#if FEAGI_PORT_SHARED
+#define FEAGI_TABLE_INLINE inline __attribute__((always_inline))
+#else
+#define FEAGI_TABLE_INLINE inline
+#endif
 
 // Where the slots of a table have their keys: offsets in a slot.
 typedef struct {
@@ -39,16 +47,35 @@ static inline uint32_t feagi_table_at(const feagi_place_t *place, uint32_t slot)
     return place->at + slot * place->entry_len;
 }
 
-// The key of a text; false if it has not 1 to `room_bytes` bytes (which are at most those of key->words). Any context.
-bool feagi_table_key(feagi_key_t *key, const uint8_t *text, size_t len_bytes, size_t room_bytes);
-
 // Whether a large table has as many entries as it takes; a small one's search finds out itself. Two that take a slot at once may
 // both find room for the last one: there is, since half of the slots stay free. Any context.
 bool feagi_table_is_full(const feagi_region_t *r, const feagi_place_t *place, const feagi_table_t *table);
 
+static FEAGI_TABLE_INLINE bool feagi_table_make_key(feagi_key_t *key, const uint8_t *text, size_t len_bytes, size_t room_bytes) {
+    if (len_bytes - 1 >= room_bytes) {
+        return false;
+    }
+    feagi_port_clear(key->words, sizeof key->words);
+    key->len = (uint8_t)len_bytes;
+    uint32_t bits = 0, hash = FEAGI_TEXT_HASH;
+    for (uint64_t *to = key->words; len_bytes; to++) {
+        const size_t part = len_bytes < 8 ? len_bytes : 8;
+        const uint64_t word = feagi_text_word(text, part);
+        hash = feagi_text_hash_word(hash, (uint32_t)word);
+        hash = part > 4 ? feagi_text_hash_word(hash, (uint32_t)(word >> 32)) : hash;
+        bits |= (uint32_t)(word | word >> 32);
+        *to = word;
+        text += part;
+        len_bytes -= part;
+    }
+    key->hash = hash;
+    key->is_ascii = !(bits & FEAGI_TEXT_NOT_ASCII);
+    return true;
+}
+
 // The state of a slot. What others can write into a shared region is no reason to look for ever: where keys do not leave, a slot
 // is unused or used.
-static inline uint8_t feagi_table_state(const uint8_t *slot, const feagi_table_t *table, feagi_key_t *key) {
+static FEAGI_TABLE_INLINE uint8_t feagi_table_state(const uint8_t *slot, const feagi_table_t *table, feagi_key_t *key) {
 #if FEAGI_PORT_SHARED
     key->first = feagi_port_load_u64((const uint64_t *)(const void *)slot);
     if (table->key_bytes == 4) {
@@ -62,7 +89,7 @@ static inline uint8_t feagi_table_state(const uint8_t *slot, const feagi_table_t
 #endif
 }
 
-static inline bool feagi_table_is_key(const uint8_t *slot, const feagi_table_t *table, const feagi_key_t *key) {
+static FEAGI_TABLE_INLINE bool feagi_table_is_key(const uint8_t *slot, const feagi_table_t *table, const feagi_key_t *key) {
 #if FEAGI_PORT_SHARED
     if (table->key_bytes == 4) {
         return key->first == ((uint64_t)FEAGI_TABLE_USED << 32 | key->words[0]);
@@ -81,7 +108,7 @@ static inline bool feagi_table_is_key(const uint8_t *slot, const feagi_table_t *
 #endif
 }
 
-static inline uint32_t feagi_table_walk(const feagi_region_t *r, const feagi_place_t *place, const feagi_table_t *table,
+static FEAGI_TABLE_INLINE uint32_t feagi_table_walk(const feagi_region_t *r, const feagi_place_t *place, const feagi_table_t *table,
                                         feagi_key_t *key, uint32_t *free_slot) {
     const uint32_t last = place->capacity - 1u;
     *free_slot = FEAGI_TABLE_NONE;
@@ -106,8 +133,12 @@ static inline uint32_t feagi_table_walk(const feagi_region_t *r, const feagi_pla
 }
 
 #if FEAGI_PORT_SHARED
-#define feagi_table_search feagi_table_walk // for each table a code of its own
+#define feagi_table_key feagi_table_make_key
+#define feagi_table_search feagi_table_walk
 #else
+// The key of a text; false if it has not 1 to `room_bytes` bytes (which are at most those of key->words). Any context.
+bool feagi_table_key(feagi_key_t *key, const uint8_t *text, size_t len_bytes, size_t room_bytes);
+
 // Looks for a key. Returns its slot, or FEAGI_TABLE_NONE; *free_slot: the first one on the way that a new key may take, or
 // FEAGI_TABLE_NONE. Any context.
 uint32_t feagi_table_search(const feagi_region_t *r, const feagi_place_t *place, const feagi_table_t *table, feagi_key_t *key,
