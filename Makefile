@@ -18,7 +18,6 @@ ifeq ($(strip $(PYTHON)),)
 override PYTHON := python3
 endif
 BOARD ?= unix
-ARCH ?= x64 armv7m
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -27,12 +26,20 @@ STAMPS := build/stamps
 STEP := boards/tools/step.sh
 APT := boards/tools/need_apt.sh
 
-# Boards: the architecture of their native modules, and which of them run firmware that is built here.
+# Architectures of native modules, and the stamp that says that the compiler of each is there.
+ARCHES := x64 armv6m armv7m armv7emsp armv7emdp rv32imc xtensawin
+apt_x64 := apt-host
+apt_armv6m := apt-arm
+apt_armv7m := apt-arm
+apt_armv7emsp := apt-arm
+apt_armv7emdp := apt-arm
+apt_rv32imc := apt-riscv
+apt_xtensawin := apt-xtensa
+ARCH ?= $(ARCHES)
+
+# Boards, and which of them run firmware that is built here.
 BOARDS := unix qemu_m3
 FIRMWARES := qemu_m3
-mpy_unix := x64
-mpy_qemu_m3 := armv7m
-ARCHES := $(sort $(foreach board,$(BOARDS),$(mpy_$(board))))
 ifneq ($(words $(BOARD))$(filter $(BOARD),$(BOARDS)),1$(BOARD))
 $(error BOARD is '$(BOARD)', it should be one of: $(BOARDS))
 endif
@@ -72,12 +79,12 @@ board-qemu_m3: build/mpy/armv7m_6.3/feagi_state.mpy build/firmware/qemu_m3/firmw
 # --------------------------------------------------------------------------------------------------- to change it
 
 .PHONY: test
-test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin host $(BOARDS:%=board-%) ## run every test, boards included (PYTEST_ARGS=... for pytest)
+test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin $(STAMPS)/apt-qemu-riscv $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator host $(BOARDS:%=board-%) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## run every test, boards included (PYTEST_ARGS=... for pytest)
 	@$(BIN)/pytest tests $(PYTEST_ARGS)
 
 .PHONY: check
 check: host board-unix ## run the tests that take under 2 minutes: for daily work
-	@$(BIN)/pytest tests -m "not qemu and not slow" $(PYTEST_ARGS)
+	@$(BIN)/pytest tests -m "not qemu and not slow and not cross" $(PYTEST_ARGS)
 
 .PHONY: generate
 generate: $(STAMPS)/apt-host ## rewrite what is generated from shared_spec/
@@ -98,7 +105,7 @@ setup: host ## make .venv with pinned tools and the package feagi_state in it
 	@echo "ready: $(BIN)/feagi-state --help"
 
 .PHONY: natmod
-natmod: $(ARCH:%=build/mpy/%_6.3/feagi_state.mpy) ## build the native module: make natmod [ARCH="x64 armv7m"]
+natmod: $(ARCH:%=build/mpy/%_6.3/feagi_state.mpy) ## build the native module for all architectures, or some: make natmod [ARCH="x64 armv7m"]
 	@ls -l $^
 
 .PHONY: firmware
@@ -106,8 +113,14 @@ firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.
 	@$(if $(filter command%,$(origin BOARD)),$(if $(filter $(FIRMWARES),$(BOARD)),,$(error board $(BOARD) runs no firmware of ours; firmware is built for: $(FIRMWARES))))
 	@ls -l $^
 
+.PHONY: freertos
+freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for FreeRTOS, build/freertos/firmware.elf (FREERTOS_DIR=... for your kernel)
+	+@$(STEP) "FreeRTOS example" freertos $(MAKE) -f firmware/freertos/freertos.mk \
+		FREERTOS_DIR="$(or $(FREERTOS_DIR),$$(< $(STAMPS)/mpy_dir)/ports/cc3200/FreeRTOS/Source)"
+	@ls -l build/freertos/firmware.elf
+
 .PHONY: size
-size: $(STAMPS)/apt-arm build/mpy/armv7m_6.3/feagi_state.mpy ## measure regions and code into build/size.json, against their ceilings
+size: $(BOARDS:%=apt-%) $(STAMPS)/apt-qemu-riscv $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
 	@$(BIN)/python tests/bench/size.py
 
 .PHONY: bench
@@ -156,9 +169,35 @@ $(STAMPS)/apt-arm: boards/tools/need_apt.sh | $(STAMPS)
 	@$(STEP) "Arm compiler" apt-arm $(APT) gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
 	@touch $@
 
+$(STAMPS)/apt-riscv: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "RISC-V compiler" apt-riscv $(APT) gcc-riscv64-unknown-elf:riscv64-unknown-elf-gcc picolibc-riscv64-unknown-elf
+	@touch $@
+
+# The vendor's compiler where it is on PATH, else what firmware/micropython/xtensawin_gcc.py makes one of.
+$(STAMPS)/apt-xtensa: boards/tools/need_apt.sh | $(STAMPS)
+	@command -v xtensa-esp32-elf-gcc >/dev/null || \
+		$(STEP) "Xtensa compiler" apt-xtensa $(APT) gcc-xtensa-lx106:xtensa-lx106-elf-gcc picolibc-xtensa-lx106-elf llvm-22:llvm-mc-22
+	@touch $@
+
+# To run it, on whichever compiler it was built.
+$(STAMPS)/apt-xtensa-emulator: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "Xtensa emulator" apt-xtensa-emulator $(APT) gcc-xtensa-lx106:xtensa-lx106-elf-gcc picolibc-xtensa-lx106-elf \
+		llvm-22:llvm-mc-22 qemu-user:qemu-xtensa
+	@touch $@
+
 $(STAMPS)/apt-qemu: boards/tools/need_apt.sh | $(STAMPS)
 	@$(STEP) "QEMU" apt-qemu $(APT) qemu-system-arm:qemu-system-arm gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
 	@touch $@ $(STAMPS)/apt-arm
+
+$(STAMPS)/apt-qemu-riscv: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "QEMU for RISC-V" apt-qemu-riscv $(APT) qemu-system-misc:qemu-system-riscv32 \
+		gcc-riscv64-unknown-elf:riscv64-unknown-elf-gcc picolibc-riscv64-unknown-elf
+	@touch $@ $(STAMPS)/apt-riscv
+
+# The 64-bit Arm of hosts: what it needs to be tested on another.
+$(STAMPS)/apt-aarch64: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "aarch64 compiler and emulator" apt-aarch64 $(APT) gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc libc6-dev-arm64-cross qemu-user:qemu-aarch64
+	@touch $@
 
 $(STAMPS)/apt-spin: boards/tools/need_apt.sh | $(STAMPS)
 	@$(STEP) "Spin" apt-spin $(APT) spin:spin gcc:gcc
@@ -186,15 +225,11 @@ $(STAMPS)/mpy_dir: FORCE | $(STAMPS)/apt-host
 	fi; \
 	[[ $$now == "$$was" ]] || echo "$$now" >$@
 
-build/mpy/x64_6.3/feagi_state.mpy: $(MODULE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages
-	+@$(STEP) "native module for x64" natmod-x64 env PATH="$(CURDIR)/$(BIN):$$PATH" \
-		$(MAKE) -f firmware/micropython/natmod.mk ARCH=x64 MPY_DIR="$$(< $(STAMPS)/mpy_dir)" PYTHON=$(CURDIR)/$(BIN)/python
+$(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy): build/mpy/%_6.3/feagi_state.mpy: $(MODULE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages
+	+@$(STEP) "native module for $*" natmod-$* env PATH="$(CURDIR)/$(BIN):$$PATH" \
+		$(MAKE) -f firmware/micropython/natmod.mk ARCH=$* MPY_DIR="$$(< $(STAMPS)/mpy_dir)" PYTHON=$(CURDIR)/$(BIN)/python
 	@touch $@
-
-build/mpy/armv7m_6.3/feagi_state.mpy: $(MODULE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages $(STAMPS)/apt-arm
-	+@$(STEP) "native module for armv7m" natmod-armv7m env PATH="$(CURDIR)/$(BIN):$$PATH" \
-		$(MAKE) -f firmware/micropython/natmod.mk ARCH=armv7m MPY_DIR="$$(< $(STAMPS)/mpy_dir)" PYTHON=$(CURDIR)/$(BIN)/python
-	@touch $@
+$(foreach arch,$(ARCHES),$(eval build/mpy/$(arch)_6.3/feagi_state.mpy: | $(STAMPS)/$(apt_$(arch))))
 
 $(FIRMWARES:%=build/firmware/%/firmware.elf): build/firmware/%/firmware.elf: $(FIRMWARE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages $(STAMPS)/apt-arm
 	+@$(STEP) "firmware of $*" firmware-$* env PATH="$(CURDIR)/$(BIN):$$PATH" \

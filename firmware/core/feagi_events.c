@@ -76,7 +76,12 @@ int feagi_events_peek(const feagi_region_t *r, uint32_t ahead, feagi_event_t *ev
     if (feagi_port_load_u32(&ring->head) - tail <= ahead) {
         return 0;
     }
-    *event = *slot_of(r, tail + ahead);
+    const feagi_event_t *slot = slot_of(r, tail + ahead);
+    event->sequence = slot->sequence; // one by one: a struct's copy is a call of memcpy on some targets
+    event->kind = slot->kind;
+    event->reserved = slot->reserved;
+    event->arg = slot->arg;
+    event->time_ms = slot->time_ms;
     return 1;
 }
 

@@ -253,6 +253,11 @@ bool feagi_mirror_read(const feagi_mirror_map_t *m, uint32_t page, uint8_t *out)
     return feagi_port_load_u32(&m->page_sequence[page]) == sequence;
 }
 
+uint32_t feagi_mirror_page_version(const feagi_mirror_map_t *m, uint32_t page) {
+    // Odd while the page is being published: readers still get the version before.
+    return feagi_port_load_u32(&m->page_sequence[page]) >> 1;
+}
+
 uint64_t feagi_mirror_load(const feagi_mirror_map_t *m, uint32_t offset, uint32_t size_bytes) {
     const int page = feagi_region_page_of(&m->region, offset);
     const uint32_t at = offset & ~(PAIR - 1);

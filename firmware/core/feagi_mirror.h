@@ -62,6 +62,9 @@ int feagi_mirror_apply(feagi_mirror_map_t *m, const feagi_run_t *runs, uint32_t 
 // Returns true, or false if the page was published meanwhile and the copy is of no use: call again.
 bool feagi_mirror_read(const feagi_mirror_map_t *m, uint32_t page, uint8_t *out);
 
+// How often a page was published, mod 2^31: what is read between two equal answers is of one version. Any reader.
+uint32_t feagi_mirror_page_version(const feagi_mirror_map_t *m, uint32_t page);
+
 // The value of 1, 2, 4 or 8 bytes at `offset` of the region, which must be a multiple of its size and within a page. Never
 // torn, wait-free, and never older than what feagi_mirror_read gave before. Any reader.
 uint64_t feagi_mirror_load(const feagi_mirror_map_t *m, uint32_t offset, uint32_t size_bytes);

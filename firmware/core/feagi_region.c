@@ -167,9 +167,10 @@ uint32_t feagi_region_page(const feagi_region_t *r, uint32_t page, uint32_t *len
         uint32_t at, count;
         const uint32_t len = blocks_of(r, table, &at, &count), pages = pages_of(len);
         if (page < pages * count) {
-            const uint32_t in_block = page % pages * FEAGI_PAGE_LEN_BYTES, rest = len - in_block;
+            at += feagi_port_divide(page, pages, &page) * len;
+            const uint32_t in_block = page * FEAGI_PAGE_LEN_BYTES, rest = len - in_block;
             *len_bytes = rest < FEAGI_PAGE_LEN_BYTES ? rest : FEAGI_PAGE_LEN_BYTES;
-            return at + page / pages * len + in_block;
+            return at + in_block;
         }
         page -= pages * count;
     }

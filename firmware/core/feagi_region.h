@@ -2,6 +2,9 @@
 //
 // The caller owns all memory. A feagi_region_t is a handle: it caches where the sections lie, so that no access trusts
 // the block's own header after it was checked once.
+//
+// Calls name the contexts that may make them. "ISR-safe" is any interrupt that feagi_port_lock keeps out as well: such a call
+// waits for nobody, allocates nothing, and has critical sections as long as the port's header says.
 #ifndef FEAGI_REGION_H
 #define FEAGI_REGION_H
 
@@ -59,7 +62,8 @@ int feagi_region_init(feagi_region_t *r, void *mem, uint32_t len_bytes, uint8_t 
 // Returns 0, FEAGI_ERR_LAYOUT (no region, or one of another layout) or FEAGI_ERR_LENGTH (too small or misaligned).
 int feagi_region_attach(feagi_region_t *r, void *mem, uint32_t len_bytes);
 
-// Words of `dirty` that tracking a region takes: a bit for each word in front of its events, and a word behind them. Any context.
+// Words of `dirty` that tracking a region takes, a bit for each word in front of its events and more (FEAGI_DIRTY_WORDS_*). Any
+// context.
 static inline uint32_t feagi_region_dirty_words(const feagi_region_t *r) {
     return r->events_at / 128 + 2;
 }

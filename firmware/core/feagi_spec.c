@@ -37,7 +37,7 @@ const feagi_field_t feagi_fields[FEAGI_FIELDS] = {
 };
 
 #if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED
-const char *const feagi_field_names[FEAGI_FIELDS] = {
+const char *const feagi_attribute_names[FEAGI_ATTRIBUTES] = {
     "genome_state",
     "connectome_state",
     "burst_engine_state",
@@ -63,6 +63,12 @@ const char *const feagi_field_names[FEAGI_FIELDS] = {
     "regular_neuron_util",
     "memory_neuron_util",
     "synapse_util",
+    "brain_regions_hash",
+    "cortical_areas_hash",
+    "brain_geometry_hash",
+    "morphologies_hash",
+    "cortical_mappings_hash",
+    "agent_data_hash",
 };
 #endif
 

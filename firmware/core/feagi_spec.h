@@ -527,10 +527,10 @@ typedef struct {
 extern const feagi_profile_t feagi_profiles[FEAGI_PROFILES]; // of id 1, 2, ...
 #define FEAGI_PROFILE_TINY 1u // the smallest boards: 4 agents, 32 events
 #define FEAGI_REGION_LEN_TINY 1664u
-#define FEAGI_PAGES_TINY 13u
+#define FEAGI_DIRTY_WORDS_TINY 10u // that tracking its changes takes
 #define FEAGI_PROFILE_MICRO 2u // a microcontroller with 32 KiB of RAM or more: 16 agents, 128 events
 #define FEAGI_REGION_LEN_MICRO 4992u
-#define FEAGI_PAGES_MICRO 30u
+#define FEAGI_DIRTY_WORDS_MICRO 24u // that tracking its changes takes
 #define FEAGI_PROFILE_HOST 3u // a PC: 256 agents, 1024 areas in each table: 512 agents, 4096 events
 #define FEAGI_REGION_LEN_HOST 360960u
 
@@ -582,8 +582,9 @@ enum {
     FEAGI_FIELD_SYNAPSE_UTIL = 24,
 };
 
-// Their names, in builds for hosts (feagi_port.h).
-extern const char *const feagi_field_names[FEAGI_FIELDS];
+// Names of attributes, in builds for hosts (feagi_port.h): the core fields, then the hashes.
+#define FEAGI_ATTRIBUTES (FEAGI_FIELDS + 6u)
+extern const char *const feagi_attribute_names[FEAGI_ATTRIBUTES];
 
 // What an item of a payload may be: bit m of `majors` says that it may have major type m; its length is that of a string, or
 // the bytes behind a number's head.

@@ -56,3 +56,41 @@ int feagi_stats_find(const feagi_region_t *r, const uint8_t *id_text, size_t id_
     }
     return slot == FEAGI_TABLE_NONE ? FEAGI_ERR_NOT_FOUND : (int)slot;
 }
+
+// A change of a group.
+static void put_change(feagi_region_t *r, uint32_t at, const feagi_stats_change_t *c) {
+#if FEAGI_PORT_SHARED
+    if (r->share) {
+        // A sum is made from what is there when it is made: a writer that had passed the gate may still count.
+        static const uint8_t kinds[] = {FEAGI_SHARED_STORE, FEAGI_SHARED_STORE, FEAGI_SHARED_ADD, FEAGI_SHARED_SUBTRACT};
+        feagi_shared_put(r, kinds[c->kind], at, sizeof c->value, c->value, 0);
+        return;
+    }
+#endif
+    (void)feagi_write_change(r, at, sizeof c->value, c->kind - FEAGI_STATS_SET + FEAGI_WRITE_SET, c->value);
+}
+_Static_assert(FEAGI_STATS_ADD - FEAGI_STATS_SET == FEAGI_WRITE_ADD - FEAGI_WRITE_SET &&
+                   FEAGI_STATS_SUBTRACT - FEAGI_STATS_SET == FEAGI_WRITE_SUBTRACT - FEAGI_WRITE_SET,
+               "kinds come in the order of the writes");
+
+int feagi_stats_update(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes,
+                       const feagi_stats_change_t changes[FEAGI_STATS_COUNTS]) {
+    const int status = feagi_write_open(r);
+    if (status) {
+        return status;
+    }
+    const int slot = feagi_stats_find(r, id, id_len_bytes); // within the group: a restore gives slots to other areas
+    if (slot < 0) {
+        return feagi_write_refuse(r, slot);
+    }
+    feagi_write_keep_out(r);
+    feagi_port_key_t key = feagi_port_lock();
+    for (unsigned count = 0; count < FEAGI_STATS_COUNTS; count++) {
+        if (changes[count].kind != FEAGI_STATS_KEEP) {
+            put_change(r, feagi_stats_count_at(r, (uint32_t)slot, count), &changes[count]);
+        }
+    }
+    feagi_port_unlock(key);
+    feagi_write_close(r);
+    return 0;
+}

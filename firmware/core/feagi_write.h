@@ -39,7 +39,7 @@ static inline uint64_t feagi_write_group_now(const feagi_region_t *r) {
         return r->share->group_ms;
     }
 #endif
-    return r->now_ms;
+    return feagi_port_load_u64(&r->now_ms); // the task that serves the link sets it, while another one is here
 }
 
 // ---- One word

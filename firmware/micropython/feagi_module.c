@@ -31,11 +31,12 @@
 typedef struct {
     mp_obj_base_t base;
     feagi_region_t region;
-    void *memory; // as allocated; the region is aligned inside
-    mp_obj_t ticks_us;
-    mp_obj_t agent_info; // the namedtuple type, once it is needed
+    void *memory;     // as allocated; the region is aligned inside
+    uint32_t *dirty;  // where a link tracks changes: a word a page, or NULL before there is a link
+    const void *link; // the link_obj_t that serves it; only compared
     uint64_t now_us, now_ms;
-    mp_uint_t last_ticks, odd_us;
+    mp_uint_t last_ticks;
+    uint32_t odd_us;  // since the last whole millisecond
     bool manual_time; // tick(ms) was used: the clock is the application's
 } state_obj_t;
 
@@ -52,7 +53,6 @@ typedef struct {
     state_obj_t *state;
     mp_obj_t name;
     port_t in, out;
-    uint32_t *dirty;
     uint32_t busy_since;
     bool busy;
     feagi_link_t link;
@@ -145,19 +145,17 @@ static const uint8_t *text_within(mp_obj_t o, size_t least, size_t most, size_t 
 
 // ---- StateManager: clock
 
-static mp_uint_t ticks_of(const state_obj_t *self) {
-    return (mp_uint_t)mp_obj_get_int(mp_call_function_n_kw(self->ticks_us, 0, 0, NULL));
-}
-
-// Brings the clock up to date. time.ticks_us wraps (after 18 minutes on 32 bits), so it must run at least once in that time.
+// Brings the clock up to date. The ticks wrap (after 18 minutes on 32 bits), so it must run at least once in that time.
 static void update_clock(state_obj_t *self) {
-    mp_uint_t ticks = ticks_of(self);
+    mp_uint_t ticks = FEAGI_TICKS_US();
     mp_uint_t passed = (ticks - self->last_ticks) & MP_SMALL_INT_POSITIVE_MASK;
     self->last_ticks = ticks;
     self->now_us += passed;
-    self->odd_us += passed;
-    self->now_ms += self->odd_us / 1000;
-    self->odd_us %= 1000;
+    while (passed) { // in parts that 32 bits hold: where ints are longer, ticks may go on for hours between two calls
+        const uint32_t part = passed < 1u << 30 ? (uint32_t)passed : 1u << 30;
+        self->now_ms += feagi_port_divide(self->odd_us + part, 1000, &self->odd_us);
+        passed -= part;
+    }
     if (!self->manual_time) {
         feagi_region_set_time(&self->region, self->now_ms);
     }
@@ -176,6 +174,10 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_tick_obj, 1, 2, state_tick);
 
 // ---- StateManager: making one
 
+// instance() -> the program's one state; natmod.c and usermod.c keep it, each its own way.
+static mp_obj_t state_instance(size_t n_args, const mp_obj_t *args);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_instance_obj, 0, 1, state_instance);
+
 static uint8_t profile_of(mp_obj_t name) {
     size_t len;
     const uint8_t *text = text_of(name, &len);
@@ -192,35 +194,30 @@ static uint8_t profile_of(mp_obj_t name) {
     raise_about(&mp_type_ValueError, "no profile %r; there are 'tiny', 'micro' and 'host'", name);
 }
 
-static mp_obj_t state_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
-    mp_arg_check_num(n_args, n_kw, 0, 2, false);
-    uint8_t profile = n_args > 0 ? profile_of(args[0]) : FEAGI_PROFILE_MICRO;
-    uint32_t len = feagi_region_len(feagi_region_profile(profile));
+// Makes a state whose region is in `memory`, aligned to FEAGI_SECTION_ALIGN_BYTES.
+static void state_start(state_obj_t *self, void *memory, uint32_t len_bytes, uint8_t profile, uint32_t boot_id) {
     feagi_names_fill(FEAGI_NAME_QSTRS);
-    state_obj_t *self = mp_obj_malloc(state_obj_t, type);
-    self->agent_info = MP_OBJ_NULL;
+    self->dirty = NULL;
+    self->link = NULL;
     self->now_us = self->now_ms = 0;
     self->odd_us = 0;
     self->manual_time = false;
-    self->ticks_us = mp_load_attr(mp_import_name(MP_QSTR_time, mp_const_none, MP_OBJ_NEW_SMALL_INT(0)), MP_QSTR_ticks_us);
-    self->last_ticks = ticks_of(self);
+    self->last_ticks = FEAGI_TICKS_US();
+    check(feagi_region_init(&self->region, memory, len_bytes, profile, boot_id), mp_const_none);
+}
+
+static mp_obj_t state_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
+    mp_arg_check_num(n_args, n_kw, 0, 2, false);
+    uint8_t profile = n_args > 0 ? profile_of(args[0]) : FEAGI_PROFILE_MICRO;
+    const uint32_t len = feagi_region_len(feagi_region_profile(profile));
+    state_obj_t *self = mp_obj_malloc(state_obj_t, type);
     // The heap gives 16 bytes of alignment at most; a region wants its sections on cache lines.
     self->memory = m_malloc(len + FEAGI_SECTION_ALIGN_BYTES - 1);
     uintptr_t at = ((uintptr_t)self->memory + FEAGI_SECTION_ALIGN_BYTES - 1) & ~(uintptr_t)(FEAGI_SECTION_ALIGN_BYTES - 1);
-    uint32_t boot_id = n_args > 1 ? (uint32_t)number_of(args[1]) : feagi_link_mix((uint32_t)self->last_ticks, (uint32_t)at);
-    check(feagi_region_init(&self->region, (void *)at, len, profile, boot_id), mp_const_none);
+    uint32_t boot_id = n_args > 1 ? (uint32_t)number_of(args[1]) : feagi_link_mix(FEAGI_ENTROPY(), (uint32_t)at);
+    state_start(self, (void *)at, len, profile, boot_id);
     return MP_OBJ_FROM_PTR(self);
 }
-
-static mp_obj_t state_instance(size_t n_args, const mp_obj_t *args) {
-    (void)n_args;
-    (void)args;
-    if (FEAGI_INSTANCE == MP_OBJ_NULL) {
-        FEAGI_INSTANCE = state_make_new(FEAGI_STATE_TYPE, 0, 0, NULL);
-    }
-    return FEAGI_INSTANCE;
-}
-static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_instance_obj, 0, 1, state_instance);
 
 // ---- StateManager: fields
 
@@ -379,17 +376,17 @@ static mp_obj_t state_evict_stale(mp_obj_t self_in, mp_obj_t older_than_ms) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_evict_stale_obj, state_evict_stale);
 
-// The namedtuple AgentInfo, made when the first agent is asked for; it lives as long as the state.
-static mp_obj_t agent_info_type(state_obj_t *self) {
-    if (self->agent_info == MP_OBJ_NULL) {
+// The namedtuple AgentInfo, made when the first agent is asked for; it lives as long as the module.
+static mp_obj_t agent_info_type(void) {
+    if (FEAGI_AGENT_INFO == MP_OBJ_NULL) {
         const mp_obj_t names[] = {MP_OBJ_NEW_QSTR(MP_QSTR_agent_id),      MP_OBJ_NEW_QSTR(MP_QSTR_agent_type),
                                   MP_OBJ_NEW_QSTR(MP_QSTR_registered_at), MP_OBJ_NEW_QSTR(MP_QSTR_last_seen),
                                   MP_OBJ_NEW_QSTR(MP_QSTR_metadata),      MP_OBJ_NEW_QSTR(MP_QSTR_handle)};
         mp_obj_t args[] = {MP_OBJ_NEW_QSTR(MP_QSTR_AgentInfo), mp_obj_new_tuple(6, names)};
         mp_obj_t collections = mp_import_name(MP_QSTR_collections, mp_const_none, MP_OBJ_NEW_SMALL_INT(0));
-        self->agent_info = mp_call_function_n_kw(mp_load_attr(collections, MP_QSTR_namedtuple), 2, 0, args);
+        FEAGI_AGENT_INFO = mp_call_function_n_kw(mp_load_attr(collections, MP_QSTR_namedtuple), 2, 0, args);
     }
-    return self->agent_info;
+    return FEAGI_AGENT_INFO;
 }
 
 static mp_obj_t agent_at(state_obj_t *self, uint32_t slot) {
@@ -400,7 +397,7 @@ static mp_obj_t agent_at(state_obj_t *self, uint32_t slot) {
                          new_number(feagi_port_load_u64(&a->last_seen)),
                          mp_obj_new_str((const char *)feagi_agents_metadata(a), a->metadata_len),
                          new_number(feagi_agents_handle(&self->region, slot))};
-    return mp_call_function_n_kw(agent_info_type(self), 6, 0, values);
+    return mp_call_function_n_kw(agent_info_type(), 6, 0, values);
 }
 
 static mp_obj_t state_get_agent(mp_obj_t self_in, mp_obj_t id_in) {
@@ -530,23 +527,22 @@ static mp_obj_t state_init_area_stats(mp_obj_t self_in, mp_obj_t id_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_init_area_stats_obj, state_init_area_stats);
 
-static uint32_t stats_slot(state_obj_t *self, mp_obj_t id_in) {
-    size_t len;
-    const uint8_t *id = text_of(id_in, &len);
-    int slot = feagi_stats_find(&self->region, id, len);
-    if (slot < 0) {
-        raise_about(FEAGI_AREA_NOT_FOUND, "no statistics of area %r", id_in);
-    }
-    return (uint32_t)slot;
+static __attribute__((noreturn)) void raise_no_stats(mp_obj_t id_in) {
+    raise_about(FEAGI_AREA_NOT_FOUND, "no statistics of area %r", id_in);
 }
 
 // (neurons, incoming synapses, outgoing synapses)
 static mp_obj_t state_get_area_stats(mp_obj_t self_in, mp_obj_t id_in) {
     state_obj_t *self = MP_OBJ_TO_PTR(self_in);
-    uint32_t slot = stats_slot(self, id_in);
+    size_t len;
+    const uint8_t *id = text_of(id_in, &len);
+    int slot = feagi_stats_find(&self->region, id, len);
+    if (slot < 0) {
+        raise_no_stats(id_in);
+    }
     mp_obj_t values[FEAGI_STATS_COUNTS];
     for (unsigned count = 0; count < FEAGI_STATS_COUNTS; count++) {
-        values[count] = new_number(feagi_stats_get(&self->region, slot, count));
+        values[count] = new_number(feagi_stats_get(&self->region, (uint32_t)slot, count));
     }
     return mp_obj_new_tuple(FEAGI_STATS_COUNTS, values);
 }
@@ -555,24 +551,20 @@ static MP_DEFINE_CONST_FUN_OBJ_2(state_get_area_stats_obj, state_get_area_stats)
 // Adds each of the counts that are given, or subtracts what is negative; with `set` stores it.
 static mp_obj_t write_area_stats(size_t n_args, const mp_obj_t *args, bool set) {
     state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
-    uint32_t slot = stats_slot(self, args[1]);
-    bool down[FEAGI_STATS_COUNTS];
-    uint32_t amounts[FEAGI_STATS_COUNTS];
-    size_t counts = n_args - 2;
-    // All are looked at before the first is changed, so that a wrong one changes nothing.
-    for (size_t i = 0; i < counts; i++) {
-        mp_obj_t amount = args[2 + i];
-        down[i] = !set && mp_obj_is_true(mp_binary_op(MP_BINARY_OP_LESS, amount, MP_OBJ_NEW_SMALL_INT(0)));
-        amounts[i] = u32_of(down[i] ? mp_unary_op(MP_UNARY_OP_NEGATIVE, amount) : amount);
-    }
-    for (unsigned i = 0; i < counts; i++) {
-        if (set) {
-            feagi_stats_set(&self->region, slot, i, amounts[i]);
-        } else if (down[i]) {
-            (void)feagi_stats_subtract(&self->region, slot, i, amounts[i]);
-        } else {
-            (void)feagi_stats_add(&self->region, slot, i, amounts[i]);
+    feagi_stats_change_t changes[FEAGI_STATS_COUNTS];
+    for (size_t i = 0; i < FEAGI_STATS_COUNTS; i++) {
+        changes[i].kind = FEAGI_STATS_KEEP;
+        if (2 + i < n_args) {
+            mp_obj_t amount = args[2 + i];
+            bool down = !set && mp_obj_is_true(mp_binary_op(MP_BINARY_OP_LESS, amount, MP_OBJ_NEW_SMALL_INT(0)));
+            changes[i].kind = set ? FEAGI_STATS_SET : down ? FEAGI_STATS_SUBTRACT : FEAGI_STATS_ADD;
+            changes[i].value = u32_of(down ? mp_unary_op(MP_UNARY_OP_NEGATIVE, amount) : amount);
         }
+    }
+    size_t len;
+    const uint8_t *id = text_of(args[1], &len);
+    if (feagi_stats_update(&self->region, id, len, changes)) {
+        raise_no_stats(args[1]);
     }
     return mp_const_none;
 }
@@ -688,7 +680,9 @@ static mp_obj_t link_make_new(const mp_obj_type_t *type, size_t n_args, size_t n
     open_port(&self->in, args[0], MP_STREAM_OP_READ, MP_STREAM_POLL_RD);
     open_port(&self->out, n_args > 3 && args[3] != mp_const_none ? args[3] : args[0], MP_STREAM_OP_WRITE, MP_STREAM_POLL_WR);
     feagi_region_t *region = &self->state->region;
-    self->dirty = m_malloc(feagi_region_dirty_words(region) * sizeof(uint32_t));
+    if (!self->state->dirty) {
+        self->state->dirty = m_malloc(feagi_region_dirty_words(region) * sizeof(uint32_t));
+    }
     const char *name = NULL;
     if (self->name != mp_const_none) {
         size_t len;
@@ -696,12 +690,12 @@ static mp_obj_t link_make_new(const mp_obj_type_t *type, size_t n_args, size_t n
         name = mp_obj_str_get_str(self->name); // ends with a zero byte, and lasts for as long as self->name holds it
     }
     uint32_t boot_id = ((feagi_header_t *)(void *)region->base)->boot_id;
-    int status =
-        feagi_link_init(&self->link, region, self->dirty, name, feagi_link_mix(boot_id, (uint32_t)ticks_of(self->state)));
+    int status = feagi_link_init(&self->link, region, self->state->dirty, name, feagi_link_mix(boot_id, FEAGI_ENTROPY()));
     if (status == FEAGI_ERR_LENGTH) {
         raise_about(&mp_type_ValueError, "a region of %d pages; a link carries 64", MP_OBJ_NEW_SMALL_INT(region->pages));
     }
     check(status, self->name);
+    self->state->link = self;
     return MP_OBJ_FROM_PTR(self);
 }
 
@@ -756,7 +750,7 @@ static void poll_out(link_obj_t *self) {
 static mp_obj_t link_poll(mp_obj_t self_in) {
     link_obj_t *self = MP_OBJ_TO_PTR(self_in);
     state_obj_t *state = self->state;
-    if (state->region.dirty != self->dirty) {
+    if (state->link != self) {
         mp_raise_msg(FEAGI_STATE_ERROR, MP_ERROR_TEXT("another Link serves this state now"));
     }
     update_clock(state);

@@ -12,7 +12,8 @@
         link.poll()
 
 All arguments are positional. One context uses a StateManager and its Link: the main program, with callbacks that the scheduler runs
-between its bytecodes (soft timers, asyncio tasks). Hard interrupts use the C API.
+between its bytecodes (soft timers, asyncio tasks). Hard interrupts use the C API, feagi_micropython.h, in a firmware that has the
+module inside.
 """
 
 from typing import Any, NamedTuple, Optional, Union
@@ -77,7 +78,8 @@ class StateManager(CoreFields):
 
     @staticmethod
     def instance() -> StateManager:
-        """The program's one state, of profile "micro" unless made otherwise: the same object at every call."""
+        """The program's one state, of profile "micro" unless the firmware was built with another one: the same object at every call.
+        A soft reset ends it, unless C of the firmware has a part in it (feagi_micropython.h): then it goes on."""
 
     def add(self, field: str, amount: int, /) -> int:
         """Adds to a counter, which stays at its maximum (2^32-1, or 2^64-1). Returns the value after it. AttributeError for no such
@@ -145,10 +147,11 @@ class StateManager(CoreFields):
         """(neurons, incoming synapses, outgoing synapses). Allocates. Raises AreaNotFound."""
 
     def set_area_stats(self, area_id: Text, neurons: int, incoming: int = ..., outgoing: int = ..., /) -> None:
-        """Stores the counts, 0 to 2^32-1 each; those that are not given stay. Raises AreaNotFound, ValueError."""
+        """Stores the counts, 0 to 2^32-1 each; those that are not given stay. All at once to the link. Raises AreaNotFound, ValueError."""
 
     def change_area_stats(self, area_id: Text, neurons: int, incoming: int = 0, outgoing: int = 0, /) -> None:
-        """Adds to the counts, or subtracts what is negative. They stay within 0 and 2^32-1. Raises AreaNotFound, ValueError."""
+        """Adds to the counts, or subtracts what is negative. They stay within 0 and 2^32-1. All at once to the link. Raises AreaNotFound,
+        ValueError."""
 
     def emit(self, kind: int, arg: int = 0, /) -> bool:
         """Puts an event of the application into the ring: kind 256 to 65535, arg 0 to 2^32-1. False if the ring was full: the event is

@@ -6,7 +6,7 @@
 mp_obj_full_type_t feagi_state_type, feagi_link_type;
 mp_obj_full_type_t feagi_state_error, feagi_agent_not_found, feagi_agent_already_registered, feagi_capacity_error,
     feagi_area_not_found, feagi_not_lock_owner;
-mp_obj_t feagi_instance;
+mp_obj_t feagi_instance, feagi_agent_info, feagi_ticks_us;
 qstr_short_t feagi_name_qstrs[FEAGI_NAMES];
 
 #define FEAGI_STATE_TYPE ((const mp_obj_type_t *)&feagi_state_type)
@@ -16,10 +16,22 @@ qstr_short_t feagi_name_qstrs[FEAGI_NAMES];
 #define FEAGI_CAPACITY_ERROR ((const mp_obj_type_t *)&feagi_capacity_error)
 #define FEAGI_AREA_NOT_FOUND ((const mp_obj_type_t *)&feagi_area_not_found)
 #define FEAGI_NOT_LOCK_OWNER ((const mp_obj_type_t *)&feagi_not_lock_owner)
-#define FEAGI_INSTANCE feagi_instance
+#define FEAGI_AGENT_INFO feagi_agent_info
+// There is no function of the HAL that a native module could call: the clock is the interpreter's.
+#define FEAGI_TICKS_US() ((mp_uint_t)mp_obj_get_int(mp_call_function_n_kw(feagi_ticks_us, 0, 0, NULL)))
+#define FEAGI_ENTROPY() ((uint32_t)FEAGI_TICKS_US())
 #define FEAGI_NAME_QSTRS feagi_name_qstrs
 
 #include "feagi_module.c"
+
+static mp_obj_t state_instance(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    (void)args;
+    if (feagi_instance == MP_OBJ_NULL) {
+        feagi_instance = state_make_new(FEAGI_STATE_TYPE, 0, 0, NULL);
+    }
+    return feagi_instance;
+}
 
 #define COUNT(name, function) +1
 mp_map_elem_t feagi_state_methods[0 FEAGI_METHODS(COUNT)];
@@ -49,6 +61,7 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     MP_DYNRUNTIME_INIT_ENTRY(void) n_args;
     (void)n_kw;
     (void)args;
+    feagi_ticks_us = mp_load_attr(mp_import_name(MP_QSTR_time, mp_const_none, MP_OBJ_NEW_SMALL_INT(0)), MP_QSTR_ticks_us);
     fill_methods();
     feagi_state_type.base.type = &mp_type_type;
     feagi_state_type.flags = MP_TYPE_FLAG_NONE;

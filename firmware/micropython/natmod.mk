@@ -1,6 +1,7 @@
 # Builds the native module for one architecture:
 #
-#     make -f firmware/micropython/natmod.mk ARCH=armv7m MPY_DIR=<micropython source>  ->  build/mpy/armv7m_6.3/feagi_state.mpy
+#     make -f firmware/micropython/natmod.mk ARCH=armv7m MPY_DIR=<micropython source>
+#     ->  build/mpy/armv7m_6.3/feagi_state.mpy, and package.json beside it, with which mip installs it
 #
 # It calls MicroPython's own mpy_ld.py and mpy-tool.py; mpy-cross and a Python with pyelftools come from PATH.
 
@@ -19,16 +20,39 @@ ifeq ($(wildcard $(MPY_DIR)/py/dynruntime.h),)
 $(error MPY_DIR must name the top of a MicroPython source tree, 1.23 or later; it is "$(MPY_DIR)")
 endif
 
-ifeq ($(ARCH),x64)
-CROSS :=
-ARCH_FLAGS := -fno-stack-protector -fcf-protection=none
-FLOAT := DOUBLE
-else ifeq ($(ARCH),armv7m)
-CROSS := arm-none-eabi-
-ARCH_FLAGS := -mthumb -mcpu=cortex-m3
-FLOAT := NONE
-else
-$(error no native module for ARCH=$(ARCH) yet: x64, armv7m)
+# An architecture: its compiler's prefix, its flags, and the floats of MicroPython on it, all as MicroPython's dynruntime.mk has
+# them but for what is said here.
+CROSS_x64 :=
+FLAGS_x64 := -fno-stack-protector -fcf-protection=none
+FLOAT_x64 := DOUBLE
+# Jumps by a table are calls of libgcc on the M0.
+CROSS_armv6m := arm-none-eabi-
+FLAGS_armv6m := -mthumb -mcpu=cortex-m0 -fno-jump-tables
+FLOAT_armv6m := NONE
+CROSS_armv7m := arm-none-eabi-
+FLAGS_armv7m := -mthumb -mcpu=cortex-m3
+FLOAT_armv7m := NONE
+CROSS_armv7emsp := arm-none-eabi-
+FLAGS_armv7emsp := -mthumb -mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard
+FLOAT_armv7emsp := FLOAT
+CROSS_armv7emdp := arm-none-eabi-
+FLAGS_armv7emdp := -mthumb -mcpu=cortex-m7 -mfpu=fpv5-d16 -mfloat-abi=hard
+FLOAT_armv7emdp := DOUBLE
+# Without the A extension, which an ESP32-C3 does not have; MicroPython's own makefile would use it.
+CROSS_rv32imc := riscv64-unknown-elf-
+FLAGS_rv32imc := -march=rv32imc_zicsr -mabi=ilp32 -mno-relax -specs=picolibc.specs
+FLOAT_rv32imc := NONE
+# mpy_ld.py takes what is at the same place of equally named sections of two files for one thing.
+CROSS_xtensawin := xtensa-esp32-elf-
+FLAGS_xtensawin := -mlongcalls -fdata-sections
+FLOAT_xtensawin := FLOAT
+ifeq ($(FLAGS_$(ARCH)),)
+$(error ARCH is '$(ARCH)', it should be one of: $(sort $(patsubst FLAGS_%,%,$(filter FLAGS_%,$(.VARIABLES)))))
+endif
+CC := $(CROSS_$(ARCH))gcc
+ifeq ($(ARCH)$(shell command -v $(CC)),xtensawin)
+CC_TOOL := $(HERE)/xtensawin_gcc.py
+CC := $(PYTHON) $(CC_TOOL)
 endif
 
 # What is for hosts alone is left out.
@@ -39,12 +63,18 @@ CONFIG := $(BUILD)/feagi_state.config.h
 
 # C99 with GNU atomics. -fno-tree-loop-distribute-patterns keeps byte loops from becoming calls of memcpy and memset.
 CFLAGS := -std=c99 -Os -Wall -Wextra -Werror -Wno-unused-parameter -DNDEBUG -DNO_QSTR -DMICROPY_ENABLE_DYNRUNTIME \
-	-DMP_CONFIGFILE='<$(CONFIG)>' -DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_$(FLOAT) -fpic -fno-common -U_FORTIFY_SOURCE \
-	-ffreestanding -fno-tree-loop-distribute-patterns -I$(HERE) -I$(CORE) -I$(ROOT)/firmware/port -isystem $(MPY_DIR) $(ARCH_FLAGS)
+	-DMP_CONFIGFILE='<$(CONFIG)>' -DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_$(FLOAT_$(ARCH)) -fpic -fno-common -U_FORTIFY_SOURCE \
+	-ffreestanding -fno-tree-loop-distribute-patterns -I$(HERE) -I$(CORE) -I$(ROOT)/firmware/port -isystem $(MPY_DIR) $(FLAGS_$(ARCH))
 
 .DELETE_ON_ERROR:
+.PHONY: all
+all: $(OUT)/feagi_state.mpy $(OUT)/package.json
+
 $(OUT)/feagi_state.mpy: $(BUILD)/native.mpy $(BUILD)/enums.mpy | $(OUT)
 	$(PYTHON) $(MPY_DIR)/tools/mpy-tool.py --merge -o $@ $^
+
+$(OUT)/package.json: $(ROOT)/host/pyproject.toml | $(OUT)
+	printf '{"version": "%s", "urls": [["feagi_state.mpy", "feagi_state.mpy"]]}\n' "$$(sed -n 's/^version = "\(.*\)"/\1/p' $<)" >$@
 
 $(BUILD)/native.mpy: $(OBJECTS)
 	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(CONFIG) -o $@ $^
@@ -57,8 +87,8 @@ $(CONFIG): $(HERE)/natmod.c $(HERE)/feagi_module.c $(HERE)/feagi_module.h $(HERE
 	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --preprocess -o $@ $^
 
 vpath %.c $(HERE) $(CORE)
-$(BUILD)/%.o: %.c $(CONFIG) $(HEADERS) $(MAKEFILE_LIST) | $(BUILD)
-	$(CROSS)gcc $(CFLAGS) -c $< -o $@
+$(BUILD)/%.o: %.c $(CONFIG) $(HEADERS) $(CC_TOOL) $(MAKEFILE_LIST) | $(BUILD)
+	$(CC) $(CFLAGS) -c $< -o $@
 
 $(BUILD) $(OUT):
 	mkdir -p $@

@@ -2,7 +2,7 @@
 //
 //   feagi_port_key_t, feagi_port_lock(), feagi_port_unlock(key)
 //       a section that no other writer of this region interrupts. Nests. What it may contain is bounded: see its callers.
-//   feagi_port_load_u32/u64, feagi_port_store_u32/u64
+//   feagi_port_load_u8/u32/u64, feagi_port_store_u8/u32/u64
 //       one untorn access with acquire or release order
 //   feagi_port_or_u32(p, bits), feagi_port_take_u32(p)
 //       atomic OR; atomic exchange with 0
@@ -12,8 +12,10 @@
 //       atomic compare and exchange; whether it stored
 //   feagi_port_fence(), feagi_port_now_ms()
 //       where regions may be shared: no load after it is older than a store before it; the Unix time
+//   FEAGI_PORT_DIVIDES
+//       1 if the CPU has an instruction for n / d
 //
-// all of them ISR-safe. To add a target, add a header here and a line below.
+// all of them ISR-safe, and says how long its sections last. To add a target, add a header here and a line below.
 #ifndef FEAGI_PORT_H
 #define FEAGI_PORT_H
 
@@ -28,8 +30,12 @@
 
 #if defined(__x86_64__) || defined(__aarch64__)
 #include "feagi_port_atomic64.h"
-#elif defined(__ARM_ARCH_7M__) || defined(__ARM_ARCH_7EM__)
-#include "feagi_port_armv7m.h"
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#include "feagi_port_cortexm.h"
+#elif defined(__riscv) && __riscv_xlen == 32
+#include "feagi_port_rv32.h"
+#elif defined(__XTENSA__)
+#include "feagi_port_xtensa.h"
 #else
 #error "no port for this target: see firmware/port/feagi_port.h"
 #endif
@@ -73,5 +79,28 @@ static inline bool feagi_port_equal(const void *a, const void *b, size_t len_byt
     return true;
 }
 #endif
+
+// n / d, and *rest: n % d.
+static inline uint32_t feagi_port_divide(uint32_t n, uint32_t d, uint32_t *rest) {
+#if FEAGI_PORT_DIVIDES
+    *rest = n % d;
+    return n / d;
+#else
+    // By hand, in a loop for each bit of the quotient.
+    uint32_t quotient = 0, bit = 1;
+    while (d <= n / 2) {
+        d *= 2;
+        bit *= 2;
+    }
+    for (; bit; bit /= 2, d /= 2) {
+        if (n >= d) {
+            n -= d;
+            quotient |= bit;
+        }
+    }
+    *rest = n;
+    return quotient;
+#endif
+}
 
 #endif

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from . import spec
 from ._core import SCHEMA_HASH
+from .changes import Change, ChangeStream
 from .device import Device, connect
 from .errors import (
     AgentAlreadyRegistered,
@@ -28,6 +29,7 @@ from .errors import (
     PersistenceError,
     PortError,
     RegionBusy,
+    RegionClosed,
     SchemaMismatch,
     SerializationError,
     SessionLost,
@@ -67,6 +69,8 @@ __all__ = [
     "AreaStats",
     "BurstEngineState",
     "CapacityError",
+    "Change",
+    "ChangeStream",
     "CommandRejected",
     "CommandTimeout",
     "ConnectomeState",
@@ -88,6 +92,7 @@ __all__ = [
     "PersistenceError",
     "PortError",
     "RegionBusy",
+    "RegionClosed",
     "SchemaMismatch",
     "SerializationError",
     "ServiceState",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "feagi_events.h"
+#include "feagi_hashes.h"
 #include "feagi_mirror.h"
 
 // Runs that a delta may have. A frame's 253 bytes hold at most 84.
@@ -22,6 +23,20 @@ typedef struct {
 } Mirror;
 
 // ------------------------------------------------------------------------------------------------------ helpers
+
+PyObject *raise_as(const char *class_name, const char *format, ...) {
+    PyObject *errors = PyImport_ImportModule("feagi_state.errors");
+    PyObject *type = errors ? PyObject_GetAttrString(errors, class_name) : NULL;
+    if (type) {
+        va_list args;
+        va_start(args, format);
+        PyErr_FormatV(type, format, args);
+        va_end(args);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(errors);
+    return NULL;
+}
 
 static PyObject *raise_status(int status) {
     switch (status) {
@@ -42,7 +57,7 @@ static PyObject *raise_status(int status) {
 
 static int check_open(Mirror *self) {
     if (!self->open) {
-        PyErr_SetString(PyExc_ValueError, "the mirror is closed");
+        raise_as("RegionClosed", "the mirror is closed");
         return -1;
     }
     return 0;
@@ -53,7 +68,7 @@ static int check_writable(Mirror *self) {
         return -1;
     }
     if (!self->writable) {
-        PyErr_SetString(PyExc_TypeError, "the mirror is mapped read-only: only its owner writes it");
+        raise_as("InvalidOperation", "the mirror is mapped read-only: only its owner writes it");
         return -1;
     }
     return 0;
@@ -190,6 +205,15 @@ static PyObject *mirror_load_field(Mirror *self, PyObject *object) {
     }
 }
 
+static PyObject *mirror_load_hash(Mirror *self, PyObject *object) {
+    if (check_open(self)) {
+        return NULL;
+    }
+    const Py_ssize_t index = index_below(object, FEAGI_HASHES_COUNT, "hash");
+    return index < 0 ? NULL
+                     : PyLong_FromUnsignedLongLong(feagi_mirror_load(&self->map, FEAGI_HASHES_AT + (uint32_t)index * 8, 8));
+}
+
 static PyObject *mirror_trailer_u32(Mirror *self, PyObject *object) {
     if (check_open(self)) {
         return NULL;
@@ -291,7 +315,7 @@ static int read_page(Mirror *self, uint32_t page, uint8_t *out) {
             return 0;
         }
     }
-    PyErr_Format(PyExc_RuntimeError, "page %u changed during each of %u copies", (unsigned)page, READ_TRIES);
+    raise_as("RegionBusy", "page %u of the mirror changed during each of %u copies", (unsigned)page, READ_TRIES);
     return -1;
 }
 
@@ -307,6 +331,26 @@ static PyObject *mirror_read_page(Mirror *self, PyObject *object) {
     uint32_t len_bytes;
     feagi_region_page(&self->map.region, (uint32_t)page, &len_bytes);
     return read_page(self, (uint32_t)page, copy) ? NULL : PyBytes_FromStringAndSize((const char *)copy, len_bytes);
+}
+
+static PyObject *mirror_page_version(Mirror *self, PyObject *object) {
+    if (check_open(self)) {
+        return NULL;
+    }
+    Py_ssize_t page = index_below(object, self->map.region.pages, "page");
+    return page < 0 ? NULL : PyLong_FromUnsignedLong(feagi_mirror_page_version(&self->map, (uint32_t)page));
+}
+
+static PyObject *mirror_page_of(Mirror *self, PyObject *object) {
+    if (check_open(self)) {
+        return NULL;
+    }
+    Py_ssize_t offset = index_below(object, self->map.region.len_bytes, "offset");
+    if (offset < 0) {
+        return NULL;
+    }
+    const int page = feagi_region_page_of(&self->map.region, (uint32_t)offset);
+    return page < 0 ? PyErr_Format(PyExc_IndexError, "no page holds the byte at %zd", offset) : PyLong_FromLong(page);
 }
 
 static PyObject *mirror_read_agent(Mirror *self, PyObject *object) {
@@ -343,7 +387,7 @@ static PyObject *mirror_read_agent(Mirror *self, PyObject *object) {
         }
         if (PyErr_Occurred() || tries == READ_TRIES) {
             if (!PyErr_Occurred()) {
-                PyErr_Format(PyExc_RuntimeError, "agent slot %zd changed during each of %u copies", slot, READ_TRIES);
+                raise_as("RegionBusy", "agent slot %zd of the mirror changed during each of %u copies", slot, READ_TRIES);
             }
             break;
         }
@@ -433,18 +477,21 @@ static PyObject *mirror_publish_page(Mirror *self, PyObject *args) {
 }
 
 static PyObject *pages_tuple(const uint32_t *touched) {
+    uint32_t pages[RUNS_MAX]; // no more than runs
     Py_ssize_t count = 0;
-    for (uint32_t page = 0; page < FEAGI_MIRROR_PAGES; page++) {
-        count += touched[page / 32] >> page % 32 & 1;
+    for (uint32_t word = 0; word < FEAGI_MIRROR_PAGES / 32; word++) {
+        uint32_t page = word * 32;
+        for (uint32_t mask = touched[word]; mask; mask >>= 1, page++) {
+            if (mask & 1) {
+                pages[count++] = page;
+            }
+        }
     }
     PyObject *result = PyTuple_New(count);
-    Py_ssize_t at = 0;
-    for (uint32_t page = 0; result && page < FEAGI_MIRROR_PAGES; page++) {
-        if (touched[page / 32] >> page % 32 & 1) {
-            PyObject *number = PyLong_FromUnsignedLong(page);
-            if (!number || PyTuple_SetItem(result, at++, number)) {
-                Py_CLEAR(result);
-            }
+    for (Py_ssize_t i = 0; result && i < count; i++) {
+        PyObject *number = PyLong_FromUnsignedLong(pages[i]);
+        if (!number || PyTuple_SetItem(result, i, number)) {
+            Py_CLEAR(result);
         }
     }
     return result;
@@ -578,6 +625,7 @@ static PyMethodDef mirror_methods[] = {
     METHOD("close", mirror_close, METH_NOARGS),
     METHOD("take_over", mirror_take_over, METH_NOARGS),
     METHOD("load_field", mirror_load_field, METH_O),
+    METHOD("load_hash", mirror_load_hash, METH_O),
     METHOD("trailer_u32", mirror_trailer_u32, METH_O),
     METHOD("trailer_u64", mirror_trailer_u64, METH_O),
     METHOD("trailer_bytes", mirror_trailer_bytes, METH_VARARGS),
@@ -585,6 +633,8 @@ static PyMethodDef mirror_methods[] = {
     METHOD("set_trailer_u64", mirror_set_trailer_u64, METH_FASTCALL),
     METHOD("set_trailer_bytes", mirror_set_trailer_bytes, METH_VARARGS),
     METHOD("read_page", mirror_read_page, METH_O),
+    METHOD("page_version", mirror_page_version, METH_O),
+    METHOD("page_of", mirror_page_of, METH_O),
     METHOD("read_agent", mirror_read_agent, METH_O),
     METHOD("read_section", mirror_read_section, METH_O),
     METHOD("read_region", mirror_read_region, METH_NOARGS),

@@ -7,6 +7,9 @@
 
 #include "feagi_region.h"
 
+// Sets an exception of feagi_state.errors; the format is PyErr_Format's. Returns NULL.
+PyObject *raise_as(const char *class_name, const char *format, ...);
+
 // What _core.pyi says of read_event: of the ring of any region on a host.
 PyObject *shared_event(const feagi_region_t *region, PyObject *position);
 

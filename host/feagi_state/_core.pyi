@@ -1,8 +1,9 @@
 """Atomic access to a mirror's memory, by the same C core as on a board. Offsets come from spec.py.
 
 Reads never wait for the mirror's owner and never see half of a page's update. Everything here holds the interpreter's
-lock and takes well under a millisecond. A call after `close` raises ValueError; one that writes through a read-only
-buffer, TypeError.
+lock and takes well under a millisecond, but for waiting: for a process that stands still with a region's lock, other
+threads run meanwhile. A call after `close` raises RegionClosed; one that writes through a read-only
+buffer, InvalidOperation.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Mirror:
 
         Raises IndexError if there is none.
         """
+    def load_hash(self, index: int, /) -> int:
+        """A hash, in the order of spec.HASHES_FIELDS. Raises IndexError if there is none."""
     def trailer_u32(self, offset: int, /) -> int:
         """A u32 of the trailer."""
     def trailer_u64(self, offset: int, /) -> int:
@@ -82,6 +85,10 @@ class Mirror:
         """Stores a text in the trailer, before anybody else maps the mirror. Owner only."""
     def read_page(self, page: int, /) -> bytes:
         """A page's whole version, 0 <= page < pages."""
+    def page_version(self, page: int, /) -> int:
+        """How often a page was published, 0..2^31-1 and around: reads between two equal answers are of one version."""
+    def page_of(self, offset: int, /) -> int:
+        """The page that holds this byte of the region. Raises IndexError where no page does."""
     def read_agent(self, slot: int, /) -> bytes:
         """A slot of the agent table, all of one version, 0 <= slot < agents."""
     def read_section(self, number: int, /) -> bytes:
@@ -119,112 +126,112 @@ class SharedRegion:
     checked, so that nothing in it can lead an access outside of the buffer. Raises ValueError for memory that is too
     short, not aligned to 64 bytes, or of another layout; TypeError if `create` is given and the buffer is read-only.
 
-    The core block's fields are attributes: int, bool, float, or what `set_enums` said. Setting one that is no field of
-    the application, or to a value that does not fit, raises what `set_errors` gave, called with (status, field name,
+    The core block's fields and the hashes are attributes: int, bool, float, or what `set_enums` said. Setting one that
+    is not the application's, or to a value that does not fit, raises what `set_errors` gave, called with (status, name,
     value). Methods that return a status give 0 or more, or a negative number of spec.ERRORS.
 
-    Calls that write raise TypeError if the buffer is read-only; all raise ValueError after `close`.
+    What begins with no underscore is StateManager's too. The rest is for the classes over this one, which check
+    arguments.
+
+    Calls that write raise InvalidOperation if the buffer is read-only; all raise RegionClosed after `close`.
     """
 
     def __init__(
         self, buffer: Buffer, create: tuple[int, int, int] | None = None, cached_clock: bool = False
     ) -> None: ...
     def close(self) -> None:
-        """Gives the buffer back. No other thread may be in a call."""
+        """Gives the buffer back. No other thread may be in a call; raises InvalidOperation where one waits in it."""
     @property
     def closed(self) -> bool:
-        """Whether the buffer was given back."""
+        """Whether it was closed, or never made."""
     @property
     def writable(self) -> bool:
-        """Whether the buffer may be written."""
+        """Whether it may be written."""
+    def tick(self, now_ms: int | None = None, /) -> None:
+        """With `cached_clock`: sets the clock to `now_ms` [ms since the Unix epoch], or to the system's.
+
+        Any thread. Raises InvalidValue.
+        """
+    def add(self, field: str, amount: int, /) -> int:
+        """Adds an amount to the counter of this name, which stays at its maximum. Returns the value after it.
+
+        Any thread of any process. Raises InvalidField, InvalidOperation for a field that is no counter, InvalidValue.
+        """
+    def subtract(self, field: str, amount: int, /) -> int:
+        """Subtracts an amount from the counter of this name, which stays at 0. Otherwise as add."""
+    def heartbeat(self, agent: str | bytes | int, /) -> None:
+        """Sets the last_seen of the agent with this id, or this handle, to now. By the handle no table is searched.
+
+        Any thread of any process. Raises AgentNotFound, also where the handle's agent was deregistered and another one
+        has its slot; InvalidValue for what is neither.
+        """
     @property
-    def region_len(self) -> int:
+    def _region_len(self) -> int:
         """Bytes of the region."""
     @property
-    def image_len(self) -> int:
+    def _image_len(self) -> int:
         """Bytes of the region up to its events: what a snapshot has."""
     @property
-    def pages(self) -> int:
-        """Pages of the region."""
-    @property
-    def pid_namespace(self) -> int:
+    def _pid_namespace(self) -> int:
         """What the owners' process numbers are relative to; 0: unknown."""
     @property
-    def agents(self) -> int:
-        """Slots of the agent table."""
-    @property
-    def agent_len(self) -> int:
+    def _agent_len(self) -> int:
         """Bytes of a slot of the agent table."""
     @property
-    def events_capacity(self) -> int:
+    def _events_capacity(self) -> int:
         """Events that the ring keeps."""
     @property
-    def events_head(self) -> int:
+    def _events_head(self) -> int:
         """Position that the next event will get, 0..2^32-1."""
-    def tick(self, now_ms: int = ..., /) -> None:
-        """With `cached_clock`: sets the clock [Unix ms], to the system's unless given."""
-    def add(self, field: str, amount: int, /) -> int:
-        """Adds to a counter, which stays at its maximum. The value after it."""
-    def subtract(self, field: str, amount: int, /) -> int:
-        """Subtracts from a counter, which stays at 0. The value after it."""
-    def get_hash(self, index: int, /) -> int:
-        """A hash, in the order of spec.HASHES_FIELDS."""
-    def set_hash(self, index: int, value: int, /) -> None:
-        """Stores a hash."""
-    def begin_update(self) -> None:
+    def _begin_update(self) -> None:
         """From now on this thread's writes of fields and hashes through this object are kept back, and its reads see
-        them. Raises RuntimeError if an update is open."""
-    def end_update(self, commit: bool, /) -> None:
+        them. Raises InvalidOperation if an update is open."""
+    def _end_update(self, commit: bool, /) -> None:
         """Makes what was kept back as one, or forgets it. Raises what `set_errors` gave if the region is held."""
-    def register(self, agent_id: bytes, agent_type: int, metadata: bytes, /) -> int:
+    def _register(self, agent_id: bytes, agent_type: int, metadata: bytes, /) -> int:
         """The new agent's handle, or a negative status."""
-    def deregister(self, agent_id: bytes, /) -> int:
+    def _deregister(self, agent_id: bytes, /) -> int:
         """A status."""
-    def heartbeat(self, agent: str | int, /) -> None:
-        """Sets last_seen of an agent by its id, or faster by its handle. Raises what `set_errors` gave."""
-    def find_agent(self, agent_id: bytes, /) -> int:
+    def _find_agent(self, agent_id: bytes, /) -> int:
         """The agent's slot, or a negative status."""
-    def read_agent(self, slot: int, /) -> bytes | None:
+    def _read_agent(self, slot: int, /) -> bytes | None:
         """The slot's bytes, all of one registered agent; None if it has none."""
-    def evict(self, older_than_ms: int, /) -> int:
+    def _evict(self, older_than_ms: int, /) -> int:
         """Deregisters the agents that were not seen for longer. How many, or a negative status."""
-    def try_lock(self, area: int, owner: int, /) -> int:
+    def _try_lock(self, area: int, owner: int, /) -> int:
         """Locks a cortical area. A status."""
-    def unlock(self, area: int, owner: int, /) -> int:
+    def _unlock(self, area: int, owner: int, /) -> int:
         """Unlocks it. A status."""
-    def take_over(self, area: int, old: int, new: int, /) -> int:
+    def _take_over(self, area: int, old: int, new: int, /) -> int:
         """Gives a lock from an owner that is gone to another. A status."""
-    def lock_owner(self, area: int, /) -> int:
+    def _lock_owner(self, area: int, /) -> int:
         """The area's owner, 0 if it is not locked."""
-    def get_window(self, area: int, /) -> int:
+    def _get_window(self, area: int, /) -> int:
         """The area's FCL window, or the default."""
-    def set_window(self, area: int, window: int, /) -> int:
+    def _set_window(self, area: int, window: int, /) -> int:
         """Gives an area a window of its own. A status."""
-    def remove_window(self, area: int, /) -> bool:
+    def _remove_window(self, area: int, /) -> bool:
         """Whether the area had a window of its own."""
-    def set_default_window(self, window: int, /) -> None:
+    def _set_default_window(self, window: int, /) -> None:
         """Sets the default."""
-    def init_stats(self, area_id: bytes, /) -> int:
+    def _init_stats(self, area_id: bytes, /) -> int:
         """The area's slot, with all counts 0, or a negative status."""
-    def find_stats(self, area_id: bytes, /) -> int:
+    def _find_stats(self, area_id: bytes, /) -> int:
         """The area's slot, or a negative status."""
-    def get_stat(self, slot: int, count: int, /) -> int:
-        """A count: 0 neurons, 1 incoming, 2 outgoing."""
-    def set_stat(self, slot: int, count: int, value: int, /) -> None:
-        """Stores a count."""
-    def add_stat(self, slot: int, count: int, amount: int, /) -> int:
-        """Adds to a count, or with a negative amount subtracts; it stays within 32 bits. The value after it."""
-    def emit(self, kind: int, arg: int, /) -> int:
+    def _update_stats(self, area_id: bytes, /, *changes: int) -> int:
+        """Changes the area's counts together: for neurons, incoming and outgoing synapses in turn what to do (0 keep,
+        1 set, 2 add, 3 subtract) and a u32. A status."""
+    def _emit(self, kind: int, arg: int, /) -> int:
         """Adds an event. A status."""
-    def read_event(self, position: int, /) -> tuple[int, int, int] | int | None:
+    def _read_event(self, position: int, /) -> tuple[int, int, int] | int | None:
         """(kind, arg, time_ms) of the event at `position`; None if it is not there yet; or how many positions further
         to go on, since this event was overwritten."""
-    def snapshot(self, start: int, len_bytes: int, /) -> bytes:
+    def _snapshot(self, start: int, len_bytes: int, /) -> bytes:
         """Bytes of the region as they were at one instant, never with half of an update. Multiples of 8, below
         image_len. Raises what `set_errors` gave if the region is written without a pause (read-only buffers only)."""
-    def section(self, number: int, /) -> tuple[int, int]:
+    def _section(self, number: int, /) -> tuple[int, int]:
         """(offset, length in bytes) of a section (spec.SECTIONS), its head included."""
-    def restore(self, image: Buffer, /) -> int:
+    def _restore(self, image: Buffer, /) -> int:
         """Makes the region's fields, hashes, agents, windows and statistics those of another region's first image_len
         bytes, which `check_image` found good. A status."""
 

@@ -4,6 +4,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "feagi_hashes.h"
+
+// For the long ways, so that the short ones save no registers for them.
+#define NOINLINE __attribute__((noinline))
+
 // ------------------------------------------------------------------------------------------------------ exceptions
 
 static PyObject *make_error; // callable(status, field name, value)
@@ -21,13 +26,13 @@ PyObject *raise_error(int status, PyObject *name, PyObject *value) {
 }
 
 int raise_closed(void) {
-    PyErr_SetString(PyExc_ValueError, "the region is closed");
+    raise_as("RegionClosed", "the region is closed");
     return -1;
 }
 
 int raise_read_only(Shared *self) {
     if (!check_open(self)) {
-        PyErr_SetString(PyExc_TypeError, "the region is mapped read-only");
+        raise_as("InvalidOperation", "the region is mapped read-only: attach without readonly=True to write it");
     }
     return -1;
 }
@@ -43,14 +48,20 @@ PyObject *module_set_errors(PyObject *module, PyObject *make) {
 
 // ----------------------------------------------------------------------------------------------------- names, enums
 
-// The field of an attribute's name. Names that the compiler has seen are interned, so that the pointer tells; a power of two
-// with room enough that most names are at their first place.
-#define NAME_SLOTS 256u
-static struct {
-    PyObject *name;
-    unsigned field;
-} names[NAME_SLOTS];
-static PyObject *field_names[FEAGI_FIELDS];
+// What the short ways below know of an attribute, at a place that its name's address tells: names that the compiler has seen are
+// interned. `scatter` is chosen so that each name has a place to itself; one that has none goes the long way.
+#define NAME_PLACES 256u
+typedef struct {
+    PyObject *name;        // NULL: no attribute's place
+    PyObject **members;    // of an enum
+    uint16_t at;           // offset in the region, of a field
+    uint8_t count;         // members
+    uint8_t index;         // a field, or behind the fields a hash
+    bool is_u32, is_plain; // is_plain: of which any number can be written, without more
+} name_place_t;
+static name_place_t places[NAME_PLACES];
+static uint32_t scatter = 0x9e3779b1u;
+static PyObject *attribute_names[FEAGI_ATTRIBUTES];
 
 // Members of the enum fields, by number.
 static struct {
@@ -58,46 +69,59 @@ static struct {
     uint32_t count;
 } enums[FEAGI_FIELDS];
 
-static uint32_t name_slot(PyObject *name) {
-    return (uint32_t)(((uintptr_t)name >> 4) * 0x9e3779b1u >> 8) % NAME_SLOTS;
+static inline name_place_t *place_of(PyObject *name) {
+    return &places[(uint32_t)((uintptr_t)name >> 4) * scatter >> 24];
 }
 
-// The field with this very string as its name, or -1.
-static inline int field_of(PyObject *name) {
-    for (uint32_t slot = name_slot(name); names[slot].name; slot = (slot + 1) % NAME_SLOTS) {
-        if (names[slot].name == name) {
-            return (int)names[slot].field;
+// The attribute of this name, whoever made the string: a field, or behind the fields a hash; or -1.
+static int attribute_named(PyObject *name) {
+    if (place_of(name)->name == name) {
+        return place_of(name)->index;
+    }
+    for (unsigned i = 0; PyUnicode_Check(name) && i < FEAGI_ATTRIBUTES; i++) {
+        if (PyUnicode_Compare(name, attribute_names[i]) == 0) {
+            return (int)i;
         }
     }
     return -1;
 }
 
-// The field of this name, whoever made the string, or -1.
-static int field_named(PyObject *name) {
-    int field = field_of(name);
-    for (unsigned i = 0; field < 0 && PyUnicode_Check(name) && i < FEAGI_FIELDS; i++) {
-        if (PyUnicode_Compare(name, field_names[i]) == 0) {
-            field = (int)i;
+// Gives the names their places. Returns whether each has one to itself.
+static bool give_places(void) {
+    bool all = true;
+    memset(places, 0, sizeof places);
+    for (unsigned index = 0; index < FEAGI_ATTRIBUTES; index++) {
+        name_place_t *place = place_of(attribute_names[index]);
+        if (place->name) {
+            all = false;
+            continue;
         }
+        place->name = attribute_names[index];
+        place->index = (uint8_t)index;
+        if (index >= FEAGI_FIELDS) {
+            continue;
+        }
+        const feagi_field_t *f = &feagi_fields[index];
+        place->at = (uint16_t)(FEAGI_HEADER_LEN_BYTES + f->offset);
+        place->is_u32 = f->type == FEAGI_TYPE_U32;
+        place->is_plain = place->is_u32 && (f->flags & FEAGI_FIELD_WRITABLE);
     }
-    return field;
+    return all;
 }
 
 int fields_start(void) {
-    if (field_names[0]) {
+    if (attribute_names[0]) {
         return 0;
     }
-    for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
-        PyObject *name = PyUnicode_InternFromString(feagi_field_names[field]);
-        if (!name) {
+    for (unsigned index = 0; index < FEAGI_ATTRIBUTES; index++) {
+        attribute_names[index] = PyUnicode_InternFromString(feagi_attribute_names[index]); // for as long as the process lives
+        if (!attribute_names[index]) {
+            attribute_names[0] = NULL;
             return -1;
         }
-        uint32_t slot = name_slot(name);
-        while (names[slot].name) {
-            slot = (slot + 1) % NAME_SLOTS;
-        }
-        names[slot].name = field_names[field] = name; // for as long as the process lives
-        names[slot].field = field;
+    }
+    for (unsigned tries = 0; !give_places() && tries < 1000; tries++) {
+        scatter += 2 * 0x9e3779b1u; // odd, as it has to stay
     }
     return 0;
 }
@@ -105,7 +129,7 @@ int fields_start(void) {
 PyObject *module_set_enums(PyObject *module, PyObject *mapping) {
     (void)module;
     for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
-        PyObject *members = PyDict_GetItem(mapping, field_names[field]);
+        PyObject *members = PyDict_GetItem(mapping, attribute_names[field]);
         const Py_ssize_t count = members ? PyTuple_Size(members) : 0;
         if (count < 0) {
             return NULL;
@@ -122,14 +146,19 @@ PyObject *module_set_enums(PyObject *module, PyObject *mapping) {
             Py_INCREF(enums[field].members[i]);
         }
         enums[field].count = (uint32_t)count;
+        name_place_t *place = place_of(attribute_names[field]);
+        if (place->index == field) {
+            place->members = enums[field].members;
+            place->count = (uint8_t)count;
+        }
     }
     Py_RETURN_NONE;
 }
 
 // ---------------------------------------------------------------------------------------------------------- fields
 
-// A field's value as this thread's update leaves it.
-uint64_t update_value(Shared *self, unsigned field, uint64_t value) {
+// A field's or hash's value as this thread's update leaves it.
+static uint64_t update_value(Shared *self, unsigned field, uint64_t value) {
     for (uint32_t i = 0; i < self->count; i++) {
         if (self->writes[i].field == field) {
             value = field & FEAGI_STATE_HASH ? self->writes[i].value
@@ -137,6 +166,35 @@ uint64_t update_value(Shared *self, unsigned field, uint64_t value) {
         }
     }
     return value;
+}
+
+// An int of a u32. Where a long is longer, PyLong_FromLong is the shorter way.
+static inline PyObject *new_u32(uint32_t value) {
+    return sizeof(long) > sizeof value ? PyLong_FromLong((long)value) : PyLong_FromUnsignedLong(value);
+}
+
+// Whether an object, which may be NULL, is an int that fits a u32, and is short to be had.
+static inline bool u32_of(PyObject *object, uint32_t *value) {
+    if (!object || !PyLong_CheckExact(object)) {
+        return false;
+    }
+#ifdef Py_LIMITED_API
+    const unsigned long long number = PyLong_AsUnsignedLongLong(object);
+    if (number > UINT32_MAX) {
+        PyErr_Clear(); // the long way finds it once more, and says it
+        return false;
+    }
+    *value = (uint32_t)number;
+    return true;
+#elif PY_VERSION_HEX >= 0x030C0000
+    const Py_ssize_t number =
+        PyUnstable_Long_IsCompact((PyLongObject *)object) ? PyUnstable_Long_CompactValue((PyLongObject *)object) : -1;
+    *value = (uint32_t)number;
+    return number >= 0 && number <= UINT32_MAX;
+#else
+    *value = ((PyLongObject *)object)->ob_digit[0];
+    return Py_SIZE(object) == 1;
+#endif
 }
 
 static PyObject *object_of(unsigned field, uint64_t value) {
@@ -162,51 +220,42 @@ static PyObject *object_of(unsigned field, uint64_t value) {
     }
 }
 
-// What most reads are: an enum's member or a u32, and no update open. NULL without an exception for all else.
-static inline PyObject *get_common(Shared *self, unsigned field) {
-    if (__builtin_expect(!self->open || self->updating, 0)) {
-        return NULL;
-    }
-    if (feagi_fields[field].type == FEAGI_TYPE_U8) {
-        const uint8_t value = feagi_state_load_u8(&self->region, feagi_fields[field].offset);
-        PyObject *member = value < enums[field].count ? enums[field].members[value] : NULL;
-        Py_XINCREF(member);
-        return member;
-    }
-    return feagi_fields[field].type == FEAGI_TYPE_U32
-               ? PyLong_FromUnsignedLong(feagi_state_load_u32(&self->region, feagi_fields[field].offset))
-               : NULL;
-}
-
-static inline PyObject *get_field(Shared *self, unsigned field) {
-    PyObject *common = get_common(self, field);
-    if (__builtin_expect(common != NULL, 1) || PyErr_Occurred()) {
-        return common;
-    }
-    if (!self->open) {
-        raise_closed();
+static PyObject *get_field(Shared *self, unsigned field) {
+    if (check_open(self)) {
         return NULL;
     }
     uint64_t value = feagi_state_get(&self->region, field);
-    if (__builtin_expect(self->updating != 0, 0) && in_update(self)) {
+    if (self->updating && in_update(self)) {
         value = update_value(self, field, value);
     }
     return object_of(field, value);
 }
 
-PyObject *shared_getattro(PyObject *object, PyObject *name) {
-    const int field = field_of(name);
-    if (field >= 0) {
-        return get_field((Shared *)object, (unsigned)field);
+static PyObject *get_hash(Shared *self, unsigned hash) {
+    if (check_open(self)) {
+        return NULL;
     }
+    uint64_t value = feagi_hashes_get(&self->region, hash);
+    if (self->updating && in_update(self)) {
+        value = update_value(self, FEAGI_STATE_HASH | hash, value);
+    }
+    return PyLong_FromUnsignedLongLong(value);
+}
+
+NOINLINE static PyObject *get_attribute(Shared *self, unsigned index) {
+    return index < FEAGI_FIELDS ? get_field(self, index) : get_hash(self, index - FEAGI_FIELDS);
+}
+
+// An attribute that has no name of the compiler's, or is of Python's own making.
+NOINLINE static PyObject *get_other(PyObject *object, PyObject *name) {
     PyObject *found = PyObject_GenericGetAttr(object, name);
     if (found || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
         return found;
     }
-    const int slow = field_named(name);
-    if (slow >= 0) {
+    const int index = attribute_named(name);
+    if (index >= 0) {
         PyErr_Clear();
-        return get_field((Shared *)object, (unsigned)slow);
+        return get_attribute((Shared *)object, (unsigned)index);
     }
     // Names with an underscore in front are Python's own protocols: they are asked for to find that they are not there.
     PyObject *type, *value, *trace;
@@ -223,9 +272,32 @@ PyObject *shared_getattro(PyObject *object, PyObject *name) {
     return NULL;
 }
 
-// The number that a Python value stands for in a field. Returns 0, or -1 with an exception set.
-static int number_of(unsigned field, PyObject *object, uint64_t *value) {
-    if (feagi_fields[field].type == FEAGI_TYPE_F32) {
+PyObject *shared_getattro(PyObject *object, PyObject *name) {
+    Shared *self = (Shared *)object;
+    const name_place_t *place = place_of(name);
+    if (place->name != name) {
+        return get_other(object, name);
+    }
+    if (__builtin_expect(self->readable != NULL, 1)) {
+        // What most reads are: an enum's member or a u32.
+        const uint8_t *p = self->readable + place->at;
+        if (place->is_u32) {
+            return new_u32(feagi_port_load_u32((const uint32_t *)(const void *)p));
+        }
+        if (place->count) {
+            const uint8_t value = __atomic_load_n(p, __ATOMIC_ACQUIRE);
+            if (value < place->count) {
+                Py_INCREF(place->members[value]);
+                return place->members[value];
+            }
+        }
+    }
+    return get_attribute(self, place->index);
+}
+
+// The number that a Python value stands for in an attribute. Returns 0, or -1 with an exception set.
+static int number_of(unsigned index, PyObject *object, uint64_t *value) {
+    if (index < FEAGI_FIELDS && feagi_fields[index].type == FEAGI_TYPE_F32) {
         const double number = PyFloat_AsDouble(object);
         if (number == -1.0 && PyErr_Occurred()) {
             goto refused;
@@ -245,10 +317,10 @@ static int number_of(unsigned field, PyObject *object, uint64_t *value) {
             return 0;
         }
     } else {
-        PyObject *index = PyNumber_Index(object); // numpy's integers, say
-        if (index) {
-            *value = PyLong_AsUnsignedLongLong(index);
-            Py_DECREF(index);
+        PyObject *whole = PyNumber_Index(object); // numpy's integers, say
+        if (whole) {
+            *value = PyLong_AsUnsignedLongLong(whole);
+            Py_DECREF(whole);
             if (*value != (uint64_t)-1 || !PyErr_Occurred()) {
                 return 0;
             }
@@ -256,12 +328,12 @@ static int number_of(unsigned field, PyObject *object, uint64_t *value) {
     }
 refused:
     PyErr_Clear();
-    raise_error(FEAGI_ERR_RANGE, field_names[field], object);
+    raise_error(FEAGI_ERR_RANGE, attribute_names[index], object);
     return -1;
 }
 
 // Keeps a write back for the thread's update.
-int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value) {
+static int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value) {
     for (uint32_t i = self->count; kind == FEAGI_STATE_SET && i--;) {
         if (self->writes[i].field == field) {
             // What came before it is of no account.
@@ -270,43 +342,18 @@ int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value) {
         }
     }
     if (self->count == FEAGI_STATE_UPDATE_WRITES) {
-        PyErr_Format(PyExc_ValueError, "an update takes %u writes: make two of it", (unsigned)FEAGI_STATE_UPDATE_WRITES);
+        raise_as("CapacityError", "an update takes %u writes, and this is one more: make two updates of it",
+                 (unsigned)FEAGI_STATE_UPDATE_WRITES);
         return -1;
     }
     self->writes[self->count++] = (feagi_state_write_t){(uint8_t)kind, (uint8_t)field, value};
     return 0;
 }
 
-// What most writes are: an int into a u32, and no update open. Whether it was that.
-static inline bool set_common(Shared *self, unsigned field, PyObject *object) {
-    const feagi_field_t *f = &feagi_fields[field];
-    if (__builtin_expect(!self->open || !self->writable || self->updating || !object || !PyLong_CheckExact(object), 0) ||
-        f->type != FEAGI_TYPE_U32 || !(f->flags & FEAGI_FIELD_WRITABLE)) {
-        return false;
-    }
-    const unsigned long long value = PyLong_AsUnsignedLongLong(object);
-    if (__builtin_expect(value > UINT32_MAX, 0)) {
-        PyErr_Clear(); // set_field finds it once more, and says it
-        return false;
-    }
-    feagi_state_store_u32(&self->region, f->offset, (uint32_t)value);
-    return true;
-}
-
 static int set_field(Shared *self, unsigned field, PyObject *object) {
-    if (set_common(self, field, object)) {
-        return 0;
-    }
     uint64_t value;
-    if (check_writable(self)) {
-        return -1;
-    }
-    if (!object) {
-        PyErr_SetString(PyExc_AttributeError, "a field cannot be deleted");
-        return -1;
-    }
     if (!(feagi_fields[field].flags & FEAGI_FIELD_WRITABLE)) {
-        raise_error(FEAGI_ERR_READ_ONLY, field_names[field], object);
+        raise_error(FEAGI_ERR_READ_ONLY, attribute_names[field], object);
         return -1;
     }
     if (number_of(field, object, &value)) {
@@ -322,20 +369,41 @@ static int set_field(Shared *self, unsigned field, PyObject *object) {
         status = feagi_state_set(&self->region, field, value, NULL);
     }
     if (status) {
-        raise_error(status, field_names[field], object);
+        raise_error(status, attribute_names[field], object);
         return -1;
     }
     return 0;
 }
 
-int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
-    const int field = field_of(name);
-    if (field >= 0) {
-        return set_field((Shared *)object, (unsigned)field, value);
+static int set_hash(Shared *self, unsigned hash, PyObject *object) {
+    uint64_t value;
+    if (number_of(FEAGI_FIELDS + hash, object, &value)) {
+        return -1;
     }
-    const int slow = field_named(name);
-    if (slow >= 0) {
-        return set_field((Shared *)object, (unsigned)slow, value);
+    if (self->updating && in_update(self)) {
+        return update_keep(self, FEAGI_STATE_SET, FEAGI_STATE_HASH | hash, value);
+    }
+    feagi_hashes_set(&self->region, hash, value);
+    return 0;
+}
+
+// `object`: NULL to delete it.
+NOINLINE static int set_attribute(Shared *self, unsigned index, PyObject *object) {
+    if (check_writable(self)) {
+        return -1;
+    }
+    if (!object) {
+        raise_as("InvalidField", "%U cannot be deleted", attribute_names[index]);
+        return -1;
+    }
+    return index < FEAGI_FIELDS ? set_field(self, index, object) : set_hash(self, index - FEAGI_FIELDS, object);
+}
+
+// An attribute that has no name of the compiler's, or is of Python's own making.
+NOINLINE static int set_other(PyObject *object, PyObject *name, PyObject *value) {
+    const int index = attribute_named(name);
+    if (index >= 0) {
+        return set_attribute((Shared *)object, (unsigned)index, value);
     }
     // A class over this one has attributes of its own, which begin with an underscore; anything else is a field misspelt.
     const char *text = PyUnicode_AsUTF8AndSize(name, NULL);
@@ -346,6 +414,21 @@ int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
     return -1;
 }
 
+int shared_setattro(PyObject *object, PyObject *name, PyObject *value) {
+    Shared *self = (Shared *)object;
+    const name_place_t *place = place_of(name);
+    if (place->name != name) {
+        return set_other(object, name, value);
+    }
+    uint32_t number;
+    if (place->is_plain && self->readable && self->writable && u32_of(value, &number)) {
+        // What most writes are: an int into a u32.
+        feagi_state_store_u32(&self->region, place->at - FEAGI_HEADER_LEN_BYTES, number);
+        return 0;
+    }
+    return set_attribute(self, place->index, value);
+}
+
 static PyObject *change_field(Shared *self, PyObject *const *args, Py_ssize_t count, unsigned kind) {
     if (check_writable(self)) {
         return NULL;
@@ -354,9 +437,9 @@ static PyObject *change_field(Shared *self, PyObject *const *args, Py_ssize_t co
         PyErr_SetString(PyExc_TypeError, "takes a field's name and an amount");
         return NULL;
     }
-    const int field = field_named(args[0]);
-    if (field < 0) {
-        return raise_error(FEAGI_ERR_FIELD, args[0], NULL);
+    const int field = attribute_named(args[0]);
+    if (field < 0 || field >= (int)FEAGI_FIELDS) {
+        return raise_error(field < 0 ? FEAGI_ERR_FIELD : FEAGI_ERR_OPERATION, args[0], args[1]);
     }
     uint64_t amount = 0;
     int status = feagi_state_check((unsigned)field, kind, &amount);
@@ -395,9 +478,9 @@ PyObject *shared_begin_update(Shared *self, PyObject *unused) {
     }
     if (!__atomic_compare_exchange_n(&self->updating, &none, PyThread_get_thread_ident(), false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
-        PyErr_SetString(PyExc_RuntimeError, "an update is open already");
-        return NULL;
+        return raise_as("InvalidOperation", "an update is open already");
     }
+    self->readable = NULL;
     self->count = 0;
     Py_RETURN_NONE;
 }
@@ -408,14 +491,14 @@ PyObject *shared_end_update(Shared *self, PyObject *object) {
         return NULL;
     }
     if (!in_update(self)) {
-        PyErr_SetString(PyExc_RuntimeError, "no update of this thread is open");
-        return NULL;
+        return raise_as("InvalidOperation", "no update of this thread is open");
     }
     int status = 0;
     const bool usable = self->open && self->writable;
     if (commit && self->count && usable) {
         status = feagi_state_update(&self->region, self->writes, self->count);
     }
+    self->readable = self->open ? self->region.base : NULL;
     __atomic_store_n(&self->updating, 0, __ATOMIC_RELEASE);
     if (!usable) {
         raise_closed();

@@ -1,27 +1,21 @@
-// Sections behind the core block: hashes, agents, cortical locks, windows, statistics, events. Documented in _core.pyi.
+// Sections behind the core block: agents, cortical locks, windows, statistics, events. Documented in _core.pyi.
 #include "_shared.h"
 
 #include "feagi_agents.h"
 #include "feagi_events.h"
-#include "feagi_hashes.h"
 #include "feagi_locks.h"
 #include "feagi_stats.h"
 #include "feagi_windows.h"
 
 // ------------------------------------------------------------------------------------------------------- arguments
 
-// A whole number up to `most`. Returns 0, or -1 with OverflowError or TypeError set.
+// A whole number up to `most`. Returns 0, or -1 with an exception set.
 int arg_whole(PyObject *object, uint64_t most, const char *what, uint64_t *value) {
     *value = PyLong_AsUnsignedLongLong(object);
-    if (*value == (uint64_t)-1 && PyErr_Occurred()) {
-        if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
-            PyErr_Clear();
-            PyErr_Format(PyExc_OverflowError, "%s %R is not in 0..%llu", what, object, (unsigned long long)most);
-        }
-        return -1;
-    }
-    if (*value > most) {
-        PyErr_Format(PyExc_OverflowError, "%s %R is not in 0..%llu", what, object, (unsigned long long)most);
+    const bool is_none = *value == (uint64_t)-1 && PyErr_Occurred();
+    if (is_none || *value > most) {
+        PyErr_Clear();
+        raise_as("InvalidValue", "%R is no %s: it should be an int from 0 to %llu", object, what, (unsigned long long)most);
         return -1;
     }
     return 0;
@@ -47,40 +41,15 @@ int arg_text(PyObject *object, const uint8_t **text, size_t *len_bytes) {
         *len_bytes = (size_t)len;
         return 0;
     }
-    Py_ssize_t len;
-    *text = (const uint8_t *)PyUnicode_AsUTF8AndSize(object, &len);
+    Py_ssize_t len = 0;
+    *text = PyUnicode_Check(object) ? (const uint8_t *)PyUnicode_AsUTF8AndSize(object, &len) : NULL;
     *len_bytes = (size_t)len;
-    return *text ? 0 : -1;
-}
-
-// ----------------------------------------------------------------------------------------------------------- hashes
-
-PyObject *shared_get_hash(Shared *self, PyObject *object) {
-    uint64_t index;
-    if (check_open(self) || arg_whole(object, FEAGI_HASHES_COUNT - 1, "hash", &index)) {
-        return NULL;
+    if (!*text) {
+        PyErr_Clear();
+        raise_as("InvalidValue", "%R is no text that UTF-8 can write", object);
+        return -1;
     }
-    uint64_t value = feagi_hashes_get(&self->region, (unsigned)index);
-    if (self->updating && in_update(self)) {
-        value = update_value(self, FEAGI_STATE_HASH | (unsigned)index, value);
-    }
-    return PyLong_FromUnsignedLongLong(value);
-}
-
-PyObject *shared_set_hash(Shared *self, PyObject *const *args, Py_ssize_t count) {
-    uint64_t index, value;
-    if (check_writable(self) || arg_count(count, 2) || arg_whole(args[0], FEAGI_HASHES_COUNT - 1, "hash", &index) ||
-        arg_whole(args[1], UINT64_MAX, "value", &value)) {
-        return NULL;
-    }
-    if (self->updating && in_update(self)) {
-        if (update_keep(self, FEAGI_STATE_SET, FEAGI_STATE_HASH | (unsigned)index, value)) {
-            return NULL;
-        }
-    } else {
-        feagi_hashes_set(&self->region, (unsigned)index, value);
-    }
-    Py_RETURN_NONE;
+    return 0;
 }
 
 // ----------------------------------------------------------------------------------------------------------- agents
@@ -252,44 +221,22 @@ PyObject *shared_find_stats(Shared *self, PyObject *object) {
     return PyLong_FromLong(feagi_stats_find(&self->region, id, id_len));
 }
 
-static int slot_and_count(Shared *self, PyObject *const *args, uint64_t *slot, uint64_t *count) {
-    return arg_whole(args[0], self->region.stats.capacity - 1u, "slot", slot) ||
-           arg_whole(args[1], FEAGI_STATS_COUNTS - 1, "count", count);
-}
-
-PyObject *shared_get_stat(Shared *self, PyObject *const *args, Py_ssize_t count) {
-    uint64_t slot, which;
-    if (check_open(self) || arg_count(count, 2) || slot_and_count(self, args, &slot, &which)) {
+PyObject *shared_update_stats(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    const uint8_t *id;
+    size_t id_len;
+    if (check_writable(self) || arg_count(count, 1 + 2 * FEAGI_STATS_COUNTS) || arg_text(args[0], &id, &id_len)) {
         return NULL;
     }
-    return PyLong_FromUnsignedLong(feagi_stats_get(&self->region, (uint32_t)slot, (unsigned)which));
-}
-
-PyObject *shared_set_stat(Shared *self, PyObject *const *args, Py_ssize_t count) {
-    uint64_t slot, which, value;
-    if (check_writable(self) || arg_count(count, 3) || slot_and_count(self, args, &slot, &which) ||
-        arg_whole(args[2], UINT32_MAX, "value", &value)) {
-        return NULL;
+    feagi_stats_change_t changes[FEAGI_STATS_COUNTS];
+    for (unsigned i = 0; i < FEAGI_STATS_COUNTS; i++) {
+        uint64_t kind, value;
+        if (arg_whole(args[1 + 2 * i], FEAGI_STATS_KINDS - 1, "kind of change", &kind) ||
+            arg_whole(args[2 + 2 * i], UINT32_MAX, "count", &value)) {
+            return NULL;
+        }
+        changes[i] = (feagi_stats_change_t){(uint8_t)kind, (uint32_t)value};
     }
-    feagi_stats_set(&self->region, (uint32_t)slot, (unsigned)which, (uint32_t)value);
-    Py_RETURN_NONE;
-}
-
-PyObject *shared_add_stat(Shared *self, PyObject *const *args, Py_ssize_t count) {
-    uint64_t slot, which;
-    if (check_writable(self) || arg_count(count, 3) || slot_and_count(self, args, &slot, &which)) {
-        return NULL;
-    }
-    const long long amount = PyLong_AsLongLong(args[2]);
-    if (amount == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    if (amount > (long long)UINT32_MAX || amount < -(long long)UINT32_MAX) {
-        return PyErr_Format(PyExc_OverflowError, "amount %lld does not fit 32 bits", amount);
-    }
-    return PyLong_FromUnsignedLong(amount < 0
-                                       ? feagi_stats_subtract(&self->region, (uint32_t)slot, (unsigned)which, (uint32_t)-amount)
-                                       : feagi_stats_add(&self->region, (uint32_t)slot, (unsigned)which, (uint32_t)amount));
+    return PyLong_FromLong(feagi_stats_update(&self->region, id, id_len, changes));
 }
 
 // ----------------------------------------------------------------------------------------------------------- events

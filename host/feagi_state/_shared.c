@@ -44,6 +44,7 @@ static PyObject *shared_snapshot(Shared *self, PyObject *const *args, Py_ssize_t
     } else if (status) {
         const double until = monotonic_s() + TRIES_S;
         while (status && monotonic_s() < until) {
+            process_pause(self);
             status = feagi_shared_snapshot(&self->region, out, (uint32_t)start, (uint32_t)len, TRIES);
         }
     }
@@ -96,11 +97,18 @@ static PyObject *shared_restore(Shared *self, PyObject *object) {
 
 // ------------------------------------------------------------------------------------------------- making and closing
 
-static void release(Shared *self) {
+// Gives the buffer back. Returns 0, or -1 with an exception set where a thread waits in it, which goes on with the memory.
+static int release(Shared *self) {
+    if (process_is_waiting(self)) {
+        raise_as("InvalidOperation", "another thread waits in the region: close it when that has come back");
+        return -1;
+    }
     if (self->open) {
         self->open = false;
+        self->readable = NULL;
         PyBuffer_Release(&self->buffer);
     }
+    return 0;
 }
 
 static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
@@ -110,7 +118,9 @@ static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|Op:SharedRegion", keywords, &object, &create, &cached_clock)) {
         return -1;
     }
-    release(self);
+    if (release(self)) {
+        return -1;
+    }
     bool writable = !PyObject_GetBuffer(object, &self->buffer, PyBUF_WRITABLE);
     if (!writable) {
         PyErr_Clear();
@@ -120,7 +130,7 @@ static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
     }
     self->share.self = &process_self;
     self->share.wait = process_wait;
-    self->share.context = NULL;
+    self->share.context = self;
     self->share.cached_clock = cached_clock;
     int status;
     if (create == Py_None) {
@@ -152,18 +162,21 @@ static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
     self->count = 0;
     self->writable = writable;
     self->open = true;
+    self->readable = self->region.base;
     return 0;
 }
 
 static PyObject *shared_close(Shared *self, PyObject *unused) {
     (void)unused;
-    release(self);
+    if (release(self)) {
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 
 static void shared_dealloc(Shared *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
-    release(self);
+    (void)release(self); // nobody waits in what nobody has
     freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
     free_object(self);
     Py_DECREF(type);
@@ -171,7 +184,8 @@ static void shared_dealloc(Shared *self) {
 
 static PyObject *shared_tick(Shared *self, PyObject *const *args, Py_ssize_t count) {
     uint64_t now_ms = feagi_port_now_ms();
-    if (check_open(self) || (count && (arg_count(count, 1) || arg_whole(args[0], UINT64_MAX, "time", &now_ms)))) {
+    if (check_open(self) ||
+        (count && (arg_count(count, 1) || (args[0] != Py_None && arg_whole(args[0], UINT64_MAX, "time", &now_ms))))) {
         return NULL;
     }
     feagi_region_set_time(&self->region, now_ms);
@@ -180,7 +194,7 @@ static PyObject *shared_tick(Shared *self, PyObject *const *args, Py_ssize_t cou
 
 // -------------------------------------------------------------------------------------------------------- the type
 
-enum { REGION_LEN, IMAGE_LEN, PAGES, NAMESPACE, AGENTS, AGENT_LEN, EVENTS_CAPACITY, EVENTS_HEAD };
+enum { REGION_LEN, IMAGE_LEN, NAMESPACE, AGENT_LEN, EVENTS_CAPACITY, EVENTS_HEAD };
 
 static PyObject *shared_get(Shared *self, void *which) {
     if (check_open(self)) {
@@ -192,12 +206,8 @@ static PyObject *shared_get(Shared *self, void *which) {
             return PyLong_FromUnsignedLong(r->len_bytes);
         case IMAGE_LEN:
             return PyLong_FromUnsignedLong(r->events_at);
-        case PAGES:
-            return PyLong_FromUnsignedLong(r->pages);
         case NAMESPACE:
             return PyLong_FromUnsignedLongLong(feagi_port_load_u64(&self->share.trailer->pid_namespace));
-        case AGENTS:
-            return PyLong_FromUnsignedLong(r->agents.capacity);
         case AGENT_LEN:
             return PyLong_FromUnsignedLong(r->agents.entry_len);
         case EVENTS_CAPACITY:
@@ -219,57 +229,61 @@ static PyObject *shared_get_closed(Shared *self, void *unused) {
 
 #define GETTER(name, which)                                                                                                      \
     { name, (getter)shared_get, NULL, NULL, (void *)(intptr_t)(which) }
+// All is documented in _core.pyi. What begins with no underscore is an attribute of StateManager too, and says it here as well.
 static PyGetSetDef shared_getset[] = {
-    // Documented in _core.pyi.
-    GETTER("region_len", REGION_LEN),
-    GETTER("image_len", IMAGE_LEN),
-    GETTER("pages", PAGES),
-    GETTER("pid_namespace", NAMESPACE),
-    GETTER("agents", AGENTS),
-    GETTER("agent_len", AGENT_LEN),
-    GETTER("events_capacity", EVENTS_CAPACITY),
-    GETTER("events_head", EVENTS_HEAD),
-    {"writable", (getter)shared_get_writable, NULL, NULL, NULL},
-    {"closed", (getter)shared_get_closed, NULL, NULL, NULL},
+    GETTER("_region_len", REGION_LEN),
+    GETTER("_image_len", IMAGE_LEN),
+    GETTER("_pid_namespace", NAMESPACE),
+    GETTER("_agent_len", AGENT_LEN),
+    GETTER("_events_capacity", EVENTS_CAPACITY),
+    GETTER("_events_head", EVENTS_HEAD),
+    {"writable", (getter)shared_get_writable, NULL, "Whether it may be written.", NULL},
+    {"closed", (getter)shared_get_closed, NULL, "Whether it was closed, or never made.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 #define METHOD(name, function, flags)                                                                                            \
     { name, (PyCFunction)(void (*)(void))(function), flags, NULL }
+#define PUBLIC(name, function, flags, signature, doc)                                                                            \
+    { name, (PyCFunction)(void (*)(void))(function), flags, signature "\n--\n\n" doc }
 static PyMethodDef shared_methods[] = {
-    // Documented in _core.pyi.
-    METHOD("close", shared_close, METH_NOARGS),
-    METHOD("tick", shared_tick, METH_FASTCALL),
-    METHOD("add", shared_add_field, METH_FASTCALL),
-    METHOD("subtract", shared_subtract_field, METH_FASTCALL),
-    METHOD("get_hash", shared_get_hash, METH_O),
-    METHOD("set_hash", shared_set_hash, METH_FASTCALL),
-    METHOD("begin_update", shared_begin_update, METH_NOARGS),
-    METHOD("end_update", shared_end_update, METH_O),
-    METHOD("register", shared_register, METH_FASTCALL),
-    METHOD("deregister", shared_deregister, METH_O),
-    METHOD("heartbeat", shared_heartbeat, METH_O),
-    METHOD("find_agent", shared_find_agent, METH_O),
-    METHOD("read_agent", shared_read_agent, METH_O),
-    METHOD("evict", shared_evict, METH_O),
-    METHOD("try_lock", shared_try_lock, METH_FASTCALL),
-    METHOD("unlock", shared_unlock, METH_FASTCALL),
-    METHOD("take_over", shared_take_over, METH_FASTCALL),
-    METHOD("lock_owner", shared_lock_owner, METH_O),
-    METHOD("get_window", shared_get_window, METH_O),
-    METHOD("set_window", shared_set_window, METH_FASTCALL),
-    METHOD("remove_window", shared_remove_window, METH_O),
-    METHOD("set_default_window", shared_set_default_window, METH_O),
-    METHOD("init_stats", shared_init_stats, METH_O),
-    METHOD("find_stats", shared_find_stats, METH_O),
-    METHOD("get_stat", shared_get_stat, METH_FASTCALL),
-    METHOD("set_stat", shared_set_stat, METH_FASTCALL),
-    METHOD("add_stat", shared_add_stat, METH_FASTCALL),
-    METHOD("emit", shared_emit, METH_FASTCALL),
-    METHOD("read_event", shared_read_event, METH_O),
-    METHOD("snapshot", shared_snapshot, METH_FASTCALL),
-    METHOD("section", shared_section, METH_O),
-    METHOD("restore", shared_restore, METH_O),
+    PUBLIC("close", shared_close, METH_NOARGS, "close($self, /)",
+           "Gives the buffer back. No other thread may be in a call; raises InvalidOperation where one waits in it."),
+    PUBLIC("tick", shared_tick, METH_FASTCALL, "tick($self, now_ms=None, /)",
+           "With `cached_clock`: sets the clock to `now_ms` [ms since the Unix epoch], or to the system's.\n\n"
+           "Any thread. Raises InvalidValue."),
+    PUBLIC("add", shared_add_field, METH_FASTCALL, "add($self, field, amount, /)",
+           "Adds an amount to the counter of this name, which stays at its maximum. Returns the value after it.\n\n"
+           "Any thread of any process. Raises InvalidField, InvalidOperation for a field that is no counter, InvalidValue."),
+    PUBLIC("subtract", shared_subtract_field, METH_FASTCALL, "subtract($self, field, amount, /)",
+           "Subtracts an amount from the counter of this name, which stays at 0. Otherwise as add."),
+    PUBLIC("heartbeat", shared_heartbeat, METH_O, "heartbeat($self, agent, /)",
+           "Sets the last_seen of the agent with this id, or this handle, to now. By the handle no table is searched.\n\n"
+           "Any thread of any process. Raises AgentNotFound, also where the handle's agent was deregistered and another one\n"
+           "has its slot; InvalidValue for what is neither."),
+    METHOD("_begin_update", shared_begin_update, METH_NOARGS),
+    METHOD("_end_update", shared_end_update, METH_O),
+    METHOD("_register", shared_register, METH_FASTCALL),
+    METHOD("_deregister", shared_deregister, METH_O),
+    METHOD("_find_agent", shared_find_agent, METH_O),
+    METHOD("_read_agent", shared_read_agent, METH_O),
+    METHOD("_evict", shared_evict, METH_O),
+    METHOD("_try_lock", shared_try_lock, METH_FASTCALL),
+    METHOD("_unlock", shared_unlock, METH_FASTCALL),
+    METHOD("_take_over", shared_take_over, METH_FASTCALL),
+    METHOD("_lock_owner", shared_lock_owner, METH_O),
+    METHOD("_get_window", shared_get_window, METH_O),
+    METHOD("_set_window", shared_set_window, METH_FASTCALL),
+    METHOD("_remove_window", shared_remove_window, METH_O),
+    METHOD("_set_default_window", shared_set_default_window, METH_O),
+    METHOD("_init_stats", shared_init_stats, METH_O),
+    METHOD("_find_stats", shared_find_stats, METH_O),
+    METHOD("_update_stats", shared_update_stats, METH_FASTCALL),
+    METHOD("_emit", shared_emit, METH_FASTCALL),
+    METHOD("_read_event", shared_read_event, METH_O),
+    METHOD("_snapshot", shared_snapshot, METH_FASTCALL),
+    METHOD("_section", shared_section, METH_O),
+    METHOD("_restore", shared_restore, METH_O),
     {NULL, NULL, 0, NULL},
 };
 

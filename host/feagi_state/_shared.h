@@ -14,6 +14,8 @@ typedef struct {
     feagi_share_t share;
     Py_buffer buffer;
     bool open, writable;
+    uint64_t waiting;        // threads in process_pause, and in front of the number their process
+    const uint8_t *readable; // the region while it is open and no update is, else NULL: then attributes are the short way
     // An update: the thread that it belongs to, 0 for none, and what it keeps back.
     unsigned long updating;
     uint32_t count;
@@ -42,14 +44,20 @@ int process_start(void);
 // Whether the process that an owner names has ended.
 bool process_is_gone(uint64_t owner);
 
-// feagi_share_t.wait.
+// feagi_share_t.wait; its context is the Shared.
 int process_wait(void *context, uint64_t owner, uint32_t tries);
+
+// Lets other threads run for a moment. Whoever calls must hold the interpreter's lock, and nothing that they could change.
+void process_pause(Shared *self);
+
+// Whether a thread of this process is in process_pause, so that the memory must stay.
+bool process_is_waiting(Shared *self);
 
 module_one_t module_process_id, module_is_gone;
 
 // ---------------------------------------------------------------------------------------------------------- _fields.c
 
-// Interns the fields' names. Returns 0, or -1 with an exception set.
+// Interns the attributes' names. Returns 0, or -1 with an exception set.
 int fields_start(void);
 
 // Sets the exception for the core's status, with the field's name and the value that was refused, or NULL. Returns NULL.
@@ -66,12 +74,6 @@ static inline int check_writable(Shared *self) {
     return self->open && self->writable ? 0 : raise_read_only(self);
 }
 
-// A field's or hash's value as this thread's update leaves it.
-uint64_t update_value(Shared *self, unsigned field, uint64_t value);
-
-// Keeps a write back for this thread's update. Returns 0, or -1 with an exception set.
-int update_keep(Shared *self, unsigned kind, unsigned field, uint64_t value);
-
 PyObject *shared_getattro(PyObject *object, PyObject *name);
 int shared_setattro(PyObject *object, PyObject *name, PyObject *value);
 shared_some_t shared_add_field, shared_subtract_field;
@@ -86,15 +88,13 @@ int arg_whole(PyObject *object, uint64_t most, const char *what, uint64_t *value
 int arg_count(Py_ssize_t count, Py_ssize_t wanted);
 int arg_text(PyObject *object, const uint8_t **text, size_t *len_bytes);
 
-shared_one_t shared_get_hash;
-shared_some_t shared_set_hash;
 shared_some_t shared_register;
 shared_one_t shared_deregister, shared_heartbeat, shared_find_agent, shared_read_agent, shared_evict;
 shared_some_t shared_try_lock, shared_unlock, shared_take_over;
 shared_one_t shared_lock_owner;
 shared_some_t shared_set_window;
 shared_one_t shared_get_window, shared_remove_window, shared_set_default_window;
-shared_some_t shared_get_stat, shared_set_stat, shared_add_stat;
+shared_some_t shared_update_stats;
 shared_one_t shared_init_stats, shared_find_stats;
 shared_one_t shared_read_event;
 shared_some_t shared_emit;

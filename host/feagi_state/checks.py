@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 from typing import Any, Final
 
-from .errors import InvalidValue
+from . import spec
+from .errors import InvalidField, InvalidValue
 
-__all__ = ["U32_MAX", "U64_MAX", "cortical_area", "milliseconds", "text_bytes", "whole"]
+__all__ = [
+    "U32_MAX",
+    "U64_MAX",
+    "core_field",
+    "cortical_area",
+    "file_mode",
+    "milliseconds",
+    "text_bytes",
+    "timeout",
+    "whole",
+]
 
 U32_MAX: Final = 0xFFFF_FFFF
 U64_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
@@ -25,9 +37,34 @@ def whole(value: Any, what: str, least: int, most: int) -> int:
     return number
 
 
+def core_field(name: str) -> spec.Field:
+    """The field of the core block that has this name. Raises InvalidField with the nearest names."""
+    found = spec.CORE_FIELDS.get(name)
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(str(name), spec.CORE_FIELDS, n=2)
+    hint = f": did you mean {' or '.join(near)}?" if near else ""
+    raise InvalidField(f"the core block has no field {name!r}{hint}")
+
+
 def cortical_area(value: Any) -> int:
     """`value` as a cortical area's number. Raises InvalidValue."""
     return whole(value, "cortical area", 0, U32_MAX)
+
+
+def file_mode(value: Any) -> int:
+    """`value` as a file's permissions. Raises InvalidValue."""
+    return whole(value, "file mode", 0, 0o7777)
+
+
+def timeout(value_s: float | None) -> float | None:
+    """A time to wait in seconds, or None for ever; below 0 is as 0. Raises InvalidValue."""
+    try:
+        if value_s is None or not math.isnan(value_s):
+            return value_s
+    except TypeError:
+        pass
+    raise InvalidValue(f"{value_s!r} is no timeout: it should be a number of seconds, or None for ever")
 
 
 def milliseconds(value_s: float, what: str) -> int:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final
 
-from . import boards, spec
+from . import spec
 from ._core import Mirror
 from .commands import Command
 from .errors import (
@@ -33,8 +33,10 @@ from .errors import (
     StateError,
     error_from_status,
 )
-from .mirror import Event, EventStream, LinkInfo, MirrorView, StateView, server_of
+from .events import EventStream
+from .mirror import LinkInfo, MirrorView, StateView, server_of
 from .mirror_files import OwnedMirror
+from .running import port_path, resolve_port
 from .sections import AgentInfo, AreaStats, field_value
 from .session import Hello, HostSession, Observer
 from .spec import CommandOp
@@ -145,7 +147,7 @@ class Device:
 
     @property
     def state(self) -> StateView:
-        """The core block's fields, as they are or, on a stale mirror, as they were last."""
+        """The core block's fields and the hashes, as they are or, on a stale mirror, as they were last."""
         return self.mirror.state
 
     @property
@@ -155,7 +157,7 @@ class Device:
 
     @property
     def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes, by name, all of one instant."""
+        """What FEAGI's services hash to notice changes: all six of one instant, by name. See MirrorView.hashes."""
         return self.mirror.hashes
 
     @property
@@ -183,10 +185,6 @@ class Device:
         else they are milliseconds since the device's start.
         """
         return self.mirror.unix_time
-
-    def full_time(self, event: Event) -> int:
-        """An event's time [ms] on the device's clock; see MirrorView.full_time."""
-        return self.mirror.full_time(event)
 
     @property
     def link(self) -> LinkInfo:
@@ -506,14 +504,14 @@ def connect(
 
     def open_port() -> Transport:
         # Looked up every time: what an emulated board was connected to may be another terminal by now.
-        return SerialTransport(boards.port_path(port), baudrate)
+        return SerialTransport(port_path(port), baudrate)
 
     try:
         transport = open_port()
     except PortError as error:
-        served = _served_elsewhere(boards.port_path(port), mirror_dir) if error.reason == "busy" else None
+        served = _served_elsewhere(port_path(port), mirror_dir) if error.reason == "busy" else None
         raise served or error from None
-    wanted = name or boards.resolve_port(port)[1]
+    wanted = name or resolve_port(port)[1]
     device = Device(transport, reopen=open_port, name=wanted, mirror_dir=mirror_dir, mirror_mode=mirror_mode)
     try:
         device._wait_first(timeout_s)

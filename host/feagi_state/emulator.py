@@ -10,7 +10,6 @@ The board's process dies with ours, however we die.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import shutil
@@ -24,41 +23,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
-from .boards import Board, BoardError, PortEntry
+from .boards import Board, BoardError
+from .identity import PROBE, Identity, parse_identity
 from .ptybridge import PtyBridge
+from .running import PortEntry
+from .unix_board import die_with_parent
 
-__all__ = ["EmulatedBoard", "Identity", "Program", "start_board"]
+__all__ = ["EmulatedBoard", "Program", "start_board"]
 
 Progress = Callable[[str], None]
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 2.0
 MPREMOTE_TIMEOUT_S = 60.0
-
-# sys.implementation._mpy has the architecture in bits 10-13, see "mpy files" in MicroPython's documentation.
-MPY_ARCHITECTURES = (
-    "none", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
-    "rv32imc", "rv64imc",
-)  # fmt: skip
-# Firmware for a Cortex-M3 gives the same architecture there as for an M4: the CPU's name in the machine's comes first.
-CPU_ARCHITECTURES = {
-    "cortex-m0": "armv6m",
-    "cortex-m0+": "armv6m",
-    "cortex-m3": "armv7m",
-    "cortex-m4": "armv7em",
-    "cortex-m7": "armv7em",
-    "cortex-m33": "armv8m",
-}
-PROBE = (
-    "import sys; i = sys.implementation; "
-    "v = '%d.%d.%d' % i.version[:3] + ''.join('-' + t for t in i.version[3:] if t); "
-    "print('\\nfeagi-board', getattr(i, '_mpy', 0), v, getattr(i, '_machine', sys.platform))"
-)
-
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -67,21 +47,6 @@ class Program:
 
     main: Path
     files: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a board says of itself."""
-
-    micropython: str  # version, for example "1.25.0" or "1.29.0-preview"
-    arch: str  # the CPU's architecture, for example "armv7m"
-    mpy_arch: str  # architecture of the native modules that its firmware takes, "armv7em" on the same CPU
-    machine: str
-
-
-def _die_with_parent() -> None:
-    """In the child: be killed when the thread that started us ends, so that no board outlives its runner."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _find_command(board: Board) -> str:
@@ -102,17 +67,6 @@ def _short(path: Path) -> str:
     with suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)
-
-
-def _parse_identity(board: Board, output: str) -> Identity:
-    match = re.search(r"^feagi-board (\d+) (\S+) (.*?)\r?$", output, re.MULTILINE)
-    if match is None:
-        raise BoardError(f"{board.name}: the board does not say what it is; it said {output.strip()[-200:]!r}")
-    number = int(match[1]) >> 10 & 0xF
-    arch = MPY_ARCHITECTURES[number] if number < len(MPY_ARCHITECTURES) else f"unknown ({number})"
-    machine = match[3]
-    cpu = machine.rpartition(" with ")[2].lower()
-    return Identity(match[2], CPU_ARCHITECTURES.get(cpu, arch), arch, machine)
 
 
 class EmulatedBoard(ABC):
@@ -143,8 +97,8 @@ class EmulatedBoard(ABC):
         """The board's process, None when it does not run."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
-    def start(self, program: Program) -> None:
-        """Claim the name, start the board and its program. Raises BoardError."""
+    def start(self, program: Program | None) -> None:
+        """Claim the name, start the board and its program, or the board as it comes from its box. Raises BoardError."""
         self.check(program)
         self._entry.claim()
         try:
@@ -154,13 +108,14 @@ class EmulatedBoard(ABC):
             self.stop()
             raise
 
-    def check(self, program: Program) -> None:
+    def check(self, program: Program | None) -> None:
         """Raise BoardError when something that the board needs is missing."""
         _find_command(self.board)
-        _need_file(self.board, self.board.module, "the native module", self.board.module_made_by)
+        if program is not None:
+            _need_file(self.board, self.board.module, "the native module", self.board.module_made_by)
         if self.board.firmware is not None:
             _need_file(self.board, self.board.firmware, "the firmware", self.board.firmware_made_by)
-        for path in (program.main, *program.files):
+        for path in (program.main, *program.files) if program is not None else ():
             if not path.is_file():
                 raise BoardError(f"{self.board.name}: there is no program {_short(path)}")
 
@@ -213,7 +168,7 @@ class EmulatedBoard(ABC):
         # A session of its own: Ctrl-C in the terminal is for us, who then end the board in order.
         try:
             process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
-                list(command), start_new_session=True, preexec_fn=_die_with_parent, **options
+                list(command), start_new_session=True, preexec_fn=die_with_parent, **options
             )
         except OSError as error:
             raise BoardError(f"{self.board.name}: cannot start {command[0]}: {error.strerror}") from error
@@ -234,6 +189,7 @@ class UnixBoard(EmulatedBoard):
     def __init__(self, board: Board, name: str, progress: Progress) -> None:
         super().__init__(board, name, progress)
         self._bridge: PtyBridge | None = None
+        self._own_files: TemporaryDirectory[str] | None = None  # of a board that was started empty
 
     def _environment(self) -> dict[str, str]:
         path = ":".join([".frozen", *map(str, self.board.path)])
@@ -251,26 +207,28 @@ class UnixBoard(EmulatedBoard):
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BoardError(f"{self.board.name}: {command} does not run: {error}") from error
-        return _parse_identity(self.board, done.stdout + done.stderr)
+        return parse_identity(done.stdout + done.stderr)
+
+    def _command(self, micropython: str) -> tuple[list[str], str | Path, dict[str, str]]:
+        """(what is run, in which folder, with which environment)."""
+        if self._program is not None:
+            return [micropython, str(self._program.main)], self._program.main.parent, self._environment()
+        if self._own_files is None:
+            self._own_files = TemporaryDirectory(prefix="feagi-board-")
+        keeper = [sys.executable, "-m", "feagi_state.unix_board", micropython]
+        return keeper, self._own_files.name, {**os.environ, "MICROPYPATH": ".frozen"}
 
     def _start(self) -> None:
-        assert self._program is not None
-        command = _find_command(self.board)
+        micropython = _find_command(self.board)
         if self.identity is None:
-            self.identity = self._identify(command)
+            self.identity = self._identify(micropython)
         if self._bridge is None:
             self._bridge = PtyBridge()
+        command, folder, environment = self._command(micropython)
         master, slave = os.openpty()
         try:
             tty.setraw(slave)
-            self._process = self._spawn(
-                [command, str(self._program.main)],
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                env=self._environment(),
-                cwd=self._program.main.parent,
-            )
+            self._process = self._spawn(command, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=folder)
         except BaseException:
             os.close(master)
             raise
@@ -288,6 +246,9 @@ class UnixBoard(EmulatedBoard):
         if self._bridge is not None:
             self._bridge.close()
             self._bridge = None
+        if self._own_files is not None:
+            self._own_files.cleanup()
+            self._own_files = None
 
 
 class QemuBoard(EmulatedBoard):
@@ -298,7 +259,7 @@ class QemuBoard(EmulatedBoard):
         self._log_path: Path | None = None
 
     def _start(self) -> None:
-        assert self.board.firmware is not None and self._program is not None
+        assert self.board.firmware is not None
         command = [_find_command(self.board), *self.board.arguments]
         for _ in self.board.serial:
             command += ["-serial", "pty"]
@@ -316,7 +277,10 @@ class QemuBoard(EmulatedBoard):
         by_role = dict(zip(self.board.serial, ports))
         repl = next(path for port, path in by_role.items() if port.repl)
         link = next(path for port, path in by_role.items() if port.frames)
-        self._put_program(repl, self._program)
+        if self._program is not None:
+            self._put_program(repl, self._program)
+        else:
+            self.identity = parse_identity(self.mpremote(repl, "resume", "exec", PROBE))
         self._entry.publish(link, repl)
 
     def _wait_for_ports(self) -> list[str]:
@@ -348,7 +312,7 @@ class QemuBoard(EmulatedBoard):
                 capture_output=True,
                 text=True,
                 timeout=MPREMOTE_TIMEOUT_S,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         except subprocess.TimeoutExpired:
             raise BoardError(
@@ -366,7 +330,7 @@ class QemuBoard(EmulatedBoard):
         steps = [["resume", "exec", PROBE]]
         steps += [["+", "fs", "cp", str(path), f":{path.name}"] for path in files]
         steps += [["+", "fs", "cp", str(program.main), ":main.py"]]
-        self.identity = _parse_identity(self.board, self.mpremote(repl, *[word for step in steps for word in step]))
+        self.identity = parse_identity(self.mpremote(repl, *[word for step in steps for word in step]))
         self._soft_reset(repl)
 
     def _soft_reset(self, repl: str) -> None:
@@ -394,15 +358,21 @@ _RUNNERS: dict[str, type[EmulatedBoard]] = {"unix": UnixBoard, "qemu": QemuBoard
 
 
 def start_board(
-    board: Board, *, program: Program | None = None, name: str | None = None, progress: Progress | None = None
+    board: Board,
+    *,
+    program: Program | None = None,
+    empty: bool = False,
+    name: str | None = None,
+    progress: Progress | None = None,
 ) -> EmulatedBoard:
     """Start an emulated board with `program` (its demo program by default) as `name` (the board's by default).
 
-    Returns once its program has been started; its link port is `link_port`. Use it as a context manager. Call it from
-    the main thread: the board ends with the thread that started it. Raises BoardError.
+    `empty`: as it comes from its box, with a prompt and no files; `program` is not looked at. Returns once its program
+    has been started; its link port is `link_port`. Use it as a context manager. Call it from the main thread: the board
+    ends with the thread that started it. Raises BoardError.
     """
     if not board.emulated:
         raise BoardError(f"{board.name} is no emulated board: connect it and give its port")
     runner = _RUNNERS[board.how](board, name or board.name, progress or (lambda line: None))
-    runner.start(program or Program(board.demo))
+    runner.start(None if empty else program or Program(board.demo))
     return runner

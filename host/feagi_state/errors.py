@@ -24,6 +24,7 @@ __all__ = [
     "PersistenceError",
     "PortError",
     "RegionBusy",
+    "RegionClosed",
     "SchemaMismatch",
     "SerializationError",
     "SessionLost",
@@ -61,8 +62,12 @@ class RegionBusy(StateError):
     """Another process stopped while it was changing the region, or writes without a pause. Nothing was changed."""
 
 
+class RegionClosed(StateError, ValueError):
+    """The StateManager, or the view of a mirror, was closed: make another one."""
+
+
 class CapacityError(StateError):
-    """A table of the region is full."""
+    """A table of the region is full, or an update has as many writes as it takes."""
 
 
 class MemoryMapError(StateError):
@@ -86,11 +91,11 @@ class InvalidValue(StateError, ValueError):
 
 
 class InvalidField(StateError, AttributeError):
-    """The core block has no such field, or the field is the device's own."""
+    """A state has no such field, or it is not the application's to write."""
 
 
 class InvalidOperation(StateError, TypeError):
-    """The field takes no such operation."""
+    """The field or the object takes no such operation: it is no counter, or mapped read-only."""
 
 
 class LinkError(StateError):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple
 
 from .checks import whole
+from .errors import RegionClosed
 from .spec import BurstEngineState, EventKind, GenomeState
-from .waiting import Patience
+from .waiting import Stream
 
 __all__ = ["Event", "EventStream"]
 
@@ -21,11 +20,11 @@ _STATES: Final = {
 }
 _OF_AGENTS: Final = (int(EventKind.AGENT_REGISTERED), int(EventKind.AGENT_DEREGISTERED))
 _KIND_MAX: Final = 0xFFFF
-_TURN: Final = 64  # events that an `async for` may take before every other task has had its turn
 
 
-def _kind(value: Any) -> int:
-    return whole(value, "kind of event", 1, _KIND_MAX)
+def _kinds(wanted: Iterable[int] | int) -> frozenset[int]:
+    several = wanted if isinstance(wanted, Iterable) and not isinstance(wanted, str) else (wanted,)
+    return frozenset(whole(kind, "kind of event", 1, _KIND_MAX) for kind in several)
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Event:
 
     kind: int  # spec.EventKind, or the application's from 256 on
     arg: int  # the new state, an agent's handle, or the application's
-    time_ms: int  # low 32 bits of the clock of the state's owner
+    time_ms: int  # of the clock of the state's owner, as last_modified; see full_time
     position: int  # in the ring, counted since it was made
     agent_id: str | None = field(default=None, compare=False, repr=False)  # as it was known when the event was read
     _find: Callable[[int], str | None] | None = field(default=None, compare=False, repr=False)
@@ -54,8 +53,8 @@ class Event:
         if self.kind not in _OF_AGENTS:
             return self.arg
         if self.agent_id is None and self._find is not None:
-            # A mirror may get the event before it gets the agent. ValueError: it was closed since.
-            with suppress(ValueError):
+            # A mirror may get the event before it gets the agent.
+            with suppress(RegionClosed):
                 return self._find(self.arg)
         return self.agent_id
 
@@ -65,32 +64,28 @@ class Event:
         return Event, (self.kind, self.arg, self.time_ms, self.position, value)
 
 
-class Ring(Protocol):
-    """A region that events can be read from."""
+class Ring(NamedTuple):
+    """A region as events are read from it."""
 
-    @property
-    def events_head(self) -> int:
-        """Position that the next event will get."""
-
-    @property
-    def events_capacity(self) -> int:
-        """Events that the ring keeps."""
-
-    def read_event(self, position: int, /) -> tuple[int, int, int] | int | None:
-        """The event at `position`, how many were lost, or None if it is not there yet."""
+    region: object  # tells one ring from another
+    head: int  # position that the next event will get
+    capacity: int  # events that are kept
+    read: Callable[[int], tuple[int, int, int] | int | None]  # see _core's read_event
+    agent_id: Callable[[int], str | None]  # of a handle, as far as it is known
+    full_time: Callable[[int], int]  # of the 32 bits of a time that an event has
 
 
-class EventStream(Iterator[Event], AsyncIterator[Event]):
-    """Events from a position of its own on, for `for` and `async for`. One thread or task at a time.
+def full_time(low: int, near_ms: int) -> int:
+    """The time [ms] next to `near_ms` that has these low 32 bits: right if the two are less than 24 days apart."""
+    return max(0, near_ms + (low - near_ms + 0x80000000) % 0x100000000 - 0x80000000)
 
-    Ends when no event came for its timeout; may be gone on with then. An `async for` holds up no other task: it looks
-    for events between sleeps, and whoever cancels it loses none.
-    """
+
+class EventStream(Stream[Event]):
+    """Events from a position of its own on, for `for` and `async for`; see Stream."""
 
     def __init__(
         self,
         ring: Callable[[], Ring],
-        agent_id: Callable[[Any, int], str | None],
         timeout_s: float | None,
         from_start: bool,
         *,
@@ -99,74 +94,21 @@ class EventStream(Iterator[Event], AsyncIterator[Event]):
     ) -> None:
         """See StateManager.subscribe_events and MirrorView.events, which make these.
 
-        `ring` gives the region as it is mapped now; `agent_id` the id that belongs to a handle, if it is known;
-        `ended`: whether no event can come any more. Raises InvalidValue for what is no kind.
+        `ring` gives the region as it is mapped now; `ended`: whether no event can come any more. Raises InvalidValue
+        for what is no kind or timeout.
         """
+        super().__init__(timeout_s, ended)
         self._find_ring = ring
-        self._agent_id = agent_id
-        self._timeout_s = timeout_s
-        self._ended = ended
-        if kinds is not None:
-            kinds = frozenset(_kind(kind) for kind in ((kinds,) if isinstance(kinds, int) else kinds))
-        self._kinds = kinds
+        self._kinds = None if kinds is None else _kinds(kinds)
         self._ring = ring()
-        self._turn = 0
         self.lost = 0  # events, of whatever kind, that were overwritten before they were read here
-        head = self._ring.events_head
-        self.position = (head - min(head, self._ring.events_capacity)) if from_start else head
-
-    def __next__(self) -> Event:
-        """The next event, waiting for it up to the timeout."""
-        event = self.get(self._timeout_s)
-        if event is None:
-            raise StopIteration
-        return event
-
-    def get(self, timeout_s: float | None = 0.0) -> Event | None:
-        """The next event, or None if none comes within `timeout_s` (None: waits for ever). Raises ValueError once the
-        region is closed.
-        """
-        patience = Patience(timeout_s)
-        while True:
-            event = self._next()
-            if event is not None:
-                return event
-            pause_s = None if self._ended() else patience.next_pause_s()
-            if pause_s is None:
-                return None
-            time.sleep(pause_s)
-
-    def __aiter__(self) -> EventStream:
-        """The stream itself."""
-        return self
-
-    async def __anext__(self) -> Event:
-        """The next event, waiting for it up to the timeout."""
-        event = await self.get_async(self._timeout_s)
-        if event is None:
-            raise StopAsyncIteration
-        return event
-
-    async def get_async(self, timeout_s: float | None = 0.0) -> Event | None:
-        """As `get`, but other tasks run while it waits."""
-        patience = Patience(timeout_s)
-        self._turn = (self._turn + 1) % _TURN
-        if not self._turn:
-            await asyncio.sleep(0)
-        while True:
-            # Nothing is awaited between an event's reading and its return, so a cancelled reader has taken none.
-            event = self._next()
-            if event is not None:
-                return event
-            pause_s = None if self._ended() else patience.next_pause_s()
-            if pause_s is None:
-                return None
-            await asyncio.sleep(pause_s)
+        head = self._ring.head
+        self.position = (head - min(head, self._ring.capacity)) if from_start else head
 
     def _next(self) -> Event | None:
         while True:
             ring = self._ring
-            found = ring.read_event(self.position)
+            found = ring.read(self.position)
             if isinstance(found, tuple):
                 position, self.position = self.position, (self.position + 1) & 0xFFFFFFFF
                 if self._kinds is not None and found[0] not in self._kinds:
@@ -177,17 +119,14 @@ class EventStream(Iterator[Event], AsyncIterator[Event]):
                 self.position = (self.position + found) & 0xFFFFFFFF
                 continue
             current = self._find_ring()
-            if current is ring:
+            if current.region is ring.region:
                 return None
             # The file was replaced, and this one is read to its end: the new one's events are all younger.
             self._ring, self.position = current, 0
 
     def _event(self, ring: Ring, found: tuple[int, int, int], position: int) -> Event:
-        kind, arg, time_ms = found
+        kind, arg, low = found
+        time_ms = ring.full_time(low)
         if kind not in _OF_AGENTS:
             return Event(kind, arg, time_ms, position)
-
-        def find(handle: int) -> str | None:
-            return self._agent_id(ring, handle)
-
-        return Event(kind, arg, time_ms, position, find(arg), find)
+        return Event(kind, arg, time_ms, position, ring.agent_id(arg), ring.agent_id)

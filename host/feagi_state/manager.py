@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 
 from . import spec
 from ._core import SharedRegion, set_enums, set_errors, shared_len
-from .checks import U32_MAX, whole
+from .checks import U32_MAX, file_mode, whole
 from .core_fields import CoreFields
 from .errors import (
     InvalidField,
@@ -26,7 +26,7 @@ from .errors import (
     PersistenceError,
     error_from_status,
 )
-from .events import EventStream
+from .events import EventStream, Ring, full_time
 from .manager_agents import NOT_FOUND, AgentRegistry, no_agent
 from .manager_areas import AreaTables, owner_number
 from .persistence import read_image
@@ -38,22 +38,23 @@ from .spec import BurstEngineState, GenomeState
 __all__ = ["StateManager"]
 
 _PROFILE: Final = spec.HEADER_FIELDS["profile"].offset
-_HASH_INDEX: Final = {name: index for index, name in enumerate(spec.HASHES_FIELDS)}
 _STATUS: Final = {name: -number for number, (name, _, _) in spec.ERRORS.items()}
 _PLACES: Final = {name: number for name, number in spec.SECTIONS.items() if name != "events"}
 # Core block and hashes lie one behind the other.
 _HEALTH: Final = (spec.HEADER_LEN_BYTES, spec.CORE_LEN_BYTES + spec.HASHES_LEN_BYTES)
 _FATIGUE: Final = ("fatigue_index", "fatigue_active", "regular_neuron_util", "memory_neuron_util", "synapse_util")
+_ATTRIBUTES: Final = {**spec.CORE_FIELDS, **spec.HASH_ATTRIBUTES}
 _LOCK: Final = spec.SHARED_FIELDS["lock"].offset
 
 
 def _error(status: int, name: str | None, value: Any) -> Exception:
-    """What the core's status means, for the field called `name` or the agent `value`."""
-    field = spec.CORE_FIELDS.get(name) if isinstance(name, str) else None
+    """What the core's status means, for the field or hash called `name` or the agent `value`."""
+    field = _ATTRIBUTES.get(name) if isinstance(name, str) else None
     if status == NOT_FOUND:
         return no_agent(value)
     if status == _STATUS["FIELD"]:
-        near = difflib.get_close_matches(name, [*spec.CORE_FIELDS, *dir(StateManager)], n=2) if name else ()
+        public = [other for other in dir(StateManager) if not other.startswith("_")]
+        near = difflib.get_close_matches(str(name), [*_ATTRIBUTES, *public], n=2)
         return InvalidField(f"a state has no {name!r}" + (f": did you mean {' or '.join(near)}?" if near else ""))
     if status == _STATUS["READ_ONLY"]:
         return InvalidField(f"{name} follows from what is written elsewhere and cannot be set")
@@ -74,7 +75,7 @@ set_errors(_error)
 
 
 class StateManager(AgentRegistry, AreaTables, CoreFields):
-    """The whole state of a FEAGI node: the core block's fields as attributes, and every section.
+    """The whole state of a FEAGI node: the core block's fields and the hashes as attributes, and every section.
 
         state = StateManager.create("/dev/shm/feagi-state")
         state.burst_engine_state = BurstEngineState.RUNNING
@@ -86,8 +87,8 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
     it is added to, and at 0 when it is subtracted from; a percentage above 100 is stored as 100. Changes of
     burst_engine_state and genome_state, and of the registry, emit events.
 
-    A name that is no field raises InvalidField, a value that does not fit InvalidValue; writing through a read-only
-    StateManager raises TypeError, any access after `close` ValueError.
+    All that goes wrong raises a StateError. A name that is no field is InvalidField, a value that does not fit
+    InvalidValue, writing through a read-only StateManager InvalidOperation, any access after `close` RegionClosed.
     """
 
     __slots__ = (
@@ -140,7 +141,7 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         """
         text = path_text(path)
         len_bytes = shared_len(profile_named(profile).id)
-        mode = whole(mode, "file mode", 0, 0o7777)
+        mode = file_mode(mode)
         self = cls.__new__(cls)
         if not (exist_ok and os.path.lexists(text)):
             try:
@@ -184,7 +185,7 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
             self._open(memory, None, cached_clock, text)
         except ValueError as error:
             raise MemoryMapError(f"{text} is damaged: {error}") from None
-        ours, theirs = pid_namespace(), self.pid_namespace
+        ours, theirs = pid_namespace(), self._pid_namespace
         if not readonly and ours and theirs and ours != theirs:
             self.close()
             raise MemoryMapError(
@@ -202,7 +203,10 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         return _singleton()
 
     def close(self) -> None:
-        """Unmaps the region; a file stays. May be called more than once. No other thread may be using this object."""
+        """Unmaps the region; a file stays. May be called more than once. No other thread may be using this object.
+
+        Raises InvalidOperation if another thread waits in it for another process.
+        """
         super().close()
         if hasattr(self, "_memory"):
             self._memory.close()
@@ -216,6 +220,10 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
     ) -> None:
         """Closes it."""
         self.close()
+
+    def __dir__(self) -> list[str]:
+        """Fields and hashes too."""
+        return [*super().__dir__(), *_ATTRIBUTES]
 
     def __repr__(self) -> str:
         """Profile, file, and what cannot be done with it."""
@@ -245,7 +253,7 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         window = whole(fcl_window_default, "FCL window", 0, U32_MAX)
         boot_id = int.from_bytes(os.urandom(4), "little") or 1
         self._open(memory, (profile_named(profile).id, boot_id, pid_namespace()), cached_clock, path)
-        self.set_default_window(window)
+        self._set_default_window(window)
 
     def _open(
         self, memory: mmap.mmap, create: tuple[int, int, int] | None, cached_clock: bool, path: str | None
@@ -271,22 +279,16 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
             SharedRegion.__init__(self, self._memory, None, self._cached_clock)
         if self._private:
             # Nobody is left who could give the copy's lock back. What its holder had committed, the next one makes.
-            struct.pack_into("<Q", self._memory, self.region_len + _LOCK, 0)
+            struct.pack_into("<Q", self._memory, self._region_len + _LOCK, 0)
 
     # ------------------------------------------------------------------------------------------ fields and hashes
 
     @property
     def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes, by name (spec.HASHES_FIELDS), as they were at one instant."""
-        return decode_hashes(self.snapshot(*self.section(spec.SECTIONS["hashes"])))
-
-    def get_hash(self, name: str) -> int:  # type: ignore[override]
-        """A hash by its name (spec.HASHES_FIELDS). Raises InvalidField."""
-        return super().get_hash(_hash_index(name))
-
-    def set_hash(self, name: str, value: int) -> None:  # type: ignore[override]
-        """Stores a hash, 0 to 2^64-1. `version` does not count it, as in FEAGI. Raises InvalidField, InvalidValue."""
-        super().set_hash(_hash_index(name), whole(value, "hash", 0, spec.HASHES_FIELDS[name].maximum))
+        """What FEAGI's services hash to notice changes: all six as they were at one instant, by name
+        (spec.HASHES_FIELDS). Each alone is an attribute, `morphologies_hash` that of "morphologies".
+        """
+        return decode_hashes(self._snapshot(*self._section(spec.SECTIONS["hashes"])))
 
     def update(self) -> _Update:
         """Groups writes: `with state.update():` makes all that this thread writes in the block as one, at its end.
@@ -299,24 +301,27 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         another's block, never for another process. Do not await in the block.
 
         Raises InvalidOperation for an update in an update; RegionBusy, at the end of the block, if another process
-        stopped while it held the region: then nothing was written. The 57th write raises ValueError.
+        stopped while it held the region: then nothing was written. The 57th write raises CapacityError.
         """
         return _Update(self)
 
     def create_snapshot(self) -> Snapshot:
         """The whole state but the events, as it is at one instant: never half of an update, be it another process's.
 
+        An update that is just being made may be in it before its count in `version` is. So a snapshot has at least what
+        its version says, and a greater version later may bring nothing new.
+
         Raises RegionBusy if the region is written without a pause, which only happens to a read-only StateManager.
         """
-        places = {name: self.section(number) for name, number in _PLACES.items()}
-        image = self.snapshot(0, self.image_len)
-        return Snapshot(image, time.time_ns() // 1_000_000, places, self.agent_len)
+        places = {name: self._section(number) for name, number in _PLACES.items()}
+        image = self._snapshot(0, self._image_len)
+        return Snapshot(image, time.time_ns() // 1_000_000, places, self._agent_len)
 
     def health_check(self) -> dict[str, Any]:
         """What FEAGI's `GET /v1/system/health_check` takes from its state manager, under its names and as it is at one
         instant: counts, capacities and readiness; `fatigue` with its five values; the six hashes. About 10 us.
         """
-        data = self.snapshot(*_HEALTH)
+        data = self._snapshot(*_HEALTH)
         core = decode_core(data)
         return {
             "burst_engine": core["burst_engine_state"] == BurstEngineState.RUNNING,
@@ -332,7 +337,7 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
             "synapse_count": core["synapse_count"],
             "genome_timestamp": core["genome_timestamp"],
             "fatigue": {name: core[name] for name in _FATIGUE},
-            **{f"{name}_hash": value for name, value in decode_hashes(data[spec.CORE_LEN_BYTES :]).items()},
+            **dict(zip(spec.HASH_ATTRIBUTES, decode_hashes(data[spec.CORE_LEN_BYTES :]).values())),
         }
 
     # ----------------------------------------------------------------------------------------------------- events
@@ -347,16 +352,23 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
 
         `kinds`: only these (spec.EventKind, or the application's). Iterate with `for` or `async for`, which end when no
         event came for `timeout_s` (None: never); or use `get`. Every stream has a position of its own and reads all
-        events; what was overwritten before it was read is counted in `lost`. Raises InvalidValue for what is no kind.
+        events; what was overwritten before it was read is counted in `lost`. Raises InvalidValue for what is no kind
+        or timeout.
         """
-        return EventStream(lambda: self, StateManager._agent_id, timeout_s, from_start, kinds=kinds)
+        return EventStream(self._ring, timeout_s, from_start, kinds=kinds)
+
+    def _ring(self) -> Ring:
+        return Ring(self, self._events_head, self._events_capacity, self._read_event, self._agent_id, self._full_time)
+
+    def _full_time(self, low: int) -> int:
+        return full_time(low, self.last_modified or time.time_ns() // 1_000_000)
 
     def emit(self, kind: int, arg: int = 0) -> bool:
         """Emits an event of the application: kind 256 to 65535, arg 0 to 2^32-1. No reader holds it up.
 
         Always True here; on a board False says that its ring was full. Raises InvalidValue, RegionBusy.
         """
-        status = super().emit(
+        status = self._emit(
             whole(kind, "kind of the application's events", spec.USER_EVENT_BASE, 0xFFFF),
             whole(arg, "argument of an event", 0, U32_MAX),
         )
@@ -383,10 +395,10 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         """
         image = read_image(path_text(path))
         self = cls(profile_name(image[_PROFILE]), cached_clock=cached_clock)
-        self._restore(image)
+        self._restore_image(image)
         return self
 
-    def restore(self, path: str | os.PathLike[str]) -> None:  # type: ignore[override]
+    def restore(self, path: str | os.PathLike[str]) -> None:
         """Makes the state what was saved, all at once for every reader and snapshot.
 
         Fields, hashes, agents, windows and statistics are replaced; what changes emits its events. Locks stay: their
@@ -399,10 +411,10 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         saved = profile_name(image[_PROFILE])
         if saved != self._profile:
             raise PersistenceError(f"{text} was saved from a region with profile {saved!r}, not {self._profile!r}")
-        self._restore(image)
+        self._restore_image(image)
 
-    def _restore(self, image: bytes) -> None:
-        status = super().restore(image)
+    def _restore_image(self, image: bytes) -> None:
+        status = self._restore(image)
         if status < 0:
             raise error_from_status(status, "restore")
 
@@ -422,7 +434,7 @@ class _Update:
             raise InvalidOperation("this thread has an update open: updates do not nest")
         state._update_lock.acquire()
         try:
-            state.begin_update()
+            state._begin_update()
             state._updating = me
         except BaseException:
             state._update_lock.release()
@@ -435,19 +447,10 @@ class _Update:
         """Makes the writes, or forgets them after an exception."""
         state = self._state
         try:
-            state.end_update(kind is None)
+            state._end_update(kind is None)
         finally:
             state._updating = 0
             state._update_lock.release()
-
-
-def _hash_index(name: str) -> int:
-    index = _HASH_INDEX.get(name) if isinstance(name, str) else None
-    if index is None:
-        near = difflib.get_close_matches(str(name), _HASH_INDEX, n=2)
-        names = " or ".join(near) if near else ", ".join(_HASH_INDEX)
-        raise InvalidField(f"there is no hash {name!r}: did you mean {names}?")
-    return index
 
 
 _managers: Final[weakref.WeakSet[StateManager]] = weakref.WeakSet()

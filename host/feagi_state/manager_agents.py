@@ -61,8 +61,8 @@ class AgentRegistry(SharedRegion):
             info = agent_id
             agent_id, agent_type, metadata = info.agent_id, info.agent_type, info.metadata
         name = text_bytes(agent_id, "agent id", 1, spec.AGENT_ID_LEN_BYTES)
-        room = self.agent_len - spec.AGENT_LEN_BYTES
-        handle = self.register(
+        room = self._agent_len - spec.AGENT_LEN_BYTES
+        handle = self._register(
             name,
             agent_type_of(agent_type),
             text_bytes(metadata or b"", "agent's metadata", 0, room, "this region's profile"),
@@ -73,7 +73,7 @@ class AgentRegistry(SharedRegion):
 
     def deregister_agent(self, agent_id: str | bytes) -> None:
         """Removes an agent, and emits AGENT_DEREGISTERED. Raises AgentNotFound or RegionBusy."""
-        status = self.deregister(_id_of(agent_id))
+        status = self._deregister(_id_of(agent_id))
         if status < 0:
             raise self._agent_error(status, agent_id)
 
@@ -81,10 +81,10 @@ class AgentRegistry(SharedRegion):
         """The agent with this id, as it is at one instant. Raises AgentNotFound."""
         name = _id_of(agent_id)
         for _ in range(LOOKS):
-            slot = self.find_agent(name)
+            slot = self._find_agent(name)
             if slot < 0:
                 raise self._agent_error(slot, agent_id)
-            entry = self.read_agent(slot)
+            entry = self._read_agent(slot)
             found = decode_agent(entry, slot) if entry is not None else None
             # Another agent may have taken the slot in between: then this one moved, or is not registered any more.
             if found is not None and found.agent_id.encode() == name:
@@ -93,10 +93,10 @@ class AgentRegistry(SharedRegion):
 
     def get_agents(self) -> list[AgentInfo]:
         """The registered agents, in the order of their slots, all as they were at one instant."""
-        return decode_agents(self.snapshot(*self.section(_SECTION)), self.agent_len)
+        return decode_agents(self._snapshot(*self._section(_SECTION)), self._agent_len)
 
     @property
-    def agents(self) -> list[AgentInfo]:  # type: ignore[override]
+    def agents(self) -> list[AgentInfo]:
         """The same as get_agents(), as on a mirror."""
         return self.get_agents()
 
@@ -105,24 +105,24 @@ class AgentRegistry(SharedRegion):
 
         Returns how many. Raises InvalidValue, or RegionBusy: those before it are removed then.
         """
-        count = self.evict(milliseconds(older_than_s, "age"))
+        count = self._evict(milliseconds(older_than_s, "age"))
         if count < 0:
             raise error_from_status(count, "stale agents")
         return count
 
     def _agent_id(self, handle: int) -> str | None:
         """Id of the agent that has or had this handle, None if another one has had its slot since."""
-        at, len_bytes = self.section(_SECTION)
-        offset = (handle & 0xFFFF) * self.agent_len
+        at, len_bytes = self._section(_SECTION)
+        offset = (handle & 0xFFFF) * self._agent_len
         if offset >= len_bytes:
             return None
-        return decode_agent_id(self.snapshot(at + offset, spec.AGENT_LEN_BYTES), handle)
+        return decode_agent_id(self._snapshot(at + offset, spec.AGENT_LEN_BYTES), handle)
 
     def _agent_error(self, status: int, agent_id: str | bytes) -> StateError:
         if status == NOT_FOUND:
             return no_agent(agent_id)
         if status == FULL:
-            slots = self.section(_SECTION)[1] // self.agent_len
+            slots = self._section(_SECTION)[1] // self._agent_len
             return CapacityError(
                 f"agent {agent_id!r} cannot be registered: there are {slots_in_use(slots)}, no more fit this region"
             )

@@ -12,19 +12,23 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from . import spec
 from ._core import Mirror
+from .changes import ChangeStream, FieldWatch
 from .checks import cortical_area
+from .core_fields import CoreValues
 from .errors import InvalidField, MemoryMapError, StaleMirror
-from .events import Event, EventStream
+from .events import EventStream, Ring, full_time
 from .mirror_files import default_dir, is_locked, mirror_names, mirror_path, no_permission
 from .sections import (
     AgentInfo,
     AreaStats,
+    add_properties,
     decode_agent,
     decode_agent_id,
     decode_area_stats,
@@ -39,8 +43,6 @@ from .spec import LinkState
 from .waiting import LONGEST_PAUSE_S
 
 __all__ = [
-    "Event",
-    "EventStream",
     "LinkInfo",
     "MirrorView",
     "StateView",
@@ -53,6 +55,7 @@ _LINK_STATE: Final = spec.MIRROR_FIELDS["link_state"].offset
 _LIVE: Final = int(LinkState.LIVE)
 _HEARD_MS: Final = spec.MIRROR_FIELDS["heard_ms"].offset
 _FLAGS: Final = spec.HEADER_FIELDS["flags"].offset
+_LAST_MODIFIED: Final = spec.CORE_FIELDS["last_modified"].offset
 
 
 @dataclass(frozen=True)
@@ -83,55 +86,49 @@ class LinkInfo:
         return {name: getattr(self, name) for name in names}
 
 
-class StateView:
-    """The core block's fields as attributes: enums, bool, float and int. Each read is one atomic access, however old
-    the mirror.
-
-    `as_dict()` reads all of them, the fields of a page (all but `version`, `last_modified` and from
-    `genome_timestamp` on) from one instant.
+class StateView(CoreValues):
+    """The core block's fields and the hashes as attributes: enums, bool, float and int. Each read is one atomic access,
+    however old the mirror.
     """
 
     __slots__ = ("_core",)
+
+    _core: Callable[[], Mirror]
 
     def __init__(self, core: Callable[[], Mirror]) -> None:
         """`core` gives the mirror as it is mapped now."""
         object.__setattr__(self, "_core", core)
 
-    def __getattr__(self, name: str) -> Any:
-        """Only called for names that are no field."""
-        near = difflib.get_close_matches(name, spec.CORE_FIELDS, n=2)
-        raise InvalidField(
-            f"the core block has no field {name!r}" + (f": did you mean {' or '.join(near)}?" if near else "")
-        )
+    if not TYPE_CHECKING:  # to a type checker, what is not there is an error too
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Only called for names that are no field."""
+            near = difflib.get_close_matches(name, [*spec.CORE_FIELDS, *spec.HASH_ATTRIBUTES], n=2)
+            raise InvalidField(f"a state has no {name!r}" + (f": did you mean {' or '.join(near)}?" if near else ""))
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Always refuses: the device is the authority for its state."""
         raise InvalidField(f"a mirror is read-only: ask the device with set({name!r}, {value!r})")
 
-    def __dir__(self) -> list[str]:
-        """Names of the fields."""
-        return [*super().__dir__(), *spec.CORE_FIELDS]
-
     def as_dict(self) -> dict[str, Any]:
-        """All fields by name."""
-        core: Mirror = self._core()
-        return decode_core(core.read_section(spec.SECTIONS["core"]))
+        """The core block's fields by name: those of a page (all but `version`, `last_modified` and from
+        `genome_timestamp` on) from one instant.
+        """
+        return decode_core(self._core().read_section(spec.SECTIONS["core"]))
 
 
-def _property(field: spec.Field) -> property:
+def _field(field: spec.Field) -> Callable[[StateView], Any]:
     offset = field.offset
-
-    def read(self: StateView) -> Any:
-        return self._core().load_field(offset)
-
-    def read_enum(self: StateView) -> Any:
-        return field_value(field, self._core().load_field(offset))
-
-    return property(read if field.enum is None else read_enum, doc=field.doc)
+    if field.enum is not None:
+        return lambda view: field_value(field, view._core().load_field(offset))
+    return lambda view: view._core().load_field(offset)
 
 
-for _name, _field in spec.CORE_FIELDS.items():
-    setattr(StateView, _name, _property(_field))
+def _hash(number: int) -> Callable[[StateView], Any]:
+    return lambda view: view._core().load_hash(number)
+
+
+add_properties(StateView, _field, _hash)
 
 
 class MirrorView:
@@ -162,7 +159,7 @@ class MirrorView:
 
     @property
     def state(self) -> StateView:
-        """The core block's fields, as they are or, on a stale mirror, as they were last."""
+        """The core block's fields and the hashes, as they are or, on a stale mirror, as they were last."""
         return self._state
 
     @property
@@ -174,7 +171,9 @@ class MirrorView:
 
     @property
     def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes, by name (spec.HASHES_FIELDS), all of one instant."""
+        """What FEAGI's services hash to notice changes: all six of one instant, by name (spec.HASHES_FIELDS). Each
+        alone is an attribute of `state`.
+        """
         return decode_hashes(self._section("hashes"))
 
     @property
@@ -206,23 +205,32 @@ class MirrorView:
         The iterator ends when no event came for `timeout_s` (None: never) or `ended()` says so, has a position of its
         own, and counts in `lost` what was overwritten before it was read.
         """
-        return EventStream(self._current, _agent_id, timeout_s, from_start, ended=ended)
+        return EventStream(self._ring, timeout_s, from_start, ended=ended)
+
+    def changes(
+        self,
+        *fields: str,
+        timeout_s: float | None = None,
+        from_start: bool = False,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> ChangeStream:
+        """Changes of these fields of the core block from now on; without any, of all but `version` and
+        `last_modified`. With `from_start` their values of now come first, as changes from None.
+
+        Iterate with `for` or `async for`, which end when nothing changed for `timeout_s` (None: never) or `ended()`
+        says so; or use `get`. Nobody waits for a reader: what a slow one gets of a field is the latest value, and
+        how many versions it can have missed of it (Change.passed_over). A value that went and came back between two
+        looks, which are at most 10 ms apart while the reader waits, is no change. Raises InvalidField, InvalidValue.
+        """
+        watch = FieldWatch(self._current, lambda: self._name, fields, from_start)
+        return ChangeStream(lambda: (watch,), timeout_s, ended)
 
     @property
     def unix_time(self) -> bool:
         """Whether the device's times are Unix milliseconds, as they are once a host that knows the time was connected;
         else they are milliseconds since the device's start.
         """
-        flags = int.from_bytes(self._current().read_page(0)[_FLAGS : _FLAGS + 4], "little")
-        return bool(flags & spec.FLAG_UNIX_TIME)
-
-    def full_time(self, event: Event) -> int:
-        """An event's time [ms] on the device's clock, as that of `last_modified`.
-
-        An event carries 32 bits of it: right if the device wrote its state within 24 days of the event.
-        """
-        last: int = self.state.last_modified or (time.time_ns() // 1_000_000 if self.unix_time else 0)
-        return max(0, last + (event.time_ms - last + 0x80000000) % 0x100000000 - 0x80000000)
+        return _has_unix_time(self._current())
 
     @property
     def link(self) -> LinkInfo:
@@ -279,7 +287,7 @@ class MirrorView:
     # ------------------------------------------------------------------------------------------------- the mapping
 
     def close(self) -> None:
-        """Unmaps the mirror. Every later access raises ValueError."""
+        """Unmaps the mirror. Every later access raises RegionClosed."""
         self._core.close()
 
     def __enter__(self) -> MirrorView:
@@ -324,6 +332,11 @@ class MirrorView:
         core = self._core
         return core if core.closed or core.trailer_u32(_LINK_STATE) == _LIVE else self._current()
 
+    def _ring(self) -> Ring:
+        core = self._current()
+        agent_id, time_ms = partial(_agent_id, core), partial(_full_time, core)
+        return Ring(core, core.events_head, core.events_capacity, core.read_event, agent_id, time_ms)
+
     def _current(self) -> Mirror:
         """The mirror as it is mapped, after a look for a new file if this one is not live."""
         core = self._core
@@ -344,6 +357,15 @@ def _agent_id(core: Mirror, handle: int) -> str | None:
     """Id of the agent that has or had this handle, None where the mirror does not know it."""
     slot = handle & 0xFFFF
     return decode_agent_id(core.read_agent(slot), handle) if slot < core.agents else None
+
+
+def _has_unix_time(core: Mirror) -> bool:
+    return bool(int.from_bytes(core.read_page(0)[_FLAGS : _FLAGS + 4], "little") & spec.FLAG_UNIX_TIME)
+
+
+def _full_time(core: Mirror, low: int) -> int:
+    last = int(core.load_field(_LAST_MODIFIED))
+    return full_time(low, last or (time.time_ns() // 1_000_000 if _has_unix_time(core) else 0))
 
 
 def _too_old(age_s: float | None) -> bool:

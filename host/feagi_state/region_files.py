@@ -58,9 +58,13 @@ def profile_name(number: int) -> str:
 
 def path_text(path: str | os.PathLike[str]) -> str:
     """A path as the system takes it. Raises InvalidValue."""
-    text = os.fsdecode(path)
+    try:
+        text = os.fsdecode(path)
+        os.fsencode(text)  # refuses what no file's name can have
+    except (TypeError, UnicodeError):
+        text = ""
     if not text or "\0" in text:
-        raise InvalidValue(f"{text!r} is no path of a file")
+        raise InvalidValue(f"{path!r} is no path of a file")
     return text
 
 

@@ -16,7 +16,7 @@ from . import spec
 from ._core import Mirror, mirror_len, region_shape
 from .commands import Command, CommandQueue
 from .errors import LinkError, SerializationError, SessionLost
-from .frames import Deframer, Frame, Text, decode, encode
+from .frames import Deframer, Frame, Text, decode, encode, encode_body, seal
 from .spec import Kind, LinkState, NakReason
 
 __all__ = ["Hello", "HostSession", "Observer"]
@@ -31,6 +31,9 @@ _PINGS: Final = 8
 _DEVICE_KINDS: Final = frozenset(
     (Kind.HELLO, Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG)
 )
+# Acknowledgements by their seq, made once: as many go out as deltas come in.
+_ACKS: Final = tuple(encode_body(Kind.ACK, seq, (spec.LINK_WINDOW,)) for seq in range(256))
+_DELTA: Final = int(Kind.DELTA)
 # The trailer's counters, one u64 after the other.
 COUNTERS: Final = ("frames", "deltas", "events", "events_lost", "commands", "naks", "text_bytes", "sessions")
 _COUNTERS_AT: Final = spec.MIRROR_FIELDS[COUNTERS[0]].offset
@@ -137,6 +140,7 @@ class HostSession:
         self._last = 0
         self._event_last = 0
         self._applied = 0
+        self._ack_due = False
         self._nak_at = float("-inf")
         self._ping_at = 0.0
         self._pings_sent: deque[int] = deque(maxlen=_PINGS)
@@ -150,6 +154,11 @@ class HostSession:
     def session(self) -> int:
         """The present session's id, or 0."""
         return self._session
+
+    @property
+    def last_delta(self) -> int:
+        """Sequence number of the last delta that was applied in the present session; 0 before."""
+        return self._last
 
     @property
     def is_live(self) -> bool:
@@ -253,10 +262,15 @@ class HostSession:
                 if not self._is_of_old_session(segment):
                     self._text(segment)
                 continue
-            if _is_from_device(frame):
+            if frame.kind == _DELTA or _is_from_device(frame):
                 self._heard_at = now
                 self.counters["frames"] += 1
-                self._handle(frame, now)
+                if frame.kind == _DELTA and self._started:
+                    self._on_delta(frame, now)
+                else:
+                    self._handle(frame, now)
+        if self._ack_due:
+            self._ack()
         self._commands.serve(now, self.is_live)
         self._show(now)
 
@@ -277,7 +291,9 @@ class HostSession:
         self._observer.text(bytes(data))
 
     def _send(self, kind: Kind, seq: int, items: tuple[Any, ...] = ()) -> None:
-        wire = encode(kind, seq, items, self._session)
+        self._put(encode(kind, seq, items, self._session))
+
+    def _put(self, wire: bytes) -> None:
         # Adjacent frames share a zero; the first one brings its own, since anything may stand before it on the line.
         self._out += wire[1:] if self._out else wire
 
@@ -345,46 +361,51 @@ class HostSession:
     # ------------------------------------------------------------------------------------------------------- deltas
 
     def _ack(self) -> None:
-        self._send(Kind.ACK, self._last, (spec.LINK_WINDOW,))
+        self._ack_due = False
+        self._put(seal(_ACKS[self._last], self._session))
 
     def _nak(self, reason: NakReason, now: float) -> None:
         if now - self._nak_at < _NAK_PERIOD_S:
             return
         self._nak_at = now
+        self._ack_due = False  # it says the same
         self.counters["naks"] += 1
         self._send(Kind.NAK, self._last, ((self._last + 1) & 255, reason))
 
     def _on_delta(self, frame: Frame, now: float) -> None:
-        ahead = (frame.seq - self._last) & 255
+        kind, seq, items = frame
+        last = self._last
+        ahead = (seq - last) & 255
         if ahead == 0 or ahead >= 128:
-            self._ack()  # it is here already
+            self._ack_due = True  # it is here already
             return
-        start = 0
-        follows = ahead == 1
-        if frame.kind == Kind.REPAIR:
-            start = 1
-            follows = (self._last - frame.items[0]) & 255 < 128
+        if kind == _DELTA:
+            follows = ahead == 1
+        else:
+            follows = (last - items[0]) & 255 < 128
+            items = items[1:]
         if not follows:
             self._nak(NakReason.GAP, now)
             return
         try:
-            self._apply(frame.items[start:] if start else frame.items)
+            self._apply(items)
         except ValueError:
             self._nak(NakReason.BAD_DELTA, now)
             return
         if not self._session:
             self._say_hello(now)  # what had come before the header did not fit it
             return
-        self._last = frame.seq
+        self._last = seq
         self._applied += 1
         self.counters["deltas"] += 1
-        self._ack()
+        self._ack_due = True
         if not self._complete and self._staging is not None and not self._missing:
             self._publish_snapshot(now)
 
     def _apply(self, items: tuple[Any, ...]) -> None:
         """Raises ValueError, with nothing changed, for words that do not fit the region."""
-        if self._complete and self._mirror is not None:
+        if self._complete:
+            assert self._mirror is not None
             self._observer.published(self._mirror.publish(items))
         elif self._staging is not None:
             self._missing.difference_update(self._staging.publish(items))

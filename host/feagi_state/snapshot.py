@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Final, NoReturn
 
 from . import spec
-from .checks import cortical_area
+from .checks import cortical_area, file_mode
 from .core_fields import CoreValues
 from .errors import InvalidField
 from .persistence import write_image
@@ -16,6 +16,7 @@ from .region_files import path_text, profile_name
 from .sections import (
     AgentInfo,
     AreaStats,
+    add_properties,
     decode_agents,
     decode_area_stats,
     decode_core,
@@ -33,7 +34,7 @@ _PROFILE: Final = spec.HEADER_FIELDS["profile"].offset
 
 
 class Snapshot(CoreValues):
-    """A region's state as it was at one instant: the core block's fields as attributes, and all sections but events.
+    """A region's state as it was at one instant: fields and hashes as attributes, and all sections but events.
 
     Made by StateManager.create_snapshot. It never changes, costs no more than its bytes, and decodes what is asked for.
     Two are equal if they have the same bytes: the same region, with no write between them. Any thread.
@@ -70,7 +71,7 @@ class Snapshot(CoreValues):
 
     @property
     def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes, by name (spec.HASHES_FIELDS)."""
+        """What FEAGI's services hash to notice changes, by name (spec.HASHES_FIELDS); each is an attribute too."""
         return decode_hashes(self._section("hashes"))
 
     @property
@@ -109,7 +110,7 @@ class Snapshot(CoreValues):
 
     def save(self, path: str | os.PathLike[str], mode: int = 0o600) -> None:
         """Saves it, in place of what was saved under this name. See StateManager.save."""
-        write_image(path_text(path), self._image, self._taken_at_ms, mode)
+        write_image(path_text(path), self._image, self._taken_at_ms, file_mode(mode))
 
     def __bytes__(self) -> bytes:
         """The region's bytes up to its events (LAYOUT.md)."""
@@ -144,9 +145,12 @@ class Snapshot(CoreValues):
         return self._image[at : at + len_bytes]
 
 
-def _property(field: spec.Field) -> property:
-    return property(lambda snapshot: decode_core_field(field, snapshot._image, _CORE_AT), doc=field.doc)
+def _field(field: spec.Field) -> Callable[[Snapshot], Any]:
+    return lambda snapshot: decode_core_field(field, snapshot._image, _CORE_AT)
 
 
-for _name, _field in spec.CORE_FIELDS.items():
-    setattr(Snapshot, _name, _property(_field))
+def _hash(number: int) -> Callable[[Snapshot], Any]:
+    return lambda snapshot: [*snapshot.hashes.values()][number]
+
+
+add_properties(Snapshot, _field, _hash)

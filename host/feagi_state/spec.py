@@ -355,6 +355,16 @@ IMAGE_FIELDS: Final[dict[str, Field]] = {
 
 IMAGE_LEN_BYTES: Final = 32
 
+# The hashes as attributes of a state, by the name of the attribute.
+HASH_ATTRIBUTES: Final[dict[str, Field]] = {
+    "brain_regions_hash": HASHES_FIELDS["brain_regions"],
+    "cortical_areas_hash": HASHES_FIELDS["cortical_areas"],
+    "brain_geometry_hash": HASHES_FIELDS["brain_geometry"],
+    "morphologies_hash": HASHES_FIELDS["morphologies"],
+    "cortical_mappings_hash": HASHES_FIELDS["cortical_mappings"],
+    "agent_data_hash": HASHES_FIELDS["agent_data"],
+}
+
 SECTIONS: Final[dict[str, int]] = {
     "core": 0,
     "hashes": 1,

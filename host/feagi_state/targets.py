@@ -6,8 +6,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from . import boards
 from .errors import StateError
+from .running import resolve_port, running_boards
 from .transport import may_be_port
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def the_mirror(target: str | None) -> MirrorView:
 
 
 def _what_serves_one() -> str:
-    running = boards.running_boards()
+    running = running_boards()
     if not running:
         return "`feagi-state watch PORT` serves one, `make run` does with an emulated board"
     commands = " or ".join(f"`feagi-state watch {name}`" for name in running)
@@ -84,7 +84,7 @@ def _what_serves_one() -> str:
 
 def _no_mirror(target: str) -> str:
     """Why `target` names no mirror, and what makes one if anything does."""
-    port, board = boards.resolve_port(target)
+    port, board = resolve_port(target)
     if board is None and os.path.exists(port) and not may_be_port(port):
         return f"{target} is no serial port, and no mirror's name"
     if board is not None or "/" in port or "://" in port or os.path.exists(port):
@@ -97,19 +97,19 @@ def _no_mirror(target: str) -> str:
 def the_port(target: str | None) -> tuple[str, str | None]:
     """(serial port, name for its mirror); without a target the port of the only running board. Raises StateError."""
     if target is not None:
-        port, name = boards.resolve_port(target)
+        port, name = resolve_port(target)
         if "/" not in port and "://" not in port and not os.path.exists(port) and os.name == "posix":
-            running = ", ".join(boards.running_boards()) or "none"
+            names = ", ".join(running_boards()) or "none"
             raise TargetError(
-                f"{target!r} is no serial port, no mirror and no running board (running boards: {running})"
+                f"{target!r} is no serial port, no mirror and no running board (running boards: {names})"
             )
         return port, name
-    running_boards = boards.running_boards()
-    if len(running_boards) == 1:
-        entry = next(iter(running_boards.values()))
+    running = running_boards()
+    if len(running) == 1:
+        entry = next(iter(running.values()))
         return str(entry.link), entry.name
-    if running_boards:
-        raise TargetError(f"more than one board runs: name one of {', '.join(running_boards)}")
+    if running:
+        raise TargetError(f"more than one board runs: name one of {', '.join(running)}")
     raise TargetError("name a serial port, or start an emulated board: `feagi-state start unix`")
 
 
@@ -136,7 +136,7 @@ def open_view(target: str | None, *, baudrate: int, timeout_s: float) -> Device 
             return found
         with found:
             name, port = found.name, found.link.port
-        if target in boards.running_boards() or not os.path.exists(port):
+        if target in running_boards() or not os.path.exists(port):
             return open_device(target, baudrate=baudrate, timeout_s=timeout_s)
         return connect(port, name=name, baudrate=baudrate, timeout_s=timeout_s)
     served = [view for view in map(_attach, mirror_names()) if view is not None and view.is_served]

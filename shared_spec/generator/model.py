@@ -155,6 +155,11 @@ class Spec:
         """The hashes."""
         return [f for f in self.structs["hashes"].fields if f.type == "u64"]
 
+    @property
+    def hash_attributes(self) -> dict[str, Field]:
+        """The hashes as attributes of a state, beside the core block's fields."""
+        return {f"{f.name}_hash": f for f in self.hash_fields}
+
     def maximum(self, f: Field) -> int:
         """Largest value that a field takes."""
         if f.enum:

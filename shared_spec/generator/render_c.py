@@ -78,7 +78,8 @@ def header(spec: Spec, banner: list[str]) -> str:
         out.append(f"#define FEAGI_PROFILE_{name.upper()} {p['id']}u // {p['doc']}: {p['agents']} agents, {p['events']} events")
         out.append(f"#define FEAGI_REGION_LEN_{name.upper()} {spec.region_len(name)}u")
         if len(spec.pages(name)) <= spec.limits["link_pages"]:
-            out.append(f"#define FEAGI_PAGES_{name.upper()} {len(spec.pages(name))}u")
+            events_at = spec.sections(name)[-1].offset
+            out.append(f"#define FEAGI_DIRTY_WORDS_{name.upper()} {events_at // 128 + 2}u // that tracking its changes takes")
     out += [
         "",
         "// One field of the core block that holds a value.",
@@ -105,8 +106,9 @@ def header(spec: Spec, banner: list[str]) -> str:
     out += [
         "};",
         "",
-        "// Their names, in builds for hosts (feagi_port.h).",
-        "extern const char *const feagi_field_names[FEAGI_FIELDS];",
+        "// Names of attributes, in builds for hosts (feagi_port.h): the core fields, then the hashes.",
+        f"#define FEAGI_ATTRIBUTES (FEAGI_FIELDS + {len(spec.hash_fields)}u)",
+        "extern const char *const feagi_attribute_names[FEAGI_ATTRIBUTES];",
         "",
         "// What an item of a payload may be: bit m of `majors` says that it may have major type m; its length is that of a string, or",
         "// the bytes behind a number's head.",
@@ -182,8 +184,8 @@ def tables(spec: Spec, banner: list[str]) -> str:
         out.append(f"    {{{{{capacities}}}, {p['agent_metadata_len']}}}, // {name}")
     out += ["};", "", "const feagi_field_t feagi_fields[FEAGI_FIELDS] = {"]
     out += [_field_row(f, spec) for f in spec.core_fields]
-    out += ["};", "", "#if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED", "const char *const feagi_field_names[FEAGI_FIELDS] = {"]
-    out += [f'    "{f.name}",' for f in spec.core_fields]
+    out += ["};", "", "#if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED", "const char *const feagi_attribute_names[FEAGI_ATTRIBUTES] = {"]
+    out += [f'    "{name}",' for name in (*(f.name for f in spec.core_fields), *spec.hash_attributes)]
     out += ["};", "#endif", "", "enum {"]
     kinds = _item_kinds(spec)
     out += [f"    {_item_name(kind)}," for kind in kinds]
@@ -205,7 +207,7 @@ def board_names(spec: Spec, banner: list[str]) -> str:
         "void feagi_names_fill(qstr_short_t *names) {",
     ]
     out += [f"    names[FEAGI_FIELD_{f.name.upper()}] = MP_QSTR_{f.name};" for f in spec.core_fields]
-    out += [f"    names[FEAGI_NAMES_HASHES + {i}] = MP_QSTR_{f.name}_hash;" for i, f in enumerate(spec.hash_fields)]
+    out += [f"    names[FEAGI_NAMES_HASHES + {i}] = MP_QSTR_{name};" for i, name in enumerate(spec.hash_attributes)]
     out += ["}", "", "#if !MICROPY_ENABLE_DYNRUNTIME", "#include \"py/obj.h\""]
     for name, enum in spec.enums.items():
         if name in BOARD_ENUMS:

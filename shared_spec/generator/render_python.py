@@ -95,6 +95,8 @@ def module(spec: Spec, banner: list[str]) -> str:
         out += _mapping(f"{struct.upper()}_FIELDS", "str, Field", rows)
         if f"{struct}_len_bytes" not in spec.limits:
             out += [f"{struct.upper()}_LEN_BYTES: Final = {spec.structs[struct].size}", ""]
+    out += ["# The hashes as attributes of a state, by the name of the attribute."]
+    out += _mapping("HASH_ATTRIBUTES", "str, Field", {name: f'HASHES_FIELDS["{f.name}"]' for name, f in spec.hash_attributes.items()})
     sections = {s["name"]: s["number"] for s in spec.sections_raw}
     out += _mapping("SECTIONS", "str, int", sections)
     profiles = {
@@ -127,8 +129,8 @@ def board_stub(spec: Spec, banner: list[str], enums: tuple[str, ...]) -> str:
             out += [f"    {f.name}: {kind}", f'    """{about}"""']
         else:
             out += ["    @property", f"    def {f.name}(self) -> {kind}:", f'        """{about}; kept by feagi_state"""']
-    for f in spec.hash_fields:
-        out += [f"    {f.name}_hash: int", f'    """{f.doc}; no write of the core block"""']
+    for name, f in spec.hash_attributes.items():
+        out += [f"    {name}: int", f'    """{f.doc}; no write of the core block"""']
     for name in enums:
         out += ["", f"class {name}:", f'    """{spec.enums[name]["doc"]}"""', ""]
         out += [f"    {k}: int  # {v}" for k, v in spec.enums[name]["values"].items()]
@@ -148,28 +150,31 @@ __all__ = ["CoreFields", "CoreValues"]
 
 
 def host_fields(spec: Spec, banner: list[str]) -> str:
-    """The host package's classes of the core block's fields: their types, and methods for every counter."""
+    """The host package's classes of the core block's fields and the hashes: their types, and methods for every counter."""
 
-    def read_only(f: Field, indent: str) -> list[str]:
+    def read_only(f: Field, indent: str, name: str = "") -> list[str]:
         unit = f" [{f.unit}]" if f.unit else ""
         return [
             f"{indent}@property",
-            f"{indent}def {f.name}(self) -> {f.enum or HOST_TYPES.get(f.type, 'int')}:",
+            f"{indent}def {name or f.name}(self) -> {f.enum or HOST_TYPES.get(f.type, 'int')}:",
             f'{indent}    """{f.doc[0].upper()}{f.doc[1:]}{unit}."""',
         ]
 
-    out = ['"""The core block\'s fields as attributes: their types, for type checkers, and two methods for every counter.', "", *banner, '"""', ""]
+    out = ['"""Fields and hashes as attributes: their types, for type checkers, and two methods for every counter.', "", *banner, '"""', ""]
     enums = sorted({f.enum for f in spec.core_fields if f.enum})
-    out += [HOST_FIELDS_HEAD.format(enums=", ".join(enums)), "", "class CoreValues:", '    """All fields, read-only."""', ""]
+    out += [HOST_FIELDS_HEAD.format(enums=", ".join(enums)), "", "class CoreValues:", '    """All fields and hashes, read-only."""', ""]
     out += ["    __slots__ = ()", "", "    if TYPE_CHECKING:"]
     for f in spec.core_fields:
         out += ["", *read_only(f, " " * 8)]
-    out += ["", "", "class CoreFields:", '    """All fields. Those that follow from others are read-only.', ""]
+    for name, f in spec.hash_attributes.items():
+        out += ["", *read_only(f, " " * 8, name)]
+    out += ["", "", "class CoreFields:", '    """All fields and hashes. Fields that follow from others are read-only; `version` counts no write of a hash.', ""]
     out += ["    Counters are added to and subtracted from in one step that no other thread or process can come between.", '    """', ""]
     out += ["    __slots__ = ()", "", "    if TYPE_CHECKING:"]
     for f in spec.core_fields:
         if f.access == "rw":
             out += [f"        {f.name}: {f.enum or HOST_TYPES.get(f.type, 'int')}  # {f.doc}{f' [{f.unit}]' if f.unit else ''}"]
+    out += [f"        {name}: int  # {f.doc}" for name, f in spec.hash_attributes.items()]
     for f in spec.core_fields:
         if f.access != "rw":
             out += ["", *read_only(f, " " * 8)]

@@ -36,7 +36,7 @@ def fill(state: StateManager) -> None:
     state.register_agent("cam", feagi_state.AgentType.MOTOR)
     state.register_agent("mic")
     state.deregister_agent("mic")
-    state.set_hash("morphologies", 2**63)
+    state.morphologies_hash = 2**63
     state.try_lock(5, 1)
     state.set_fcl_window(5, 3)
     state.init_area_stats("a")

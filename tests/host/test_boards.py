@@ -1,4 +1,4 @@
-"""Descriptions of boards, the list of running ones, and what is said when something is missing."""
+"""Descriptions of boards, and what is said when something is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from feagi_state import boards, emulator
-from feagi_state.errors import PortError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,14 +31,34 @@ def checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
+REAL = (
+    "NUCLEO_F446RE", "NUCLEO_F411RE", "PYBV11", "STM32F4DISC", "WEACT_F411_BLACKPILL", "NUCLEO_H743ZI",
+    "ESP32_GENERIC", "ESP32_GENERIC_S3", "ESP32_GENERIC_C3", "ESP32_GENERIC_C6", "RPI_PICO",
+)  # fmt: skip
+
+
 def test_every_folder_with_a_description_is_a_board():
     known = boards.known_boards()
-    assert {"unix", "qemu_m3"} <= set(known)
+    assert {"unix", "qemu_m3", *REAL} <= set(known)
     for name, board in known.items():
         assert board.name == name
         assert board.demo.is_file(), board.demo
         assert all(path.is_file() for path in board.files)
-        assert sum(port.frames for port in board.serial) == 1
+        assert (board.folder / "README.md").is_file()
+        assert board.link.frames
+        assert board.emulated == (board.hardware is None)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_board_says_how_it_is_reached_and_flashed(name):
+    board = boards.find_board(name)
+    assert board.hardware is not None
+    assert any(port.repl and not port.frames and port.usb for port in board.serial)
+    assert board.link.uart is not None
+    assert board.link.tx and board.link.rx and board.link.tx != board.link.rx
+    flash = board.hardware.flash
+    assert bool(flash.chip) == (flash.tool == "esptool") == (board.hardware.port == "esp32")
+    assert flash.address == {"stm32": 0x08000000, "esp32": 0x1000 if flash.chip == "esp32" else 0, "rp2": 0}[board.hardware.port]
 
 
 def test_an_unknown_board_is_named_with_the_known_ones():
@@ -56,15 +75,39 @@ def test_an_unknown_board_is_named_with_the_known_ones():
         ("emulated = true", 'emulated = "yes"', "emulated is 'yes', it should be a bool"),
         ('title = "', 'titel = "', "title is missing"),
         ("[program]", "[program", "board.toml"),
+        ("[program]", "[program]\npaht = []", "program.paht is no key of a board's description"),
+        ('mpy = "x64"', 'mpy = "x65"', "mpy is 'x65', it should be one of none, x86, x64"),
+        ('path = ["build/mpy/x64_6.3", "firmware/python"]', "path = [1]", "program.path is [1], it should hold texts"),
     ],
 )
 def test_a_wrong_description_is_refused_with_file_and_key(checkout, old, new, says):
-    path = checkout / "boards" / "unix" / "board.toml"
+    assert_refused(checkout / "boards" / "unix" / "board.toml", old, new, says)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("[flash]", "[flush]", "flash is missing"),
+        ('tool = "esptool"', 'tool = "magic"', "flash.tool is 'magic', it should be one of esptool, dfu-util, st-flash, uf2"),
+        ("chip = ", "# chip = ", "flash.chip is missing"),
+        ("address = 0x1000", "address = -1", "flash.address is -1, it should be 0 to 4294967295"),
+        ('"10c4:ea60"', '"CP2102"', "serial[0].usb is ['CP2102', '1a86:7523', '1a86:55d4'], it should hold texts like '0483:374b'"),
+        ("uart = 2", "uart = true", "serial[1].uart is True, it should be 0 to 15"),
+        ('port = "esp32"', 'port = "esp33"', "hardware.port is 'esp33', it should be one of stm32, esp32, rp2"),
+        ('micropython = "1.23"', 'micropython = "v1.23"', "hardware.micropython is 'v1.23', it should be like '1.23'"),
+        ("emulated = false", "emulated = true", "start is missing"),
+    ],
+)
+def test_a_wrong_description_of_a_real_board_is_refused(checkout, old, new, says):
+    assert_refused(checkout / "boards" / "ESP32_GENERIC" / "board.toml", old, new, says)
+
+
+def assert_refused(path, old, new, says):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
     with pytest.raises(boards.BoardError) as caught:
-        boards.find_board("unix")
+        boards.load_board(path.parent)
     assert str(path) in str(caught.value)
     assert says in str(caught.value)
 
@@ -98,63 +141,6 @@ def test_a_missing_emulator_names_its_package(checkout, monkeypatch, tmp_path, n
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(boards.BoardError, match=says):
         emulator.start_board(boards.find_board(name))
-
-
-# --------------------------------------------------------------------------------------------- running boards
-
-
-def test_a_claimed_name_is_a_running_board_until_it_is_released(runtime, tmp_path):
-    entry = boards.PortEntry("unix", "unix")
-    entry.claim()
-    entry.publish("/dev/null", "/dev/zero")
-    running = boards.running_boards()["unix"]
-    assert (running.link, running.repl, running.pid) == (runtime / "ports" / "unix", entry.repl, os.getpid())
-    assert os.readlink(running.link) == "/dev/null"
-    assert boards.resolve_port("unix") == (str(entry.link), "unix")
-    assert boards.resolve_port(str(entry.link)) == (str(entry.link), "unix")
-    with pytest.raises(boards.BoardError, match=f"runs already .process {os.getpid()}"):
-        boards.PortEntry("unix", "unix").claim()
-    entry.release()
-    assert boards.running_boards() == {}
-    assert not entry.link.is_symlink()
-    with pytest.raises(boards.BoardError, match="feagi-state start unix"):
-        boards.resolve_port("unix")
-
-
-def test_what_a_killed_runner_left_is_no_running_board(runtime):
-    code = (
-        "import os; from feagi_state.boards import PortEntry\n"
-        "e = PortEntry('unix', 'unix'); e.claim(); e.publish('/dev/null', None); os.kill(os.getpid(), 9)"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
-    assert (runtime / "ports" / "unix").is_symlink()
-    assert boards.running_boards() == {}
-    entry = boards.PortEntry("unix", "unix")
-    entry.claim()
-    assert not entry.link.is_symlink()
-    assert boards.running_boards() == {}, "it is claimed, and starts only"
-    entry.release()
-
-
-def test_a_port_that_a_killed_runner_left_is_not_opened(runtime):
-    """Its pty's number may be that of somebody's terminal by now."""
-    (runtime / "ports").mkdir(parents=True)
-    (runtime / "ports" / "unix").symlink_to("/dev/null")
-    with pytest.raises(PortError, match="not running any more") as caught:
-        boards.port_path(str(runtime / "ports" / "unix"))
-    assert caught.value.reason == "absent"
-    assert boards.port_path("/dev/null") == "/dev/null"
-
-
-@pytest.mark.parametrize("name", ["", ".", "../x", "a/b", "x.repl", "x.lock"])
-def test_names_that_would_leave_the_folder_are_refused(name):
-    with pytest.raises(boards.BoardError, match="no name for a board"):
-        boards.PortEntry(name, "unix").claim()
-
-
-def test_any_other_port_is_taken_as_it_is():
-    for port in ("/dev/ttyACM0", "COM3", "socket://localhost:1"):
-        assert boards.resolve_port(port) == (port, None)
 
 
 # --------------------------------------------------------------------------------------------- apt's packages

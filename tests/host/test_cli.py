@@ -19,9 +19,9 @@ import pytest
 import serial
 
 from feagi_state import spec
-from feagi_state.boards import PortEntry
 from feagi_state.frames import encode
 from feagi_state.mirror_files import OwnedMirror
+from feagi_state.running import PortEntry
 from places import HEADER_LEN, SPEC, Model
 
 CLI = Path(sys.executable).parent / "feagi-state"

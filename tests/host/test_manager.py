@@ -19,11 +19,13 @@ import feagi_state
 from feagi_state import (
     AgentType,
     BurstEngineState,
+    CapacityError,
     ConnectomeState,
     GenomeState,
     InvalidField,
     InvalidOperation,
     InvalidValue,
+    RegionClosed,
     ServiceState,
     Snapshot,
     StateError,
@@ -125,7 +127,7 @@ def test_a_name_that_is_no_field_is_refused_with_those_near_it(state):
         state.burst_freqency = 1.0
     with pytest.raises(InvalidField, match="synapse_count"):
         state.add("synapse_cuont", 1)
-    with pytest.raises(AttributeError):
+    with pytest.raises(InvalidField, match="neuron_count cannot be deleted"):
         del state.neuron_count
     assert not hasattr(state, "anything")
     assert getattr(state, "anything", 5) == 5
@@ -175,7 +177,7 @@ def test_every_write_of_the_core_block_counts_and_tells_the_time(state):
     state.neuron_count = 1
     state.add_neuron_count()
     assert state.version == 2
-    state.set_hash("morphologies", 5)
+    state.morphologies_hash = 5
     assert state.version == 2
     assert before - 10 <= state.last_modified <= time.time() * 1000
 
@@ -194,19 +196,36 @@ def test_a_cached_clock_stands_still_until_it_is_told():
         assert abs(state.last_modified - time.time() * 1000) < 60_000
 
 
-def test_hashes_by_name(state):
-    for number, name in enumerate(spec.HASHES_FIELDS):
-        state.set_hash(name, U64 - number)
+@pytest.mark.parametrize("name", list(spec.HASH_ATTRIBUTES))
+def test_a_hash_is_an_attribute_as_on_the_board(state, name):
+    for value in (1, U64, 0, U64 - 7):
+        setattr(state, name, value)
+        assert getattr(state, name) == value
+        assert getattr(state.create_snapshot(), name) == value
+    for wrong in (-1, U64 + 1, 1.0, "1", None):
+        with pytest.raises(InvalidValue, match=f"{name} is an int from 0 to {U64}"):
+            setattr(state, name, wrong)
+    with pytest.raises(InvalidField, match=f"{name} cannot be deleted"):
+        delattr(state, name)
+    with pytest.raises(InvalidOperation, match=f"{name} is no counter"):
+        state.add(name, 1)
+    assert getattr(state, name) == U64 - 7
+    others = {getattr(state, other) for other in spec.HASH_ATTRIBUTES if other != name}
+    assert others == {0}
+
+
+def test_a_misspelt_hash_is_refused_with_those_near_it(state):
+    with pytest.raises(InvalidField, match="morphologies_hash"):
+        state.morphology_hash = 1
+    with pytest.raises(InvalidField, match="morphologies_hash"):
+        _ = state.morfologies_hash
+
+
+def test_all_hashes_of_one_instant(state):
+    for number, name in enumerate(spec.HASH_ATTRIBUTES):
+        setattr(state, name, U64 - number)
     assert state.hashes == {name: U64 - number for number, name in enumerate(spec.HASHES_FIELDS)}
-    assert state.get_hash("agent_data") == U64 - 5
-    for wrong in ("morphology", 0, None):
-        with pytest.raises(InvalidField, match="morphologies"):
-            state.get_hash(wrong)
-        with pytest.raises(InvalidField):
-            state.set_hash(wrong, 1)
-    for wrong in (-1, U64 + 1, 1.0):
-        with pytest.raises(InvalidValue):
-            state.set_hash("morphologies", wrong)
+    assert [getattr(state, f"{name}_hash") for name in state.hashes] == list(state.hashes.values())
 
 
 def test_health_check_has_what_feagi_asks_for():
@@ -220,8 +239,8 @@ def test_health_check_has_what_feagi_asks_for():
         state.fatigue_index, state.fatigue_active = 85, True
         state.regular_neuron_util, state.memory_neuron_util, state.synapse_util = 1, 2, 3
         state.register_agent("cam")
-        for value, name in enumerate(spec.HASHES_FIELDS, U64 - 5):
-            state.set_hash(name, value)
+        for value, name in enumerate(spec.HASH_ATTRIBUTES, U64 - 5):
+            setattr(state, name, value)
         health = state.health_check()
     assert health == {
         "burst_engine": True,
@@ -237,7 +256,7 @@ def test_health_check_has_what_feagi_asks_for():
         "synapse_count": 4,
         "genome_timestamp": 30,
         "fatigue": {"fatigue_index": 85, "fatigue_active": True, "regular_neuron_util": 1, "memory_neuron_util": 2, "synapse_util": 3},
-        **{f"{name}_hash": value for value, name in enumerate(spec.HASHES_FIELDS, U64 - 5)},
+        **{name: value for value, name in enumerate(spec.HASH_ATTRIBUTES, U64 - 5)},
     }
     json.dumps(health)
 
@@ -251,21 +270,21 @@ def test_an_update_is_made_at_its_end(state):
         assert same is state
         state.neuron_count = 5
         assert state.add_synapse_count(2) == 3
-        state.set_hash("morphologies", 9)
+        state.morphologies_hash = 9
         state.genome_state = GenomeState.LOADED
-        assert (state.neuron_count, state.synapse_count, state.get_hash("morphologies")) == (5, 3, 9)
+        assert (state.neuron_count, state.synapse_count, state.morphologies_hash) == (5, 3, 9)
         outside = state.create_snapshot()
-        assert (outside.neuron_count, outside.synapse_count, outside.hashes["morphologies"]) == (0, 1, 0)
+        assert (outside.neuron_count, outside.synapse_count, outside.morphologies_hash) == (0, 1, 0)
         assert outside.genome_state is GenomeState.MISSING
     done = state.create_snapshot()
-    assert (done.neuron_count, done.synapse_count, done.hashes["morphologies"], done.genome_state) == (5, 3, 9, GenomeState.LOADED)
+    assert (done.neuron_count, done.synapse_count, done.morphologies_hash, done.genome_state) == (5, 3, 9, GenomeState.LOADED)
 
 
 def test_an_exception_forgets_the_update(state):
     before = state.create_snapshot()
     with pytest.raises(ZeroDivisionError), state.update():
         state.neuron_count = 5
-        state.set_hash("morphologies", 9)
+        state.morphologies_hash = 9
         raise ZeroDivisionError
     assert state.create_snapshot() == before
     state.neuron_count = 6  # none is open any more
@@ -297,7 +316,7 @@ def test_a_wrong_value_in_an_update_leaves_the_rest(state):
 
 def test_an_update_takes_so_many_writes(state):
     before = state.create_snapshot()
-    with pytest.raises(ValueError, match="56"), state.update():
+    with pytest.raises(CapacityError, match=r"56 writes.*two updates"), state.update():
         for _ in range(57):
             state.add_neuron_count()
     assert state.create_snapshot() == before
@@ -359,7 +378,7 @@ def filled(profile="micro"):
     state.burst_frequency = 12.5
     state.brain_readiness = True
     state.genome_timestamp = U64
-    state.set_hash("agent_data", 7)
+    state.agent_data_hash = 7
     state.register_agent("cam", AgentType.BOTH, "160x120" if profile != "tiny" else None)
     state.try_lock(4, owner=9)
     state.set_fcl_window(3, 33)
@@ -381,7 +400,7 @@ def test_a_snapshot_has_everything_and_does_not_change():
     assert {name: getattr(snapshot, name) for name in spec.CORE_FIELDS} == fields
     assert snapshot.burst_engine_state is BurstEngineState.PAUSED and snapshot.brain_readiness is True
     assert (snapshot.agents, snapshot.area_stats) == (agents, stats)
-    assert snapshot.hashes["agent_data"] == 7
+    assert snapshot.agent_data_hash == 7
     assert snapshot.locked_areas == {4: 9} and snapshot.fcl_windows == {3: 33}
     assert (snapshot.fcl_window(3), snapshot.fcl_window(5), snapshot.profile) == (33, 44, "micro")
     assert abs(snapshot.taken_at_ms - time.time() * 1000) < 60_000
@@ -389,7 +408,7 @@ def test_a_snapshot_has_everything_and_does_not_change():
         snapshot.neuron_count = 1
     with pytest.raises(InvalidField):
         del snapshot.neuron_count
-    with pytest.raises(AttributeError):
+    with pytest.raises(InvalidField):
         snapshot.anything = 1
 
 
@@ -442,14 +461,15 @@ def test_after_close_every_access_says_so():
         lambda: next(events),
         lambda: state.tick(),
     ):
-        with pytest.raises(ValueError, match="closed"):
+        with pytest.raises(RegionClosed, match="closed"):
             access()
+    assert issubclass(RegionClosed, ValueError)  # as of a file
 
 
 def test_an_object_that_was_not_made_is_none():
     state = StateManager.__new__(StateManager)
     assert "not made" in repr(state)
-    with pytest.raises(ValueError, match="closed"):
+    with pytest.raises(RegionClosed, match="closed"):
         _ = state.neuron_count
     state.close()
 
@@ -578,7 +598,7 @@ def test_a_fork_during_another_threads_update_can_update(state):
 
 def test_a_fork_while_a_lock_of_the_copy_was_held_does_not_wait_for_it(state):
     """As a fork by a thread may find the memory where threads run at once."""
-    at = state.region_len + spec.SHARED_FIELDS["lock"].offset
+    at = state._region_len + spec.SHARED_FIELDS["lock"].offset
     state._memory[at : at + 8] = struct.pack("<Q", feagi_state._core.process_id())
     try:
         assert in_fork(lambda: state.register_agent("cam")) > 0

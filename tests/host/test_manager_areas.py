@@ -198,13 +198,13 @@ def test_ctrl_c_while_waiting_leaves_nothing_locked(state, monkeypatch):
 
 
 def test_ctrl_c_between_locking_and_the_answer_leaves_nothing_locked(state, monkeypatch):
-    locked = StateManager._try_lock
+    locked = StateManager._acquire
 
     def interrupted(self, area, owner):
         assert locked(self, area, owner)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(StateManager, "_try_lock", interrupted)
+    monkeypatch.setattr(StateManager, "_acquire", interrupted)
     with pytest.raises(KeyboardInterrupt), state.lock(7):
         raise AssertionError
     assert state.get_locked_areas() == []

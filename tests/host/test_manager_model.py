@@ -114,7 +114,7 @@ class Machine(RuleBasedStateMachine):
 
     def apply(self, kind: str, name: str, value: Any) -> Any:
         if kind == "hash":
-            return self.state.set_hash(name, value)
+            return setattr(self.state, f"{name}_hash", value)
         if kind == "set":
             return setattr(self.state, name, value)
         return getattr(self.state, f"{kind}_{name}")(value)

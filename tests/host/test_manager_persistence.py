@@ -41,7 +41,7 @@ def fill(state: StateManager) -> None:
     state.fatigue_index = 100
     state.brain_readiness = True
     state.genome_timestamp = 2**64 - 1
-    state.set_hash("agent_data", 7)
+    state.agent_data_hash = 7
     state.register_agent("cam", AgentType.BOTH)
     state.register_agent("gone")
     state.deregister_agent("gone")
@@ -130,7 +130,7 @@ def test_a_restore_replaces_all_but_the_locks(state, saved, path):
     new = state.register_agent("new")
     state.init_area_stats("v2")
     state.set_fcl_window(9, 9)
-    state.set_hash("agent_data", 8)
+    state.agent_data_hash = 8
     state.unlock(4)
     state.try_lock(6)
     events = state.subscribe_events(timeout_s=0)
@@ -169,7 +169,7 @@ say("done")
     with StateManager("micro") as state:
         for number, path in enumerate(paths):
             state.neuron_count = state.synapse_count = number
-            state.set_hash("morphologies", number)
+            state.morphologies_hash = number
             state.init_area_stats("v1")
             state.change_area_stats("v1", number)
             if number:
@@ -183,7 +183,7 @@ say("done")
         waiting.start()
         while not finished.is_set():
             seen = state.create_snapshot()
-            counts = {seen.neuron_count, seen.synapse_count, seen.hashes["morphologies"], seen.area_stats["v1"].neuron_count}
+            counts = {seen.neuron_count, seen.synapse_count, seen.morphologies_hash, seen.area_stats["v1"].neuron_count}
             assert counts | {seen.agent_count, len(seen.agents)} in ({0}, {1})
         waiting.join()
 

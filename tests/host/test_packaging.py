@@ -74,6 +74,12 @@ def in_wheel(wheel: Path, name: str) -> str:
         return opened.read(path).decode()
 
 
+def package_files(*suffixes: str) -> set[str]:
+    """The files of the package with one of these suffixes, by their paths in it."""
+    files = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.suffix in suffixes}
+    return {path.as_posix() for path in files if "__pycache__" not in path.parts}
+
+
 def core_sources() -> set[str]:
     """The sources of the core that setup.py names."""
     for statement in ast.parse((HOST / "setup.py").read_text()).body:
@@ -135,7 +141,7 @@ def test_an_sdist_has_the_core_and_no_more_of_it_than_is_compiled(sdist: Path) -
 
 def test_an_sdist_has_our_files_and_no_leftovers(sdist: Path, unpacked: Path) -> None:
     found = {name for name in names(sdist) if ".egg-info/" not in name} - GENERATED
-    package = {f"feagi_state/{path.name}" for path in PACKAGE.iterdir() if path.suffix in {".py", ".pyi", ".c", ".h", ".typed"}}
+    package = {f"feagi_state/{name}" for name in package_files(".py", ".pyi", ".c", ".h", ".typed")}
     assert {name for name in found if not name.startswith("firmware/")} == package | {"LICENSE", "pyproject.toml", "setup.py"}
     for name in found:
         origin = ROOT if name == "LICENSE" or name.startswith("firmware/") else HOST
@@ -155,7 +161,7 @@ def test_an_sdist_of_an_sdist_is_the_same(sdist: Path, unpacked: Path, tmp_path:
 
 
 def test_a_wheel_has_the_package_its_types_its_license_and_no_sources(wheel: Path) -> None:
-    package = {path.name for path in PACKAGE.iterdir() if path.suffix in {".py", ".pyi", ".typed"}}
+    package = package_files(".py", ".pyi", ".typed")
     found = {name.removeprefix("feagi_state/") for name in names(wheel) if ".dist-info/" not in name}
     assert {"py.typed", "_core.pyi"} <= package
     assert found == package | {"_core.abi3.so"}

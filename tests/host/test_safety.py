@@ -12,10 +12,11 @@ import pytest
 import feagi_state
 from fake_device import FakeDevice, PtyDevice, layout
 from feagi_state import spec
-from feagi_state.boards import BoardError, PortEntry
+from feagi_state.boards import BoardError
 from feagi_state.errors import MemoryMapError
 from feagi_state.mirror import MirrorView
 from feagi_state.mirror_files import OwnedMirror, default_dir, mirror_names
+from feagi_state.running import PortEntry
 
 
 @pytest.fixture

@@ -57,11 +57,11 @@ class Scenario:
         self.boot_id = boot_id
         self.events = self.state.subscribe_events(from_start=True, timeout_s=0)
         self.overflowed = False
-        self.expected = bytearray(self.state.region_len)
+        self.expected = bytearray(self.state._region_len)
 
     def image(self) -> bytes:
         """The pages' bytes as a board's region of this boot id has them."""
-        image = bytearray(self.state.snapshot(0, self.state.image_len))
+        image = bytearray(self.state._snapshot(0, self.state._image_len))
         struct.pack_into("<I", image, BOOT_ID, self.boot_id)
         assert struct.unpack_from("<I", image, FLAGS)[0] == spec.FLAG_UNIX_TIME
         struct.pack_into("<I", image, FLAGS, 0)
@@ -70,7 +70,7 @@ class Scenario:
     def digest(self) -> int:
         image = self.image()
         places = [(0, spec.HEADER_LEN_BYTES)]
-        places += [self.state.section(number) for name, number in spec.SECTIONS.items() if name != "events"]
+        places += [self.state._section(number) for name, number in spec.SECTIONS.items() if name != "events"]
         return zlib.crc32(b"".join(image[at : at + size] for at, size in places))
 
     def line(self, words: list[str]) -> None:
@@ -81,7 +81,7 @@ class Scenario:
             data = from_hex(words[2])
             self.expected[int(words[1]) : int(words[1]) + len(data)] = data
         elif op == "rest":
-            assert self.image() == self.expected[: self.state.image_len]
+            assert self.image() == self.expected[: self.state._image_len]
         elif op == "repeat":
             for n in range(int(words[1]), int(words[1]) + int(words[2])):
                 self.check([str(n) if w == "@" else str(n).encode().hex() if w == "~" else w for w in words[3:]])
@@ -130,7 +130,7 @@ class Scenario:
             return 0 if s.emit(int(args[0]), int(args[1])) else "FULL"
         if op == "pop":
             event = self.events.get(0)
-            return "none" if event is None else f"{event.kind}:{event.arg}:{event.time_ms}"
+            return "none" if event is None else f"{event.kind}:{event.arg}:{event.time_ms % 2**32}"
         if op == "digest":
             return self.digest()
         return self.area_operation(op, args)
@@ -139,10 +139,10 @@ class Scenario:
         s = self.state
         numbers = [int(word) for word in args if word.lstrip("-").isdecimal()]
         if op == "get_hash":
-            return s.get_hash(args[0])
+            return getattr(s, f"{args[0]}_hash")
         if op == "set_hash":
-            s.set_hash(args[0], int(args[1]))
-            return s.get_hash(args[0])
+            setattr(s, f"{args[0]}_hash", int(args[1]))
+            return getattr(s, f"{args[0]}_hash")
         if op == "try_lock":
             return 0 if s.try_lock(*numbers) else "LOCKED"
         if op == "unlock":

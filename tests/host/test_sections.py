@@ -73,6 +73,7 @@ def test_a_view_says_what_the_operations_left(image: bytes, operations: list[Ope
     said = Said(operations)
     with view_of(memory_of(image), tmp_path) as view:
         assert view.hashes == said.hashes
+        assert [getattr(view.state, name) for name in spec.HASH_ATTRIBUTES] == list(said.hashes.values())
         assert view.locked_areas == said.owners
         assert view.fcl_windows == said.windows
         for area in (*said.windows, 1, 999, 2**32 - 1):
@@ -102,6 +103,14 @@ def test_a_section_that_is_not_there_is_refused() -> None:
     mirror.close()
     with pytest.raises(ValueError):
         mirror.read_section(0)
+
+
+def test_a_hash_that_is_not_there_is_refused() -> None:
+    mirror = mirror_of(WITH_SECTIONS[0][1])
+    assert mirror.load_hash(len(spec.HASHES_FIELDS) - 1) > 0
+    for number in (-1, len(spec.HASHES_FIELDS), 2**31):
+        with pytest.raises(IndexError):
+            mirror.load_hash(number)
 
 
 @pytest.mark.parametrize("name", ["hashes", "cortical_locks", "fcl_windows", "area_stats"])

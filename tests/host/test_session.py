@@ -305,6 +305,18 @@ def test_a_delta_that_is_here_already_is_acknowledged_and_not_applied_again():
     assert bench.mirror.load_field(16) == 8
 
 
+def test_deltas_that_come_together_are_acknowledged_together():
+    bench = quiet_bench()
+    last, session = bench.device.seq, bench.host.session
+    four = b"".join(encode(Kind.DELTA, last + n, (4, bytes((n,))), session) for n in (1, 2, 3, 4))
+    bench.host.receive(four, bench.now)
+    assert [frame[:2] for frame in bench.host_sends()] == [(Kind.ACK, last + 4)]
+    assert bench.mirror.load_field(16) == 4
+    bench.now += 1
+    bench.host.receive(encode(Kind.DELTA, last + 5, (4, b"\x05"), session) + encode(Kind.DELTA, last + 7, (4, b"\x07"), session), bench.now)
+    assert bench.host_sends() == [(Kind.NAK, last + 5, (last + 6, NakReason.GAP))]  # which acknowledges as well
+
+
 def test_a_repair_applies_if_its_base_is_not_ahead():
     bench = quiet_bench()
     last = bench.device.seq

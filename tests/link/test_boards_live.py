@@ -211,7 +211,7 @@ def test_times_are_those_of_the_day_from_the_first_session_on(board):
             assert mirror.unix_time
         event = device.events().get(10)
         assert event is not None
-        assert abs(device.full_time(event) - time.time() * 1000) < 2000
+        assert abs(event.time_ms - time.time() * 1000) < 2000
         year = time.strftime("%Y-", time.localtime())
         assert any(f"last_modified {year}" in " ".join(line.split()) for line in run_cli("get", "all").stdout.splitlines())
         agents = device.agents or until(lambda: device.agents, 10, "an agent")
@@ -422,6 +422,7 @@ def test_locks_windows_statistics_and_hashes_of_a_program_are_read_on_the_pc(tmp
         for reader in (device, feagi_state.attach("areas")):
             hashes = dict.fromkeys(spec.HASHES_FIELDS, 0)
             assert reader.hashes == {**hashes, "agent_data": 2**64 - 1, "morphologies": 6}
+            assert (reader.state.agent_data_hash, reader.state.morphologies_hash) == (2**64 - 1, 6)
             locked = reader.locked_areas
             assert locked.pop(8, 9) == 9
             assert locked == {7: 2**64 - 1, 2**32 - 1: 5}

@@ -25,6 +25,8 @@ def other_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("other")
     shutil.copytree(ROOT / "firmware", root / "firmware")
     shutil.copytree(ROOT / "shared_spec", root / "shared_spec", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "host").mkdir()
+    shutil.copy(ROOT / "host" / "pyproject.toml", root / "host")  # has the version
     text = (root / "shared_spec" / "spec.toml").read_text()
     assert text.count("AGENT_DEREGISTERED = 4") == 1
     (root / "shared_spec" / "spec.toml").write_text(text.replace("AGENT_DEREGISTERED = 4", "AGENT_DEREGISTERED = 5"))

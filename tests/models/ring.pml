@@ -255,7 +255,9 @@ inline peek() {
     d_step {
         found = DISTANCE(memory[HEAD], tail) > ahead;
         assert(found == (accepted > DISTANCE(tail, memory[TAIL]) + ahead));
-        /* feagi_events.c feagi_events_peek: *event = *slot_of(r, tail + ahead); return 1; */
+        /* feagi_events.c feagi_events_peek: const feagi_event_t *slot = slot_of(r, tail + ahead); event->sequence = slot->sequence; */
+        /* feagi_events.c feagi_events_peek: event->kind = slot->kind; event->reserved = slot->reserved; */
+        /* feagi_events.c feagi_events_peek: event->arg = slot->arg; event->time_ms = slot->time_ms; return 1; */
         if
         :: found ->
             loading = LOADS_KIND | LOADS_ARG | LOADS_SEQUENCE;

@@ -1,6 +1,6 @@
-"""The event ring and the mirror's pages as models, which Spin explores in full: every order of steps that C11 allows, and a
-crash at each of them. A model is worth what it would find, so each barrier and each order that the C code relies on is taken
-away in turn (-DMUTATE_...), and Spin has to find that."""
+"""The event ring, the mirror's pages and the link's deltas as models, which Spin explores in full: every order of steps that C11
+allows and a crash at each of them, and whatever a line loses. A model is worth what it would find, so each barrier, order and
+check that the code relies on is taken away in turn (-DMUTATE_...), and Spin has to find that."""
 
 from __future__ import annotations
 
@@ -29,8 +29,14 @@ COMPLETE = {
         ["-DVERSIONS=2", "-DKILLS=2"],
         ["-DVERSIONS=2", "-DKILLS=1", "-DDEPTH=4"],
     ],
+    "link": [
+        ["-DLOSSES=2"],
+        ["-DWRITES=1", "-DLOSSES=6", "-DEARLY=0"],  # so many that the sequence guard fires
+        ["-DLOSSES=1", "-DRESTARTS=1", "-DEARLY=0"],
+        ["-DHARMLESS_NO_BASE"],
+    ],
 }
-BASE = {"ring": ["-DDEPTH=4"], "page": ["-DDEPTH=4", "-DVERSIONS=2", "-DKILLS=1"]}
+BASE = {"ring": ["-DDEPTH=4"], "page": ["-DDEPTH=4", "-DVERSIONS=2", "-DKILLS=1"], "link": []}
 MUTATIONS = {
     "ring": [
         ["-DMUTATE_HEAD_BEFORE_SLOT"],
@@ -64,6 +70,13 @@ MUTATIONS = {
         ["-DMUTATE_LOAD_REGION_ONLY"],
         ["-DMUTATE_LOAD_NO_CHECK"],
         ["-DNUMBERS=4"],  # so few that a reader can miss a whole turn
+    ],
+    "link": [
+        ["-DMUTATE_FIRST_FLIGHT_ONLY"],
+        ["-DMUTATE_SPLIT_PAGE"],
+        ["-DMUTATE_APPLY_GAP"],
+        ["-DMUTATE_SHOW_HALF"],
+        ["-DMUTATE_NO_GUARD", "-DWRITES=1", "-DLOSSES=9", "-DEARLY=0"],
     ],
 }
 

@@ -1,36 +1,28 @@
-// Cortex-M3, M4, M7: one core, LDREX/STREX for 32 bits, nothing atomic for 64. The other writers are interrupts.
-#ifndef FEAGI_PORT_ARMV7M_H
-#define FEAGI_PORT_ARMV7M_H
+// What a port lacks instructions for, made in feagi_port_lock()'s sections: 64-bit accesses, and compare and exchange.
+#ifndef FEAGI_PORT_MASKED_H
+#define FEAGI_PORT_MASKED_H
 
-typedef uint32_t feagi_port_key_t;
+// An interrupt sees the program's order of accesses on its own core, so there ordering needs the compiler only.
+#ifndef FEAGI_PORT_BARRIER
+#define FEAGI_PORT_BARRIER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#endif
 
-// Saves and sets PRIMASK (2 instructions), restores it (1): nests, and works in interrupts.
-static inline feagi_port_key_t feagi_port_lock(void) {
-    feagi_port_key_t key;
-    __asm volatile("mrs %0, primask\n\tcpsid i" : "=r"(key)::"memory");
-    return key;
-}
-static inline void feagi_port_unlock(feagi_port_key_t key) {
-    __asm volatile("msr primask, %0" ::"r"(key) : "memory");
-}
-
-// An interrupt sees the program's order of accesses on its own core, so ordering needs the compiler only.
 static inline uint8_t feagi_port_load_u8(const uint8_t *p) {
     uint8_t value = __atomic_load_n(p, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    FEAGI_PORT_BARRIER();
     return value;
 }
 static inline void feagi_port_store_u8(uint8_t *p, uint8_t value) {
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    FEAGI_PORT_BARRIER();
     __atomic_store_n(p, value, __ATOMIC_RELAXED);
 }
 static inline uint32_t feagi_port_load_u32(const uint32_t *p) {
     uint32_t value = __atomic_load_n(p, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    FEAGI_PORT_BARRIER();
     return value;
 }
 static inline void feagi_port_store_u32(uint32_t *p, uint32_t value) {
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    FEAGI_PORT_BARRIER();
     __atomic_store_n(p, value, __ATOMIC_RELAXED);
 }
 static inline uint64_t feagi_port_load_u64(const uint64_t *p) {
@@ -43,12 +35,6 @@ static inline void feagi_port_store_u64(uint64_t *p, uint64_t value) {
     feagi_port_key_t key = feagi_port_lock();
     *p = value;
     feagi_port_unlock(key);
-}
-static inline void feagi_port_or_u32(uint32_t *p, uint32_t bits) {
-    __atomic_fetch_or(p, bits, __ATOMIC_RELAXED);
-}
-static inline uint32_t feagi_port_take_u32(uint32_t *p) {
-    return __atomic_exchange_n(p, 0, __ATOMIC_RELAXED);
 }
 static inline void feagi_port_add_u64(uint64_t *p, uint64_t n) {
     feagi_port_key_t key = feagi_port_lock();
@@ -73,5 +59,27 @@ static inline bool feagi_port_cas_u64(uint64_t *p, uint64_t expected, uint64_t d
     feagi_port_unlock(key);
     return equal;
 }
+
+#if FEAGI_PORT_EXCLUSIVE
+static inline void feagi_port_or_u32(uint32_t *p, uint32_t bits) {
+    __atomic_fetch_or(p, bits, __ATOMIC_RELAXED);
+}
+static inline uint32_t feagi_port_take_u32(uint32_t *p) {
+    return __atomic_exchange_n(p, 0, __ATOMIC_RELAXED);
+}
+#else
+static inline void feagi_port_or_u32(uint32_t *p, uint32_t bits) {
+    feagi_port_key_t key = feagi_port_lock();
+    *p |= bits;
+    feagi_port_unlock(key);
+}
+static inline uint32_t feagi_port_take_u32(uint32_t *p) {
+    feagi_port_key_t key = feagi_port_lock();
+    uint32_t value = *p;
+    *p = 0;
+    feagi_port_unlock(key);
+    return value;
+}
+#endif
 
 #endif

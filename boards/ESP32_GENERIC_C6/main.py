@@ -1,0 +1,8 @@
+"""The demo: UART1 carries the frames, GPIO2 is TX and GPIO3 RX; the REPL stays free."""
+
+import feagi_demo
+import feagi_serve
+from machine import UART
+
+state = feagi_serve.serve(UART(1, 115200, tx=2, rx=3, rxbuf=1024), "ESP32_GENERIC_C6")
+feagi_serve.every(feagi_demo.STEP_MS, feagi_demo.Demo(state).step)

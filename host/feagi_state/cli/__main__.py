@@ -1,0 +1,5 @@
+"""`python -m feagi_state.cli`."""
+
+from . import main
+
+main()

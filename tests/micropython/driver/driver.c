@@ -1,0 +1,64 @@
+// A driver as a firmware developer would write it, for the MPS2 boards: a timer interrupt that writes the state which the Python
+// program reads, and pushes an event at each round.
+#include "py/runtime.h"
+
+#include "feagi_events.h"
+#include "feagi_micropython.h"
+#include "feagi_state.h"
+
+typedef struct {
+    volatile uint32_t ctrl, value, reload, intclear;
+} cmsdk_timer_t;
+
+#define TIMER0 ((cmsdk_timer_t *)0x40000000)
+#define TIMER_ON (1 << 0 | 1 << 3) // and its interrupt
+#define IRQ_TIMER0 8
+#define CPU_MHZ 25
+#define NVIC_ISER0 (*(volatile uint32_t *)0xe000e100)
+
+static feagi_region_t *region;
+static volatile uint32_t rounds, rounds_left;
+
+void TIMER0_Handler(void) {
+    TIMER0->intclear = 1;
+    if (rounds_left == 0) {
+        TIMER0->ctrl = 0;
+        return;
+    }
+    rounds_left--;
+    const uint32_t n = ++rounds;
+    feagi_state_add(region, FEAGI_FIELD_NEURON_COUNT, 1, NULL);
+    // Both halves are the same: a reader that sees others has seen half a write.
+    feagi_state_store_u64(region, offsetof(feagi_core_t, genome_timestamp), (uint64_t)n << 32 | n);
+    feagi_events_push(region, FEAGI_USER_EVENT_BASE, n);
+}
+
+// start(rounds, period_us)
+static mp_obj_t driver_start(mp_obj_t count, mp_obj_t period_us) {
+    region = feagi_micropython_region();
+    rounds_left = (uint32_t)mp_obj_get_int(count);
+    TIMER0->reload = TIMER0->value = (uint32_t)mp_obj_get_int(period_us) * CPU_MHZ - 1;
+    TIMER0->ctrl = TIMER_ON;
+    NVIC_ISER0 = 1 << IRQ_TIMER0;
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(driver_start_obj, driver_start);
+
+// rounds() -> how many there were since power-on
+static mp_obj_t driver_rounds(void) {
+    return mp_obj_new_int_from_uint(rounds);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(driver_rounds_obj, driver_rounds);
+
+static const mp_rom_map_elem_t driver_globals[] = {
+    {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_driver)},
+    {MP_ROM_QSTR(MP_QSTR_start), MP_ROM_PTR(&driver_start_obj)},
+    {MP_ROM_QSTR(MP_QSTR_rounds), MP_ROM_PTR(&driver_rounds_obj)},
+};
+static MP_DEFINE_CONST_DICT(driver_globals_dict, driver_globals);
+
+const mp_obj_module_t driver_module = {
+    .base = {&mp_type_module},
+    .globals = (mp_obj_dict_t *)&driver_globals_dict,
+};
+MP_REGISTER_MODULE(MP_QSTR_driver, driver_module);

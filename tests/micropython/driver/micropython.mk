@@ -1,0 +1,1 @@
+SRC_USERMOD += $(USERMOD_DIR)/driver.c
