@@ -127,9 +127,10 @@ size: $(BOARDS:%=apt-%) $(STAMPS)/apt-qemu-riscv $(STAMPS)/apt-xtensa-emulator $
 bench: host ## measure what an access costs into build/bench.json, beside peers and against ceilings (3 minutes)
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
 
-# Built from the sdist alone, so that what others would build is what was built here.
+# Built from the sdist alone, so that what others would build is what was built here. The native modules for all boards are in
+# both: `feagi-state install` needs no checkout.
 .PHONY: wheel
-wheel: $(VENV)/stamp-packages ## build sdist and wheel of the Python package into build/dist/
+wheel: $(VENV)/stamp-packages $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## build sdist and wheel, with the native modules, into build/dist/
 	@rm -rf build/dist
 	@$(STEP) "sdist and wheel" wheel $(BIN)/python -m build --no-isolation --outdir build/dist host
 	@ls -l build/dist/*

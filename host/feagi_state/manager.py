@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn
 from . import spec
 from ._core import SharedRegion, set_enums, set_errors, shared_len
 from .checks import U32_MAX, file_mode, whole
+from .closing import Closing
 from .core_fields import CoreFields
 from .errors import (
     InvalidField,
@@ -26,7 +27,7 @@ from .errors import (
     PersistenceError,
     error_from_status,
 )
-from .events import EventStream, Ring
+from .events import EventStream, Ring, full_time
 from .manager_agents import NOT_FOUND, AgentRegistry, no_agent
 from .manager_areas import AreaTables, owner_number
 from .persistence import read_image
@@ -74,7 +75,7 @@ set_enums({name: tuple(field.enum) for name, field in spec.CORE_FIELDS.items() i
 set_errors(_error)
 
 
-class StateManager(AgentRegistry, AreaTables, CoreFields):
+class StateManager(AgentRegistry, AreaTables, CoreFields, Closing):
     """The whole state of a FEAGI node: the core block's fields and the hashes as attributes, and every section.
 
         state = StateManager.create("/dev/shm/feagi-state")
@@ -211,16 +212,6 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         if hasattr(self, "_memory"):
             self._memory.close()
 
-    def __enter__(self) -> StateManager:
-        """The object itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Closes it."""
-        self.close()
-
     def __dir__(self) -> list[str]:
         """Fields and hashes too."""
         return [*super().__dir__(), *_ATTRIBUTES]
@@ -308,6 +299,9 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
     def create_snapshot(self) -> Snapshot:
         """The whole state but the events, as it is at one instant: never half of an update, be it another process's.
 
+        An update that is just being made may be in it before its count in `version` is. So a snapshot has at least what
+        its version says, and a greater version later may bring nothing new.
+
         Raises RegionBusy if the region is written without a pause, which only happens to a read-only StateManager.
         """
         places = {name: self._section(number) for name, number in _PLACES.items()}
@@ -355,7 +349,10 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         return EventStream(self._ring, timeout_s, from_start, kinds=kinds)
 
     def _ring(self) -> Ring:
-        return Ring(self, self._events_head, self._events_capacity, self._read_event, self._agent_id)
+        return Ring(self, self._events_head, self._events_capacity, self._read_event, self._agent_id, self._full_time)
+
+    def _full_time(self, low: int) -> int:
+        return full_time(low, self.last_modified or time.time_ns() // 1_000_000)
 
     def emit(self, kind: int, arg: int = 0) -> bool:
         """Emits an event of the application: kind 256 to 65535, arg 0 to 2^32-1. No reader holds it up.

@@ -14,37 +14,28 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from . import spec
 from ._core import Mirror
 from .changes import ChangeStream, FieldWatch
-from .checks import cortical_area
+from .closing import Closing
 from .core_fields import CoreValues
 from .errors import InvalidField, MemoryMapError, StaleMirror
-from .events import Event, EventStream, Ring
+from .events import EventStream, Ring, full_time
 from .mirror_files import default_dir, is_locked, mirror_names, mirror_path, no_permission
 from .sections import (
     AgentInfo,
-    AreaStats,
-    add_properties,
     decode_agent,
     decode_agent_id,
-    decode_area_stats,
     decode_core,
-    decode_default_fcl_window,
-    decode_fcl_windows,
-    decode_hashes,
-    decode_locked_areas,
     field_value,
 )
 from .spec import LinkState
+from .views import SectionViews, add_properties
 from .waiting import LONGEST_PAUSE_S
 
 __all__ = [
-    "Event",
-    "EventStream",
     "LinkInfo",
     "MirrorView",
     "StateView",
@@ -57,6 +48,7 @@ _LINK_STATE: Final = spec.MIRROR_FIELDS["link_state"].offset
 _LIVE: Final = int(LinkState.LIVE)
 _HEARD_MS: Final = spec.MIRROR_FIELDS["heard_ms"].offset
 _FLAGS: Final = spec.HEADER_FIELDS["flags"].offset
+_LAST_MODIFIED: Final = spec.CORE_FIELDS["last_modified"].offset
 
 
 @dataclass(frozen=True)
@@ -120,8 +112,6 @@ class StateView(CoreValues):
 
 def _field(field: spec.Field) -> Callable[[StateView], Any]:
     offset = field.offset
-    if field.enum is not None:
-        return lambda view: field_value(field, view._core().load_field(offset))
     return lambda view: view._core().load_field(offset)
 
 
@@ -132,7 +122,7 @@ def _hash(number: int) -> Callable[[StateView], Any]:
 add_properties(StateView, _field, _hash)
 
 
-class MirrorView:
+class MirrorView(Closing, SectionViews):
     """A mirror, mapped read-only. Any number of processes may have one; none of them disturbs its owner.
 
     A view follows its name: when the mirror's file is replaced (another firmware, another device) it maps the new one
@@ -170,34 +160,6 @@ class MirrorView:
         found = (decode_agent(core.read_agent(slot), slot) for slot in range(core.agents))
         return [agent for agent in found if agent is not None]
 
-    @property
-    def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes: all six of one instant, by name (spec.HASHES_FIELDS). Each
-        alone is an attribute of `state`.
-        """
-        return decode_hashes(self._section("hashes"))
-
-    @property
-    def locked_areas(self) -> dict[int, int]:
-        """Owner (1 to 2^64-1) of every cortical area that is locked."""
-        return decode_locked_areas(self._section("cortical_locks"))
-
-    @property
-    def fcl_windows(self) -> dict[int, int]:
-        """Window of every cortical area that has one of its own; see fcl_window for the others."""
-        return decode_fcl_windows(self._section("fcl_windows"))
-
-    def fcl_window(self, area: int) -> int:
-        """The FCL window of a cortical area (0 to 2^32-1): its own, or the default. Raises InvalidValue."""
-        area = cortical_area(area)
-        section = self._section("fcl_windows")
-        return decode_fcl_windows(section).get(area, decode_default_fcl_window(section))
-
-    @property
-    def area_stats(self) -> dict[str, AreaStats]:
-        """Statistics of the cortical areas that the device keeps them of, by the area's id."""
-        return decode_area_stats(self._section("area_stats"))
-
     def events(
         self, timeout_s: float | None = None, from_start: bool = False, ended: Callable[[], bool] = lambda: False
     ) -> EventStream:
@@ -231,16 +193,7 @@ class MirrorView:
         """Whether the device's times are Unix milliseconds, as they are once a host that knows the time was connected;
         else they are milliseconds since the device's start.
         """
-        flags = int.from_bytes(self._current().read_page(0)[_FLAGS : _FLAGS + 4], "little")
-        return bool(flags & spec.FLAG_UNIX_TIME)
-
-    def full_time(self, event: Event) -> int:
-        """An event's time [ms] on the device's clock, as that of `last_modified`.
-
-        An event carries 32 bits of it: right if the device wrote its state within 24 days of the event.
-        """
-        last: int = self.state.last_modified or (time.time_ns() // 1_000_000 if self.unix_time else 0)
-        return max(0, last + (event.time_ms - last + 0x80000000) % 0x100000000 - 0x80000000)
+        return _has_unix_time(self._current())
 
     @property
     def link(self) -> LinkInfo:
@@ -300,16 +253,6 @@ class MirrorView:
         """Unmaps the mirror. Every later access raises RegionClosed."""
         self._core.close()
 
-    def __enter__(self) -> MirrorView:
-        """The view itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Unmaps the mirror."""
-        self.close()
-
     def __repr__(self) -> str:
         """Name and file."""
         return f"<MirrorView {self._name} at {self._path}>"
@@ -344,7 +287,8 @@ class MirrorView:
 
     def _ring(self) -> Ring:
         core = self._current()
-        return Ring(core, core.events_head, core.events_capacity, core.read_event, partial(_agent_id, core))
+        agent_id, time_ms = partial(_agent_id, core), partial(_full_time, core)
+        return Ring(core, core.events_head, core.events_capacity, core.read_event, agent_id, time_ms)
 
     def _current(self) -> Mirror:
         """The mirror as it is mapped, after a look for a new file if this one is not live."""
@@ -366,6 +310,15 @@ def _agent_id(core: Mirror, handle: int) -> str | None:
     """Id of the agent that has or had this handle, None where the mirror does not know it."""
     slot = handle & 0xFFFF
     return decode_agent_id(core.read_agent(slot), handle) if slot < core.agents else None
+
+
+def _has_unix_time(core: Mirror) -> bool:
+    return bool(int.from_bytes(core.read_page(0)[_FLAGS : _FLAGS + 4], "little") & spec.FLAG_UNIX_TIME)
+
+
+def _full_time(core: Mirror, low: int) -> int:
+    last = int(core.load_field(_LAST_MODIFIED))
+    return full_time(low, last or (time.time_ns() // 1_000_000 if _has_unix_time(core) else 0))
 
 
 def _too_old(age_s: float | None) -> bool:

@@ -76,6 +76,11 @@ static void set_up(void) {
 
 __attribute__((noipa)) static void calls(void) {
     static const uint8_t text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    static const feagi_stats_change_t each[FEAGI_STATS_COUNTS] = {
+        {FEAGI_STATS_SET, 1},
+        {FEAGI_STATS_ADD, 1},
+        {FEAGI_STATS_SUBTRACT, 1},
+    };
     uint32_t handle = 0;
     feagi_event_t event;
 
@@ -117,6 +122,7 @@ __attribute__((noipa)) static void calls(void) {
         (void)feagi_stats_add(r, (uint32_t)slot, FEAGI_STATS_OUTGOING, 1);
         (void)feagi_stats_subtract(r, (uint32_t)slot, FEAGI_STATS_OUTGOING, 1);
         (void)feagi_stats_get(r, (uint32_t)slot, FEAGI_STATS_OUTGOING);
+        (void)feagi_stats_update(r, text + i, 16, each);
     }
     while (feagi_events_pop(r, &event)) {
     }
