@@ -28,6 +28,11 @@ __attribute__((naked, used, section(".start"))) static void first(void) {
 static void leave(void) {
     *(volatile uint32_t *)0x100000 = 0x5555; // QEMU's test device: pass
 }
+#elif defined(__XTENSA__)
+#include "../xtensa/linux.h"
+static void leave(void) {
+    leave_with(0);
+}
 #else
 #error "no start for this CPU"
 #endif
