@@ -43,7 +43,7 @@ static bool agents_are_good(const feagi_region_t *r) {
 static bool areas_are_good(const feagi_region_t *r, const feagi_place_t *table) {
     for (uint32_t slot = 0; slot < table->capacity; slot++) {
         const uint32_t *entry = feagi_region_u32(r, table->at + slot * table->entry_len);
-        if (entry[1] > 1 || (entry[1] && feagi_areas_find(r, table, entry[0]) != (const void *)entry)) {
+        if (entry[1] > 1 || (entry[1] && feagi_areas_find(r, table, entry[0]) != feagi_table_at(table, slot))) {
             return false;
         }
     }

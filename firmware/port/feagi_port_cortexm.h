@@ -39,6 +39,7 @@
 //   feagi_stats_init                          1326        1160
 //   feagi_stats_set                            322         285
 //   feagi_stats_subtract                       315         278
+//   feagi_stats_update                        1011         896
 //   feagi_windows_get                            4           4
 //   feagi_windows_remove                       278         236
 //   feagi_windows_set                          278         236

@@ -39,6 +39,7 @@
 //   feagi_stats_init                          1214
 //   feagi_stats_set                            299
 //   feagi_stats_subtract                       296
+//   feagi_stats_update                         935
 //   feagi_windows_get                            5
 //   feagi_windows_remove                       263
 //   feagi_windows_set                          263
