@@ -1,11 +1,17 @@
-"""What tests share: where things are, and the flags of our C."""
+"""What tests share: where things are, the flags of our C, and the emulated boards."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feagi_state.boards import Board, known_boards
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "firmware" / "core"
@@ -13,6 +19,20 @@ PORT = ROOT / "firmware" / "port"
 VECTORS = ROOT / "shared_spec" / "vectors"
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
+
+
+def emulated_boards(which: Callable[[Board], bool] = lambda board: True) -> list[Any]:
+    """Names of the emulated boards for which `which` holds, as values for `parametrize` with the marks that they need."""
+    return [
+        pytest.param(board.name, marks=[pytest.mark.qemu] if board.how == "qemu" else [])
+        for board in known_boards().values()
+        if board.emulated and which(board)
+    ]
+
+
+def has_own_repl(board: Board) -> bool:
+    """Whether the REPL has a port beside the link's, so that both can be used at once."""
+    return any(port.repl and not port.frames for port in board.serial)
 
 
 def build_firmware(board: str, name: str, user_c_modules: Path) -> Path:

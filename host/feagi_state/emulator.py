@@ -89,8 +89,9 @@ class EmulatedBoard(ABC):
 
     @property
     def repl_port(self) -> str | None:
-        """Path of the REPL's port, None when the board has none."""
-        return str(self._entry.repl) if any(port.repl for port in self.board.serial) else None
+        """Path of a port for the REPL alone, None when the board has none: then its link's port may have one."""
+        own = any(port.repl and not port.frames for port in self.board.serial)
+        return str(self._entry.repl) if own else None
 
     @property
     def pid(self) -> int | None:
@@ -285,7 +286,7 @@ class QemuBoard(EmulatedBoard):
             self._put_program(repl, self._program)
         else:
             self.identity = parse_identity(self.mpremote(repl, "resume", "exec", PROBE))
-        self._entry.publish(link, repl)
+        self._entry.publish(link, repl if repl != link else None)
 
     def _wait_for_ports(self) -> list[str]:
         assert self._process is not None
