@@ -61,7 +61,7 @@ endif
 
 C_SOURCES := $(wildcard firmware/core/*.[ch] firmware/port/*.[ch])
 HOST_BUILD := $(wildcard host/pyproject.toml host/setup.py host/setup.cfg host/MANIFEST.in host/feagi_state/*.c host/feagi_state/*.h)
-MODULE_SOURCES := $(C_SOURCES) $(wildcard firmware/micropython/*)
+MODULE_SOURCES := $(C_SOURCES) $(wildcard firmware/micropython/*) firmware/python/feagi_files.py
 FIRMWARE_SOURCES := $(filter-out %.md,$(wildcard boards/qemu_common/*))
 
 .PHONY: help
@@ -138,7 +138,7 @@ freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for Free
 	@ls -l build/freertos/firmware.elf
 
 .PHONY: size
-size: $(BOARDS:%=apt-%) $(STAMPS)/apt-qemu-riscv $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
+size: $(BOARDS:%=apt-%) $(STAMPS)/apt-qemu-riscv $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
 	@$(BIN)/python tests/bench/size.py
 
 .PHONY: bench

@@ -17,6 +17,9 @@
 //   feagi_events_push                           38
 //   feagi_hashes_get                             5
 //   feagi_hashes_set                           125
+//   feagi_image_open                             6
+//   feagi_image_restore                        996
+//   feagi_image_save                           384
 //   feagi_link_make_delta                      303
 //   feagi_link_start_deltas                      6
 //   feagi_locks_owner                            5
