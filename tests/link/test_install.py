@@ -49,7 +49,7 @@ def empty(request):
 
 
 def files_for(name: str) -> list[str]:
-    return ["feagi_state.mpy", *(path.name for path in find_board(name).files), "main.py"]
+    return ["feagi_files.mpy", "feagi_state.mpy", *(path.name for path in find_board(name).files), "main.py"]
 
 
 def prompt_of(board: Started) -> str:
@@ -86,19 +86,19 @@ class Quiet:
 def test_from_an_empty_board_to_a_live_mirror_by_one_command(empty, name):
     empty(name)
     installing = subprocess.Popen([CLI, "install", name, "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    live = []
     try:
         assert installing.stdout is not None
-        live = [installing.stdout.readline()]
-        assert re.match(rf"{name} on \S+: live, ", live[0])
+        lines = [installing.stdout.readline() for _ in range(3)]
+        assert lines[0] == f"feagi_state ({find_board(name).mpy}) is on the board and imported, schema {spec.SCHEMA_HASH:#010x} as here\n"
+        assert lines[1].startswith("the link is live: neuron_count = ")
+        assert re.match(rf"{name} on \S+: live, ", lines[2])
         started = int(until(lambda: run_cli("get", "neuron_count", name).stdout, 5, "a value from the mirror"))
         until(lambda: int(run_cli("get", "neuron_count", name).stdout) > started, 10, "the program at work")
     finally:
         installing.send_signal(signal.SIGINT)
         _out, said = installing.communicate(timeout=10)
     assert installing.returncode == 130, said
-    assert "feagi_state.mpy: " in said, live
-    assert f"feagi_state ({find_board(name).mpy}) is on the board and imported, schema {spec.SCHEMA_HASH:#010x} as here" in said
+    assert "feagi_state.mpy: " in said
     with feagi_state.connect(name, timeout_s=20) as device:
         theirs, ours = device.digest()
         assert theirs == ours
