@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import StateError
-from .identity import ABI, MPY_ARCHITECTURES, Identity
+from .identity import ABI, MPY_ARCHITECTURES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,7 +24,6 @@ __all__ = [
     "Flash",
     "Hardware",
     "SerialPort",
-    "board_of",
     "boards_dir",
     "find_board",
     "known_boards",
@@ -277,8 +276,8 @@ def module_path(arch: str, root: Path | None = None) -> Path:
 def boards_dir() -> Path:
     """The folder of the descriptions.
 
-    It is $FEAGI_STATE_BOARDS, else that of a wheel, of the checkout around this package, or around the working
-    directory. Raises BoardError when there is none.
+    It is $FEAGI_STATE_BOARDS, else that of the checkout around this package, else around the working directory.
+    Raises BoardError when there is none: an installed wheel has no boards.
     """
     named = os.environ.get("FEAGI_STATE_BOARDS")
     if named:
@@ -286,7 +285,7 @@ def boards_dir() -> Path:
         if not folder.is_dir():
             raise BoardError(f"FEAGI_STATE_BOARDS is {named!r}: no such folder")
         return folder
-    for start in (Path(__file__).resolve().parent / "_files", Path.cwd()):
+    for start in (Path(__file__).resolve().parent, Path.cwd()):
         for parent in (start, *start.parents):
             if any((parent / "boards").glob("*/board.toml")):
                 return parent / "boards"
@@ -306,16 +305,6 @@ def find_board(name: str) -> Board:
     if name not in boards:
         raise BoardError(f"no board is called {name!r}; known boards: {', '.join(boards)}")
     return boards[name]
-
-
-def board_of(identity: Identity) -> Board | None:
-    """The described board that names itself like this, None when there is none."""
-    for board in known_boards().values():
-        named = identity.build == board.name or identity.build.startswith(f"{board.name}-")  # a variant of it
-        described = board.hardware is not None and board.hardware.machine == identity.machine
-        if named or described or (board.how == "unix" and identity.is_process):
-            return board
-    return None
 
 
 def known_names() -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from . import spec
 from ._core import Mirror
 from .checks import core_field
+from .sections import field_value
 from .waiting import Stream
 
 __all__ = ["Change", "ChangeStream", "FieldWatch"]
@@ -165,7 +166,7 @@ def _read(region: Mirror, page: _Page, version: int) -> tuple[int, list[Any]]:
         if again == version:
             break
         version = again
-    return version, values
+    return version, [field_value(field.found, value) for field, value in zip(page.fields, values)]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from types import TracebackType
 from typing import Any, Final
 
 from . import spec
 from ._core import Mirror
-from .closing import Closing
 from .commands import Command
 from .errors import (
     CommandTimeout,
@@ -37,13 +37,12 @@ from .events import EventStream
 from .mirror import LinkInfo, MirrorView, StateView, server_of
 from .mirror_files import OwnedMirror
 from .running import port_path, resolve_port
-from .sections import AgentInfo, field_value
+from .sections import AgentInfo, AreaStats, field_value
 from .session import Hello, HostSession, Observer
 from .spec import CommandOp
 from .transport import SerialTransport, Transport
-from .views import SectionViews
 
-__all__ = ["Device", "connect", "served_elsewhere"]
+__all__ = ["Device", "connect"]
 
 _log = logging.getLogger("feagi_state.device")
 _text_log = logging.getLogger("feagi_state.text")
@@ -89,7 +88,7 @@ class _Listener(Observer):
         self._device._changed.notify_all()
 
 
-class Device(Closing, SectionViews):
+class Device:
     """A device that this process serves.
 
     Made by `connect`; all methods may be called from any thread but its own callbacks.
@@ -156,8 +155,29 @@ class Device(Closing, SectionViews):
         """The registered agents."""
         return self.mirror.agents
 
-    def _section(self, name: str) -> bytes:
-        return self.mirror._section(name)
+    @property
+    def hashes(self) -> dict[str, int]:
+        """What FEAGI's services hash to notice changes: all six of one instant, by name. See MirrorView.hashes."""
+        return self.mirror.hashes
+
+    @property
+    def locked_areas(self) -> dict[int, int]:
+        """Owner of every cortical area that is locked."""
+        return self.mirror.locked_areas
+
+    @property
+    def fcl_windows(self) -> dict[int, int]:
+        """Window of every cortical area that has one of its own."""
+        return self.mirror.fcl_windows
+
+    def fcl_window(self, area: int) -> int:
+        """The FCL window of a cortical area (0 to 2^32-1): its own, or the default. Raises InvalidValue."""
+        return self.mirror.fcl_window(area)
+
+    @property
+    def area_stats(self) -> dict[str, AreaStats]:
+        """Statistics of the cortical areas that the device keeps them of, by the area's id."""
+        return self.mirror.area_stats
 
     @property
     def unix_time(self) -> bool:
@@ -248,6 +268,16 @@ class Device(Closing, SectionViews):
                 self._owned.close()
             self._changed.notify_all()
         atexit.unregister(self.close)
+
+    def __enter__(self) -> Device:
+        """The device itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends the link."""
+        self.close()
 
     def __repr__(self) -> str:
         """Name and port."""
@@ -441,7 +471,7 @@ class Device(Closing, SectionViews):
             )
         shown = repr(heard[-60:])[1:]
         if b">>>" in heard:
-            hint = f"that is MicroPython's prompt: `feagi-state install {self.port}` puts the link on the board"
+            hint = "that is MicroPython's prompt: start the link on the board"
         else:
             hint = "is the baud rate right, and does the board run the link?"
         return NotADevice(f"{self.port} sends no frames; heard {shown}: {hint}", heard)
@@ -479,7 +509,7 @@ def connect(
     try:
         transport = open_port()
     except PortError as error:
-        served = served_elsewhere(port_path(port), mirror_dir) if error.reason == "busy" else None
+        served = _served_elsewhere(port_path(port), mirror_dir) if error.reason == "busy" else None
         raise served or error from None
     wanted = name or resolve_port(port)[1]
     device = Device(transport, reopen=open_port, name=wanted, mirror_dir=mirror_dir, mirror_mode=mirror_mode)
@@ -491,7 +521,7 @@ def connect(
     return device
 
 
-def served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None = None) -> PortError | None:
+def _served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None) -> PortError | None:
     """Who has the port, when that is a process that serves a mirror of it."""
     with suppress(MemoryMapError):
         view = server_of(port, mirror_dir)

@@ -17,7 +17,6 @@ from typing import Any, Final, NoReturn
 from . import spec
 from ._core import SharedRegion, set_enums, set_errors, shared_len
 from .checks import U32_MAX, file_mode, whole
-from .closing import Closing
 from .core_fields import CoreFields
 from .errors import (
     InvalidField,
@@ -75,7 +74,7 @@ set_enums({name: tuple(field.enum) for name, field in spec.CORE_FIELDS.items() i
 set_errors(_error)
 
 
-class StateManager(AgentRegistry, AreaTables, CoreFields, Closing):
+class StateManager(AgentRegistry, AreaTables, CoreFields):
     """The whole state of a FEAGI node: the core block's fields and the hashes as attributes, and every section.
 
         state = StateManager.create("/dev/shm/feagi-state")
@@ -211,6 +210,16 @@ class StateManager(AgentRegistry, AreaTables, CoreFields, Closing):
         super().close()
         if hasattr(self, "_memory"):
             self._memory.close()
+
+    def __enter__(self) -> StateManager:
+        """The object itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes it."""
+        self.close()
 
     def __dir__(self) -> list[str]:
         """Fields and hashes too."""

@@ -19,10 +19,10 @@ try:  # pyserial lets these through where the system has them
 except ImportError:  # pragma: no cover - Windows
     _PORT_ERRORS = (serial.SerialException, OSError, ValueError)
 
-#: What the use of a port raises; TypeError where another thread has closed it meanwhile.
-port_failures: tuple[type[BaseException], ...] = (*_PORT_ERRORS, TypeError)
+# What pyserial raises besides on a port that another thread closed meanwhile.
+_USE_ERRORS: tuple[type[BaseException], ...] = (*_PORT_ERRORS, TypeError)
 
-__all__ = ["SerialTransport", "Transport", "may_be_port", "permission_hint", "port_failures"]
+__all__ = ["SerialTransport", "Transport"]
 
 # A write that takes longer is given up: the link repeats what is lost, but a blocked reader would help nobody.
 _WRITE_TIMEOUT_S: Final = 0.5
@@ -80,7 +80,7 @@ class SerialTransport:
             if data:
                 data += self._serial.read(self._serial.in_waiting)
             return data
-        except port_failures as error:
+        except _USE_ERRORS as error:
             raise self._gone(error) from None
 
     def write(self, data: bytes) -> None:
@@ -92,7 +92,7 @@ class SerialTransport:
             self._serial.write(data)
         except serial.SerialTimeoutException:
             pass  # lost bytes are what the link is made for
-        except port_failures as error:
+        except _USE_ERRORS as error:
             raise self._gone(error) from None
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ def _open_error(port: str, error: BaseException) -> PortError:
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.ENOTDIR):
         return PortError(f"there is no port {port}: is the board plugged in?", "absent")
     if number in (errno.EACCES, errno.EPERM):
-        return PortError(f"no permission to open {port}{permission_hint(port)}", "permission")
+        return PortError(f"no permission to open {port}{_permission_hint(port)}", "permission")
     if number in _BUSY:
         return PortError(f"{port} is busy: another program has it open", "busy")
     if f"({errno.ENOTTY}," in str(error):  # where pyserial gives no number: no line has such settings
@@ -142,7 +142,7 @@ def may_be_port(path: str) -> bool:
     return not os.path.exists(kind) or os.path.basename(os.path.realpath(kind)) in ("tty", "usb")
 
 
-def permission_hint(port: str) -> str:
+def _permission_hint(port: str) -> str:
     """What gives the permission: membership in the port's group, unless only root's may."""
     try:
         import grp

@@ -22,7 +22,7 @@ FLAGS = ["-std=c99", "-Os", "-fpic", "-ffreestanding", "-fno-tree-loop-distribut
 # What two cores need beyond an ESP32-S2's instructions, which is all that the compiler allows by itself.
 TWO_CORES = ["-Wa,--mattr=+s32c1i,+prid"]
 MPY = ROOT / "build" / "mpy" / "xtensawin_6.3" / "feagi_state.mpy"
-NEVER_ON_A_BOARD = {"feagi_mirror.c", "feagi_shared.c"}
+NEVER_ON_A_BOARD = {"feagi_image.c", "feagi_mirror.c", "feagi_shared.c"}
 # Script -> arguments of its run(), and how many checks it makes at least.
 SCRIPTS = {"run_vectors": ([str(VECTORS)], 5000), "check_module": ([], 97)}
 
