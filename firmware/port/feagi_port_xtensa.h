@@ -46,6 +46,7 @@
 //   feagi_stats_init                          1134        1286
 //   feagi_stats_set                            278         314
 //   feagi_stats_subtract                       270         337
+//   feagi_stats_update                         870         927
 //   feagi_windows_get                            5          32
 //   feagi_windows_remove                       242         326
 //   feagi_windows_set                          242         326

@@ -78,7 +78,7 @@ def xtensa(title: str, *flags: str) -> Cpu:
         title,
         compiler=(sys.executable, str(ROOT / "firmware" / "micropython" / "xtensawin_gcc.py"), "-fpic", *flags),
         linker=("xtensa-lx106-elf-ld", "--no-relax"),
-        objdump=("llvm-objdump-22", "-d", "--mattr=+windowed,+density,+mul16,+mul32,+nsa,+interrupt,+exception,+s32c1i,+prid"),
+        objdump=("xtensa-lx106-elf-objdump", "-d"),  # which does not know all instructions, but how long each is
         emulator=("qemu-xtensa", "-cpu", "dc233c"),
         locks=r"\trsil\s",
         unlocks=r"\trsync",

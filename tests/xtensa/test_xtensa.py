@@ -46,9 +46,9 @@ def linked(objects: list[Path], program: Path) -> Path:
 
 def instructions(file: Path) -> set[str]:
     features = "+windowed,+density,+mul16,+mul32,+div32,+nsa,+interrupt,+exception,+s32c1i,+prid"
-    done = run("llvm-objdump-22", "--disassemble", f"--mattr={features}", file)
+    done = run("llvm-objdump-22", "--disassemble", "--section=.text", "--no-show-raw-insn", f"--mattr={features}", file)
     assert done.returncode == 0, done.stderr
-    return set(re.findall(r"^\s*[0-9a-f]+: (?:[0-9a-f]{2} )+\s*(\S+)", done.stdout, re.MULTILINE))
+    return set(re.findall(r"^\s*[0-9a-f]+:\s+(\S+)", done.stdout, re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
