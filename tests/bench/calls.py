@@ -169,7 +169,7 @@ def count(cpu: Cpu, program: Path, folder: Path) -> dict[str, Cost]:
                 continue
             if begin <= at < end:
                 begun = True
-                if name:
+                if name and not name.startswith("feagi_port_"):  # a lock that is a function: of a call that is inline
                     known = costs.get(name, Cost(0, 0))
                     costs[name] = Cost(max(known.instructions, done), max(known.section, section))
                     if depth:
