@@ -24,13 +24,13 @@ typedef struct {
 // What is 0 at the start of every session.
 typedef struct {
     // Deltas
-    uint8_t seq, acked;  // last sent, last acknowledged
-    uint8_t flights;     // of flight[], oldest first
-    uint8_t tries;       // retransmissions since the last answer
-    uint8_t cautious;    // deltas that still go alone and with one page, after a loss
-    uint8_t next_page;   // where the next delta begins to look
-    bool repair;         // the next delta follows `acked`, not the last one sent
-    bool clock_waiting;  // the clock's page changed at clock_at
+    uint8_t seq, acked; // last sent, last acknowledged
+    uint8_t flights;    // of flight[], oldest first
+    uint8_t tries;      // retransmissions since the last answer
+    uint8_t cautious;   // deltas that still go alone and with one page, after a loss
+    uint8_t next_page;  // where the next delta begins to look
+    bool repair;        // the next delta follows `acked`, not the last one sent
+    bool clock_waiting; // the clock's page changed at clock_at
     // Events
     uint8_t event_seq;     // last one acknowledged
     uint8_t event_top;     // last one sent for the first time
@@ -46,9 +46,9 @@ typedef struct {
     bool up;         // a host acknowledged the session
     bool keep_clock; // of the caller: hosts do not set the region's clock, since the application does
     bool hello_due;
-    bool fresh;         // nothing was sent since the last tick: anything may stand on the line
-    uint8_t lost_seq;   // see lost_flying
-    uint8_t reply_seq;  // of the last reply, its status, and how many values it has
+    bool fresh;        // nothing was sent since the last tick: anything may stand on the line
+    uint8_t lost_seq;  // see lost_flying
+    uint8_t reply_seq; // of the last reply, its status, and how many values it has
     int8_t reply_status;
     uint8_t reply_count;
     uint16_t lost_sent;

@@ -9,8 +9,11 @@ static const uint16_t first_pages[FEAGI_FIRST_PAGES + 1] = FEAGI_FIRST_PAGE_OFFS
 static const struct {
     uint8_t head_len, entry_len;
 } shapes[FEAGI_TABLES] = {
-    {0, sizeof(feagi_agent_t)}, {0, sizeof(feagi_lock_t)}, {sizeof(feagi_windows_t), sizeof(feagi_window_t)},
-    {0, sizeof(feagi_stat_t)},  {sizeof(feagi_ring_t), sizeof(feagi_event_t)},
+    {0, sizeof(feagi_agent_t)},
+    {0, sizeof(feagi_lock_t)},
+    {sizeof(feagi_windows_t), sizeof(feagi_window_t)},
+    {0, sizeof(feagi_stat_t)},
+    {sizeof(feagi_ring_t), sizeof(feagi_event_t)},
 };
 
 // Pages of so many bytes in a row.

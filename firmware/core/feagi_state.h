@@ -67,6 +67,7 @@ uint64_t feagi_state_get(const feagi_region_t *r, unsigned field);
 // bool, percentage or f32 takes no sums) or, for a field with events in a shared region, FEAGI_ERR_BUSY; errors change nothing.
 int feagi_state_write(feagi_region_t *r, unsigned field, unsigned how, uint64_t value, uint64_t *stored);
 
+// feagi_state_write of each kind. Any context, ISR-safe.
 static inline int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored) {
     return feagi_state_write(r, field, FEAGI_STATE_SET, value, stored);
 }

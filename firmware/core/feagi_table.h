@@ -108,8 +108,8 @@ static FEAGI_TABLE_INLINE bool feagi_table_is_key(const uint8_t *slot, const fea
 #endif
 }
 
-static FEAGI_TABLE_INLINE uint32_t feagi_table_walk(const feagi_region_t *r, const feagi_place_t *place, const feagi_table_t *table,
-                                        feagi_key_t *key, uint32_t *free_slot) {
+static FEAGI_TABLE_INLINE uint32_t feagi_table_walk(const feagi_region_t *r, const feagi_place_t *place,
+                                                    const feagi_table_t *table, feagi_key_t *key, uint32_t *free_slot) {
     const uint32_t last = place->capacity - 1u;
     *free_slot = FEAGI_TABLE_NONE;
     for (uint32_t slot = key->hash, tries = last + 1; tries; slot++, tries--) {

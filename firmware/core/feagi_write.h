@@ -102,7 +102,8 @@ static inline void feagi_write_count_core(feagi_region_t *r) {
     feagi_write_word(r, FEAGI_WRITE_LAST_MODIFIED_AT, 8, now);
 }
 
-// Counts a write of the word at `offset`, in its section. Snapshots of shared regions look at writes outside of the core block too.
+// Counts a write of the word at `offset`, in its section. Snapshots of shared regions look at writes outside of the core block
+// too.
 static inline void feagi_write_count(feagi_region_t *r, uint32_t offset) {
     if (offset < FEAGI_HASHES_AT) {
         feagi_write_count_core(r);
