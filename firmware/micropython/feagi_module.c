@@ -660,7 +660,7 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_save_obj, 1, 2, state_save);
 
 // Restores a state, or a new one (None), from a path or buffer. Returns the state.
 static mp_obj_t restored(mp_obj_t state, mp_obj_t source) {
-    if (mp_obj_is_str(source)) {
+    if (mp_obj_get_type(source) == &mp_type_str) {
         return by_files(MP_QSTR_restore, state, source);
     }
     size_t len;
