@@ -18,38 +18,34 @@
 // besides for the one that the other core is in.
 //
 //                                         one core   two cores
-//   feagi_agents_deregister                    603         772
-//   feagi_agents_evict                         586         754
-//   feagi_agents_heartbeat                     218         289
-//   feagi_agents_heartbeat_handle              218         289
-//   feagi_agents_register                     1105        1487
-//   feagi_clock_hear                           637         663
+//   feagi_agents_deregister                    264         377
+//   feagi_agents_evict                         239         351
+//   feagi_agents_heartbeat                      75         137
+//   feagi_agents_heartbeat_handle               75         137
+//   feagi_agents_register                      851        1277
+//   feagi_areas_get                              5          31
+//   feagi_clock_hear                           637         658
 //   feagi_events_push                           47          76
-//   feagi_hashes_get                             5          32
-//   feagi_hashes_set                            82         150
-//   feagi_link_make_delta                      180         231
-//   feagi_link_start_deltas                      6          32
-//   feagi_locks_owner                            5          32
-//   feagi_locks_take_over                      165         232
-//   feagi_locks_try_lock                       166         232
-//   feagi_locks_unlock                         165         232
-//   feagi_region_mark                            6          32
+//   feagi_image_open                             5          31
+//   feagi_image_restore                        826        1251
+//   feagi_image_save                           373         400
+//   feagi_link_make_delta                      267         290
+//   feagi_link_start_deltas                     12          39
+//   feagi_locks_take_over                       75         137
+//   feagi_locks_try_lock                        75         137
+//   feagi_region_mark                           12          39
 //   feagi_region_set_time                        5          31
-//   feagi_state_add                            130         233
 //   feagi_state_get                              5          31
 //   feagi_state_load_u64                         5          31
-//   feagi_state_set                            223         320
-//   feagi_state_store_u32                      108         194
-//   feagi_state_store_u64                      113         219
-//   feagi_state_subtract                       130         233
-//   feagi_stats_add                            270         337
-//   feagi_stats_init                          1134        1286
-//   feagi_stats_set                            278         314
-//   feagi_stats_subtract                       270         337
-//   feagi_windows_get                            5          32
-//   feagi_windows_remove                       242         326
-//   feagi_windows_set                          242         326
-//   feagi_windows_set_default                  213         262
+//   feagi_state_store_u32                       29          56
+//   feagi_state_store_u64                       27          53
+//   feagi_state_write                          175         237
+//   feagi_stats_init                           266         416
+//   feagi_stats_update                         275         411
+//   feagi_windows_get                            5          31
+//   feagi_windows_remove                        75         137
+//   feagi_windows_set                           75         137
+//   feagi_write_change                          73         128
 // (end of the table)
 #ifndef FEAGI_PORT_XTENSA_H
 #define FEAGI_PORT_XTENSA_H

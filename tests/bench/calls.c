@@ -116,9 +116,6 @@ __attribute__((noipa)) static void calls(void) {
     for (uint32_t i = 0; i < r->stats.capacity; i++) {
         const int slot = feagi_stats_init(r, text + i, 16);
         feagi_stats_set(r, (uint32_t)slot, FEAGI_STATS_OUTGOING, 1);
-        (void)feagi_stats_add(r, (uint32_t)slot, FEAGI_STATS_OUTGOING, 1);
-        (void)feagi_stats_subtract(r, (uint32_t)slot, FEAGI_STATS_OUTGOING, 1);
-        (void)feagi_stats_get(r, (uint32_t)slot, FEAGI_STATS_OUTGOING);
         (void)feagi_stats_update(r, text + i, 16, each);
     }
     while (feagi_events_pop(r, &event)) {
