@@ -91,7 +91,7 @@ $(REAL_BOARDS:%=apt-%): apt-%:
 # --------------------------------------------------------------------------------------------------- to change it
 
 .PHONY: test
-test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin $(STAMPS)/apt-qemu-riscv $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator host $(BOARDS:%=board-%) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## run every test, boards included (PYTEST_ARGS=... for pytest)
+test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator host $(BOARDS:%=board-%) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## run every test, boards included (PYTEST_ARGS=... for pytest)
 	@$(BIN)/pytest tests $(PYTEST_ARGS)
 
 .PHONY: check
