@@ -222,7 +222,7 @@ def test_a_full_board(empty):
     with Prompt(port) as prompt:
         prompt.interrupt()
         prompt.run("f = open('big', 'wb')\ntry:\n while True: f.write(bytes(4096))\nexcept OSError: pass\nf.close()")
-    assert_fails(run_cli("install", "qemu_m3"), "the board is full", "feagi_state.mpy has", "bytes are free", "fs rm :NAME")
+    assert_fails(run_cli("install", "qemu_m3"), "the board is full: feagi_files.mpy has", "0 bytes are free", "fs rm :NAME")
     assert on_board(port, "os.listdir()") == ["big"]
 
 

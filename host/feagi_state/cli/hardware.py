@@ -13,7 +13,6 @@ from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from .. import boards as board_module
@@ -181,6 +180,8 @@ class Copying:
     """Shows what is done: a bar on a terminal, else a line for each file."""
 
     def __init__(self) -> None:
+        from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
         console = Console(stderr=True)
         columns = (TextColumn("{task.description:20}"), BarColumn(), DownloadColumn(binary_units=True))
         self._bars = Progress(*columns, console=console, transient=False) if console.is_terminal else None
