@@ -35,6 +35,11 @@ app = typer.Typer(
       feagi-state get neuron_count      in a third: read one value
       feagi-state set fatigue_index 30  when nothing else holds the port: change it
 
+    \b
+    With a board:
+      feagi-state ports                 which ports there are, and what runs there
+      feagi-state install PORT          put module and program on it
+
     Exit status: 0 fine, 1 it did not work (one line says why), 2 wrong usage, 130 Ctrl-C.
     """,
 )
