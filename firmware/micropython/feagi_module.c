@@ -33,7 +33,7 @@ typedef struct {
     mp_obj_base_t base;
     feagi_region_t region;
     void *memory;     // as allocated; the region is aligned inside
-    uint32_t *dirty;  // where a link tracks changes: a word a page, or NULL before there is a link
+    uint32_t *dirty;  // feagi_region_dirty_words() for a link, or NULL before there is one
     const void *link; // the link_obj_t that serves it; only compared
     uint64_t now_us, now_ms;
     mp_uint_t last_ticks;
