@@ -166,7 +166,7 @@ class MirrorView:
     @property
     def agents(self) -> list[AgentInfo]:
         """The registered agents, in the order of their slots."""
-        core = self._current()
+        core = self.region()
         found = (decode_agent(core.read_agent(slot), slot) for slot in range(core.agents))
         return [agent for agent in found if agent is not None]
 
@@ -223,7 +223,7 @@ class MirrorView:
         how many versions it can have missed of it (Change.passed_over). A value that went and came back between two
         looks, which are at most 10 ms apart while the reader waits, is no change. Raises InvalidField, InvalidValue.
         """
-        watch = FieldWatch(self._current, lambda: self._name, fields, from_start)
+        watch = FieldWatch(self.region, lambda: self._name, fields, from_start)
         return ChangeStream(lambda: (watch,), timeout_s, ended)
 
     @property
@@ -231,7 +231,7 @@ class MirrorView:
         """Whether the device's times are Unix milliseconds, as they are once a host that knows the time was connected;
         else they are milliseconds since the device's start.
         """
-        flags = int.from_bytes(self._current().read_page(0)[_FLAGS : _FLAGS + 4], "little")
+        flags = int.from_bytes(self.region().read_page(0)[_FLAGS : _FLAGS + 4], "little")
         return bool(flags & spec.FLAG_UNIX_TIME)
 
     def full_time(self, event: Event) -> int:
@@ -245,7 +245,7 @@ class MirrorView:
     @property
     def link(self) -> LinkInfo:
         """What the link knows about the mirror, at this instant."""
-        core = self._current()
+        core = self.region()
         values: dict[str, Any] = {}
         for name, field in spec.MIRROR_FIELDS.items():
             if field.type == "bytes":
@@ -266,7 +266,7 @@ class MirrorView:
         """Whether the values may be old: the link is not live, nothing was heard for stale_after_ms, or its owner is
         gone.
         """
-        return _is_stale(self._current())
+        return _is_stale(self.region())
 
     @property
     def is_served(self) -> bool:
@@ -335,19 +335,19 @@ class MirrorView:
         return core, (found.st_dev, found.st_ino)
 
     def _section(self, name: str) -> bytes:
-        return self._current().read_section(spec.SECTIONS[name])
+        return self.region().read_section(spec.SECTIONS[name])
 
     def _state_core(self) -> Mirror:
-        """As `_current`, but for reads that must be cheap: who replaces a mirror's file closes the old one first."""
+        """As `region`, but for reads that must be cheap: who replaces a mirror's file closes the old one first."""
         core = self._core
-        return core if core.closed or core.trailer_u32(_LINK_STATE) == _LIVE else self._current()
+        return core if core.closed or core.trailer_u32(_LINK_STATE) == _LIVE else self.region()
 
     def _ring(self) -> Ring:
-        core = self._current()
+        core = self.region()
         return Ring(core, core.events_head, core.events_capacity, core.read_event, partial(_agent_id, core))
 
-    def _current(self) -> Mirror:
-        """The mirror as it is mapped, after a look for a new file if this one is not live."""
+    def region(self) -> Mirror:
+        """The memory as it is mapped, after a look for a new file if this one is not live."""
         core = self._core
         if core.closed or not _is_stale(core):
             return core

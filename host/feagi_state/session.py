@@ -204,7 +204,7 @@ class HostSession:
         """The end: the mirror is closed, and no command is answered any more."""
         self._port_open = False
         self._end_session("the link was closed")
-        self._commands.fail_all(LinkError("the link was closed"))
+        self._commands.fail_all(LinkError("the link was closed: the command was not sent"))
         if self._mirror is not None:
             self._mirror.set_trailer_u32(_TRAILER["link_state"], LinkState.CLOSED)
             self._shown = (LinkState.CLOSED, 0)
@@ -216,16 +216,17 @@ class HostSession:
         now: float,
         timeout_s: float,
         on_done: Callable[[Command], None] | None = None,
+        may_send: Callable[[], bool] | None = None,
     ) -> Command:
         """Queues a command; it is sent when the link is live and the ones before it are done, and runs at most once.
 
-        `on_done` is called when it is answered or has failed. Raises SerializationError for what does not fit a
-        frame.
+        `on_done` is called when it is answered or has failed; see Command for `may_send`. Raises SerializationError for
+        what does not fit a frame, LinkError if too many wait.
         """
         len_bytes = len(encode(Kind.COMMAND, 0, (op, *args))) - 3  # without COBS and zeros
         if self.hello is not None and len_bytes > self.hello.rxbuf:
             raise SerializationError(f"a command of {len_bytes} bytes; the device takes {self.hello.rxbuf}")
-        command = Command(op, args, now + timeout_s, on_done)
+        command = Command(op, args, now + timeout_s, on_done, may_send)
         self._commands.add(command)
         self._commands.serve(now, self.is_live)
         return command

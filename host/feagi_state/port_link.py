@@ -1,0 +1,359 @@
+"""A port's link, served by a runner: the transport, the session, the mirror, and the port that is opened again after it
+went away.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import Any, Final
+
+from . import spec
+from ._core import Mirror
+from .commands import Batch, Command, Reply
+from .errors import LinkError, NotADevice, PortError, SchemaMismatch, StateError
+from .mirror import MirrorView
+from .mirror_files import OwnedMirror
+from .runner import Runner
+from .session import Hello, HostSession, Observer
+from .subscriptions import Subscriptions
+from .transport import Transport
+
+__all__ = ["PortLink"]
+
+_log = logging.getLogger("feagi_state.device")
+_text_log = logging.getLogger("feagi_state.text")
+
+_REOPEN_S: Final = (0.1, 1.0)  # first and longest pause between two tries to open the port
+_HEARD_KEPT: Final = 200  # bytes of text that are kept for NotADevice
+# What the line does not take waits, up to here; then frames are dropped, which the link repeats.
+_UNSENT_MOST_BYTES: Final = 1024
+_UNTOLD_MOST: Final = 1000  # pieces of text and log lines that wait for the user's callback or handlers
+
+
+class PortLink(Observer):
+    """The link of one port. What is not for any thread is for the runner's, which calls it as a Member and, through
+    the session, as an Observer.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        port: str,
+        open_port: Callable[[], Transport],
+        transport: Transport | None = None,
+        *,
+        name: str | None = None,
+        mirror_dir: str | os.PathLike[str] | None = None,
+        mirror_mode: int = 0o600,
+    ) -> None:
+        """Serves `port` from now on. `open_port` opens it, or raises StateError; `transport`: it is open already. For
+        the mirror's settings see `connect`.
+        """
+        self.port = port
+        self.on_text: Callable[[bytes], None] | None = None  # hears text instead of its logger
+        self.view: MirrorView | None = None  # there once a first snapshot was complete
+        self.problem: StateError | None = None  # why there is no live link
+        self.fatal: StateError | None = None  # why there never will be again
+        self.closed = False
+        self._runner = runner
+        self._open_port = open_port
+        self._wanted_name = name
+        self._mirror_dir = mirror_dir
+        self._mirror_mode = mirror_mode
+        self._owned: OwnedMirror | None = None
+        self._session = HostSession(self, unix_ms=lambda: time.time_ns() // 1_000_000)
+        self._transport: Transport | None = None
+        self._file = -1  # the transport's descriptor
+        self._events = EVENT_READ  # that it is watched for
+        self._unsent = b""
+        self._opening = False
+        self._open_at = 0.0
+        self._pause_s = _REOPEN_S[0]
+        self._heard = b""
+        self._untold: deque[Callable[[], None]] = deque()  # text and log lines for the user
+        self._telling = False
+        self._passed_over = 0  # of them, since they were told of last
+        self.subscriptions = Subscriptions(runner.callbacks.do)
+        runner.call(partial(self._begin, transport))
+
+    # ---------------------------------------------------------------------------------------------- for any thread
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the mirror is live."""
+        view = self.view
+        return self._session.is_live and view is not None and not view.stale
+
+    def start(self, batch: Batch) -> None:
+        """Runs commands; the batch is told when they are done. Any thread."""
+        if not self._runner.call(partial(self._start, batch)):
+            batch.finish(self._was_closed())
+
+    def cancel(self, batch: Batch) -> None:
+        """Forgets commands whose caller has given up. The device may have run the one that was sent. Any thread."""
+        self._runner.call(partial(self._cancel, batch))
+
+    def close(self) -> None:
+        """Ends the link: the port is free, the mirror is marked closed, commands have failed. Any thread; may be called
+        more than once.
+        """
+        self._runner.call_and_wait(self._close)
+
+    def why_not_live(self, timeout_s: float) -> StateError:
+        """What to tell somebody who has waited so long for a first snapshot in vain. Any thread."""
+        if self.problem is not None:
+            return self.problem
+        if self._session.session:
+            return LinkError(
+                f"{self.port} said hello, but its state did not arrive within {timeout_s:g} s: "
+                "is the line too bad or too slow?"
+            )
+        heard = (self._heard + self._session.unread)[-_HEARD_KEPT:]
+        if not heard:
+            return NotADevice(
+                f"{self.port} is silent: nothing came within {timeout_s:g} s. "
+                "Does the board run the link, at this baud rate?"
+            )
+        shown = repr(heard[-60:])[1:]
+        if b">>>" in heard:
+            hint = "that is MicroPython's prompt: start the link on the board"
+        else:
+            hint = "is the baud rate right, and does the board run the link?"
+        return NotADevice(f"{self.port} sends no frames; heard {shown}: {hint}", heard)
+
+    # ------------------------------------------------------------------------------------------------- as a Member
+
+    def ready(self, file: int, events: int) -> None:
+        """Bytes have come, or the line takes some again."""
+        if self._transport is None or file != self._file:
+            return
+        if events & EVENT_READ:
+            try:
+                data = self._transport.read()
+            except PortError as error:
+                self._lost(error)
+                return
+            if data:
+                self._session.receive(data, time.monotonic())
+        self._flush()
+
+    def tick(self, now: float) -> None:
+        """Retries, pings, deadlines, and the port that is away."""
+        if self._transport is None and not self._opening and now >= self._open_at:
+            self._opening = True
+            self._runner.opener.do(self._open)
+        self._session.poll(now)
+        self._flush()
+
+    def failed(self, error: BaseException) -> None:
+        """This link is over; the runner's others are not concerned."""
+        if isinstance(error, StateError):
+            self.fatal = error
+        else:
+            self.fatal = LinkError(f"the link to {self.port} failed: {error!r}")
+            _log.error("%s: the link failed", self.port, exc_info=error)
+        self._close()
+
+    # ------------------------------------------------------------------------------------------------ as an Observer
+
+    def open_mirror(self, header: bytes, hello: Hello) -> Mirror:
+        """The mirror's file, under the name that was wished for, the device's or the port's."""
+        if self._owned is None:
+            wanted = self._wanted_name or hello.name or os.path.basename(self.port.rstrip("/"))
+            self._owned = OwnedMirror(wanted, self._mirror_dir, self._mirror_mode)
+        return self._owned.open(header, hello.name, self.port)
+
+    def session_started(self, hello: Hello) -> None:
+        """What was wrong before is not any more."""
+        self._note(logging.DEBUG, "%s: session 0x%08x", self.port, hello.boot)
+        self.problem = None
+
+    def session_ended(self, reason: str) -> None:
+        """For people who look at the log."""
+        self._note(logging.DEBUG, "%s: %s", self.port, reason)
+
+    def live(self, mirror: Mirror) -> None:
+        """Readers can be told where the mirror is."""
+        self.problem = None
+        if self.view is None:
+            assert self._owned is not None
+            self.view = MirrorView(self._owned.path)
+        self.subscriptions.look_soon()
+
+    def published(self, pages: tuple[int, ...]) -> None:
+        """Who waits for changes is to look."""
+        self.subscriptions.look_soon()
+
+    def text(self, data: bytes) -> None:
+        """What the board printed, for the user's callback or the log."""
+        self._heard = (self._heard + data)[-_HEARD_KEPT:]
+        if self.on_text is not None or _text_log.isEnabledFor(logging.INFO):
+            self._tell(self._give_text, data)
+
+    def log(self, level: int, message: str) -> None:
+        """The board's own log lines."""
+        self._note(level, "%s: %s", self.port, message)
+
+    def mismatch(self, hello: Hello) -> None:
+        """The device has other firmware than this host."""
+        ours = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH)
+        name = hello.name or "the device"
+        self.problem = SchemaMismatch((hello.proto, hello.schema), ours, f"{name} on {self.port}")
+
+    def _note(self, level: int, form: str, *arguments: object) -> None:
+        if _log.isEnabledFor(level):
+            self._tell(_log.log, level, form, *arguments)
+
+    def _tell(self, tell: Callable[..., None], *arguments: Any) -> None:
+        """Has something told outside of this thread, since a handler or callback may wait for something."""
+        if len(self._untold) < _UNTOLD_MOST:
+            self._untold.append(partial(tell, *arguments))
+        else:
+            self._passed_over += 1
+        if not self._telling:
+            self._telling = True
+            self._runner.callbacks.do(self._tell_all)
+
+    def _tell_all(self) -> None:
+        self._telling = False  # first: what comes from here on is told again
+        passed_over, self._passed_over = self._passed_over, 0
+        while self._untold:
+            self._untold.popleft()()
+        if passed_over:
+            _log.warning("%s: %d texts or log lines were passed over: who hears them is slow", self.port, passed_over)
+
+    def _give_text(self, text: bytes) -> None:
+        if self.on_text is None:
+            _text_log.info("%s", text.decode("utf-8", "replace").rstrip("\r\n"))
+            return
+        try:
+            self.on_text(text)
+        except Exception:  # the user's: it must not end the link
+            _log.exception("the text callback failed")
+
+    # ------------------------------------------------------------------------------------------------- the port
+
+    def _begin(self, transport: Transport | None) -> None:
+        self._runner.add(self)
+        if transport is not None:
+            self._opened(transport)
+
+    def _open(self) -> None:
+        """In the runner's opener: some ports take their time."""
+        try:
+            transport = self._open_port()
+        except StateError as error:
+            problem = error
+            self._runner.call(lambda: self._not_opened(problem))
+        else:
+            if not self._runner.call(lambda: self._opened(transport)):
+                transport.close()
+
+    def _opened(self, transport: Transport) -> None:
+        if self.closed:
+            transport.close()
+            return
+        if self._opening:
+            self._note(logging.INFO, "%s is there", transport.name)
+        self._opening = False
+        self._pause_s = _REOPEN_S[0]
+        self.problem = None
+        self.port = transport.name
+        self._transport = transport
+        self._file = transport.fileno()
+        self._events = EVENT_READ
+        self._unsent = b""
+        self._runner.watch(self, self._file, EVENT_READ)
+        self._session.port_opened(time.monotonic())
+        self._flush()
+
+    def _not_opened(self, error: StateError) -> None:
+        self._opening = False
+        self.problem = error
+        self._open_at = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _REOPEN_S[1])
+
+    def _lost(self, error: PortError) -> None:
+        self._drop_transport()
+        self.problem = error
+        now = time.monotonic()
+        self._open_at = now + self._pause_s
+        self._session.port_lost(now)
+        self._note(logging.INFO, "%s", error)
+
+    def _drop_transport(self) -> None:
+        if self._transport is not None:
+            self._runner.forget(self._file)
+            self._transport.close()
+            self._transport = None
+
+    def _flush(self) -> None:
+        """Sends what there is to send, as far as the line takes it."""
+        out = self._session.take_output()
+        if self._transport is None:
+            return
+        if len(self._unsent) <= _UNSENT_MOST_BYTES:
+            self._unsent += out
+        if self._unsent:
+            with suppress(PortError):  # the next read says the same
+                self._unsent = self._unsent[self._transport.write(self._unsent) :]
+        events = EVENT_READ | (EVENT_WRITE if self._unsent else 0)
+        if events != self._events:
+            self._events = events
+            self._runner.watch(self, self._file, events)
+
+    # ------------------------------------------------------------------------------------------------- commands
+
+    def _start(self, batch: Batch) -> None:
+        if self.fatal is not None:
+            batch.finish(self.fatal)
+        elif self.closed:
+            batch.finish(self._was_closed())
+        elif self.problem is not None and not self._session.is_live:
+            batch.finish(self.problem)
+        else:
+            self._next(batch)
+
+    def _next(self, batch: Batch) -> None:
+        operation = batch.next
+        if operation is None:
+            return
+        now = time.monotonic()
+        answered = partial(self._answered, batch)
+        try:
+            batch.command = self._session.command(*operation, now, batch.deadline - now, answered, batch.may_send)
+        except StateError as error:
+            batch.finish(error)
+        self._flush()
+
+    def _answered(self, batch: Batch, command: Command) -> None:
+        if command.error is not None:
+            batch.finish(command.error)
+        else:
+            batch.answered(Reply(command.status, command.values, command.mirror_digest))
+            self._next(batch)
+
+    def _cancel(self, batch: Batch) -> None:
+        if batch.command is not None:
+            self._session.cancel(batch.command)
+        batch.finish(LinkError("the caller has given up"))
+
+    # ----------------------------------------------------------------------------------------------------- the end
+
+    def _close(self) -> None:
+        self.closed = True
+        self._session.close()
+        self._drop_transport()
+        self._runner.remove(self)
+        if self._owned is not None:
+            self._owned.close()
+
+    def _was_closed(self) -> LinkError:
+        return LinkError(f"the link to {self.port} was closed: the command was not sent")
