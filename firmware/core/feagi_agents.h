@@ -11,9 +11,9 @@
 #define FEAGI_AGENTS_SLOT(handle) ((handle)&0xffffu)
 
 // Registers an agent: id of 1..31 bytes and metadata up to the profile's capacity, both UTF-8. Sets registered_at and last_seen
-// to the region's time, adds 1 to agent_count, pushes AGENT_REGISTERED with the handle, which *handle (may be NULL) receives. One
-// critical section of about 8 instructions a byte of the slot. Producer only. Returns 0, FEAGI_ERR_EXISTS, FEAGI_ERR_FULL,
-// FEAGI_ERR_LENGTH, FEAGI_ERR_ENCODING, FEAGI_ERR_RANGE (no such agent type) or FEAGI_ERR_BUSY.
+// to the region's time, adds 1 to agent_count, pushes AGENT_REGISTERED with the handle, which *handle (may be NULL) receives.
+// Producer only. Returns 0, FEAGI_ERR_EXISTS, FEAGI_ERR_FULL, FEAGI_ERR_LENGTH, FEAGI_ERR_ENCODING, FEAGI_ERR_RANGE (no such
+// agent type) or FEAGI_ERR_BUSY.
 int feagi_agents_register(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes, uint8_t agent_type, const uint8_t *metadata,
                           size_t metadata_len_bytes, uint32_t *handle);
 
@@ -24,7 +24,8 @@ int feagi_agents_deregister(feagi_region_t *r, const uint8_t *id, size_t id_len_
 // Sets the agent's last_seen to the region's time. Producer only. Returns 0 or FEAGI_ERR_NOT_FOUND.
 int feagi_agents_heartbeat(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes);
 
-// The same by the agent's handle, without a search. Returns 0, or FEAGI_ERR_NOT_FOUND: that agent is not registered any more.
+// The same by the agent's handle, without a search. Producer only. Returns 0, or FEAGI_ERR_NOT_FOUND: that agent is not
+// registered any more.
 int feagi_agents_heartbeat_handle(feagi_region_t *r, uint32_t handle);
 
 // Deregisters every agent that was seen last more than `older_than_ms` ago. Producer only.

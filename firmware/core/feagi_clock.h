@@ -7,7 +7,7 @@
 
 // Takes a time of day that somebody sent a while ago and that arrived at `uptime_ms` (as feagi_region_set_time's). `opening`: at
 // the start of a session, where the clock may be set back by much. A step moves the times that agents, last_modified and waiting
-// events have along with the clock, so that ages stay as they are: one critical section of about 40 instructions and 25 an agent.
+// events have along with the clock, so that ages stay as they are.
 // Consumer of the events only, in the main context.
 void feagi_clock_hear(feagi_region_t *r, uint64_t uptime_ms, uint64_t unix_ms, bool opening);
 

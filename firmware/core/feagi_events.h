@@ -21,12 +21,11 @@ enum {
     FEAGI_EVENTS_LOST = 2,
 };
 
-// Appends an event with the region's time. On a board one critical section of about 25 instructions, producer only, ISR-safe; in
-// a shared region any thread. Returns 0, FEAGI_ERR_FULL (on a board: the event is dropped and counted) or FEAGI_ERR_BUSY (in a
-// shared region).
+// Appends an event with the region's time. On a board producer only, ISR-safe; in a shared region any thread. Returns 0,
+// FEAGI_ERR_FULL (on a board: the event is dropped and counted) or FEAGI_ERR_BUSY (in a shared region).
 int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg);
 
-// The same within a group that is open (feagi_write.h). Returns 0 or FEAGI_ERR_FULL.
+// The same within a group that is open (feagi_write.h). Producer only. Returns 0 or FEAGI_ERR_FULL.
 int feagi_events_put(feagi_region_t *r, uint16_t kind, uint32_t arg);
 
 // Copies the event `ahead` places behind the oldest one, which stays in the ring. Consumer only.

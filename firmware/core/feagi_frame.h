@@ -1,4 +1,5 @@
 // Frames as bytes: COBS, CRC-32 and the CBOR that frames.cddl needs, checked against its shapes. Knows nothing of sessions.
+// Any context, each with frames of its own.
 #ifndef FEAGI_FRAME_H
 #define FEAGI_FRAME_H
 

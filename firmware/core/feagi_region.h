@@ -2,6 +2,9 @@
 //
 // The caller owns all memory. A feagi_region_t is a handle: it caches where the sections lie, so that no access trusts
 // the block's own header after it was checked once.
+//
+// Calls name the contexts that may make them. "ISR-safe" is any interrupt that feagi_port_lock keeps out as well: such a call
+// waits for nobody, allocates nothing, and has critical sections as long as the port's header says.
 #ifndef FEAGI_REGION_H
 #define FEAGI_REGION_H
 

@@ -119,8 +119,10 @@ void feagi_shared_commit(feagi_region_t *r);
 void feagi_shared_abort(feagi_region_t *r);
 
 // Copies region[from, from + len_bytes) (both multiples of 8, below events_at) to `out` as it was at one instant, never with
-// half of a group in it. Waits for nobody: a group that is committed and not made is made in the copy. Exact unless more than
-// four writers stand still, each between two certain instructions, at the same time. Any thread, read-only memory as well.
+// half of a group in it. Waits for nobody: a group that is committed and not made is made in the copy, but for its count in
+// version and last_modified, which may be those before it: so version never promises what the copy does not have. Exact unless
+// more than four writers stand still, each between two certain instructions, at the same time. Any thread, read-only memory as
+// well.
 // Returns 0, or FEAGI_ERR_BUSY: the region was written during each of `tries` copies.
 int feagi_shared_snapshot(const feagi_region_t *r, uint64_t *out, uint32_t from, uint32_t len_bytes, uint32_t tries);
 

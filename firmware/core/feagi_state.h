@@ -55,18 +55,18 @@ int feagi_state_field_at(uint64_t offset);
 uint64_t feagi_state_get(const feagi_region_t *r, unsigned field);
 
 // Stores a value. *stored (may be NULL) is what the field holds then: a percentage above 100 is stored as 100.
-// Any context, ISR-safe. One critical section of about 75 instructions on a Cortex-M3, and that of an event; in a shared region
-// none, but for the two fields with events, which take its lock.
+// Any context, ISR-safe. In a shared region the two fields with events take its lock.
 // Returns 0, FEAGI_ERR_READ_ONLY, FEAGI_ERR_RANGE (an enum has no such value, or it does not fit) or, for a field with events in
 // a shared region, FEAGI_ERR_BUSY; errors change nothing.
 int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored);
 
-// Adds to a u32 or u64 field, which stays at its maximum (FEAGI's own panics or wraps there). Context and cost as set.
+// Adds to a u32 or u64 field, which stays at its maximum (FEAGI's own panics or wraps there). Any context,
+// ISR-safe.
 // Returns 0, FEAGI_ERR_READ_ONLY, FEAGI_ERR_OPERATION (an enum, bool, percentage or f32) or FEAGI_ERR_RANGE (amount does not
 // fit).
 int feagi_state_add(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored);
 
-// Subtracts; the field stays at 0 (FEAGI's own returns 0 there but stores 4294967295). Otherwise as add.
+// Subtracts; the field stays at 0 (FEAGI's own returns 0 there but stores 4294967295). Any context, ISR-safe. Otherwise as add.
 int feagi_state_subtract(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored);
 
 // Checks a write of these kinds as set, add and subtract do, without making it; *value is clamped. Any context.

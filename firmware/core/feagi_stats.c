@@ -144,11 +144,15 @@ void feagi_stats_set(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t 
     feagi_write_end(r, key);
 }
 
+static uint32_t sum(uint32_t old, uint32_t amount, bool down) {
+    return down ? (amount < old ? old - amount : 0) : amount < UINT32_MAX - old ? old + amount : UINT32_MAX;
+}
+
 static uint32_t change(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t amount, bool down) {
     const uint32_t at = place_of(r, slot, count);
     for (;;) {
         const uint32_t old = feagi_stats_get(r, slot, count);
-        const uint32_t value = down ? (amount < old ? old - amount : 0) : amount < UINT32_MAX - old ? old + amount : UINT32_MAX;
+        const uint32_t value = sum(old, amount, down);
         feagi_port_key_t key = feagi_write_begin(r);
         const bool done = feagi_port_cas_u32(feagi_region_u32(r, at), old, value);
         if (done) {
@@ -168,6 +172,45 @@ uint32_t feagi_stats_add(feagi_region_t *r, uint32_t slot, unsigned count, uint3
 
 uint32_t feagi_stats_subtract(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t amount) {
     return change(r, slot, count, amount, true);
+}
+
+// A change of a group.
+static void put_change(feagi_region_t *r, uint32_t at, const feagi_stats_change_t *c) {
+    const bool down = c->kind == FEAGI_STATS_SUBTRACT;
+    if (c->kind == FEAGI_STATS_SET) {
+        feagi_write_put(r, at, sizeof c->value, c->value);
+        return;
+    }
+#if FEAGI_PORT_SHARED
+    if (r->share) {
+        // A sum is made from what is there when it is made: a writer that had passed the gate may still count.
+        feagi_shared_put(r, down ? FEAGI_SHARED_SUBTRACT : FEAGI_SHARED_ADD, at, sizeof c->value, c->value, 0);
+        return;
+    }
+#endif
+    feagi_write_store(r, at, sizeof c->value, sum(feagi_port_load_u32(feagi_region_u32(r, at)), c->value, down));
+}
+
+int feagi_stats_update(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes,
+                       const feagi_stats_change_t changes[FEAGI_STATS_COUNTS]) {
+    const int status = feagi_write_open(r);
+    if (status) {
+        return status;
+    }
+    const int slot = feagi_stats_find(r, id, id_len_bytes); // within the group: a restore gives slots to other areas
+    if (slot < 0) {
+        return feagi_write_refuse(r, slot);
+    }
+    feagi_write_keep_out(r);
+    feagi_port_key_t key = feagi_port_lock();
+    for (unsigned count = 0; count < FEAGI_STATS_COUNTS; count++) {
+        if (changes[count].kind != FEAGI_STATS_KEEP) {
+            put_change(r, place_of(r, (uint32_t)slot, count), &changes[count]);
+        }
+    }
+    feagi_port_unlock(key);
+    feagi_write_close(r);
+    return 0;
 }
 
 const feagi_stat_t *feagi_stats_at(const feagi_region_t *r, uint32_t slot) {

@@ -27,6 +27,19 @@ void feagi_stats_set(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t 
 uint32_t feagi_stats_add(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t amount);
 uint32_t feagi_stats_subtract(feagi_region_t *r, uint32_t slot, unsigned count, uint32_t amount);
 
+// How feagi_stats_update changes a count.
+enum { FEAGI_STATS_KEEP, FEAGI_STATS_SET, FEAGI_STATS_ADD, FEAGI_STATS_SUBTRACT, FEAGI_STATS_KINDS };
+typedef struct {
+    uint8_t kind; // FEAGI_STATS_KEEP to _SUBTRACT
+    uint32_t value;
+} feagi_stats_change_t;
+
+// Changes an area's counts together: no snapshot, link or interrupt finds some changed and others not. They stay within 0 and
+// 4294967295. Any context, ISR-safe; in a shared region any thread.
+// Returns 0, FEAGI_ERR_NOT_FOUND, or in a shared region FEAGI_ERR_BUSY; errors change nothing.
+int feagi_stats_update(feagi_region_t *r, const uint8_t *id, size_t id_len_bytes,
+                       const feagi_stats_change_t changes[FEAGI_STATS_COUNTS]);
+
 // Slot `slot` (< r->stats.capacity), used if its state is 1. Any context.
 const feagi_stat_t *feagi_stats_at(const feagi_region_t *r, uint32_t slot);
 

@@ -527,23 +527,22 @@ static mp_obj_t state_init_area_stats(mp_obj_t self_in, mp_obj_t id_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_init_area_stats_obj, state_init_area_stats);
 
-static uint32_t stats_slot(state_obj_t *self, mp_obj_t id_in) {
-    size_t len;
-    const uint8_t *id = text_of(id_in, &len);
-    int slot = feagi_stats_find(&self->region, id, len);
-    if (slot < 0) {
-        raise_about(FEAGI_AREA_NOT_FOUND, "no statistics of area %r", id_in);
-    }
-    return (uint32_t)slot;
+static __attribute__((noreturn)) void raise_no_stats(mp_obj_t id_in) {
+    raise_about(FEAGI_AREA_NOT_FOUND, "no statistics of area %r", id_in);
 }
 
 // (neurons, incoming synapses, outgoing synapses)
 static mp_obj_t state_get_area_stats(mp_obj_t self_in, mp_obj_t id_in) {
     state_obj_t *self = MP_OBJ_TO_PTR(self_in);
-    uint32_t slot = stats_slot(self, id_in);
+    size_t len;
+    const uint8_t *id = text_of(id_in, &len);
+    int slot = feagi_stats_find(&self->region, id, len);
+    if (slot < 0) {
+        raise_no_stats(id_in);
+    }
     mp_obj_t values[FEAGI_STATS_COUNTS];
     for (unsigned count = 0; count < FEAGI_STATS_COUNTS; count++) {
-        values[count] = new_number(feagi_stats_get(&self->region, slot, count));
+        values[count] = new_number(feagi_stats_get(&self->region, (uint32_t)slot, count));
     }
     return mp_obj_new_tuple(FEAGI_STATS_COUNTS, values);
 }
@@ -552,24 +551,20 @@ static MP_DEFINE_CONST_FUN_OBJ_2(state_get_area_stats_obj, state_get_area_stats)
 // Adds each of the counts that are given, or subtracts what is negative; with `set` stores it.
 static mp_obj_t write_area_stats(size_t n_args, const mp_obj_t *args, bool set) {
     state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
-    uint32_t slot = stats_slot(self, args[1]);
-    bool down[FEAGI_STATS_COUNTS];
-    uint32_t amounts[FEAGI_STATS_COUNTS];
-    size_t counts = n_args - 2;
-    // All are looked at before the first is changed, so that a wrong one changes nothing.
-    for (size_t i = 0; i < counts; i++) {
-        mp_obj_t amount = args[2 + i];
-        down[i] = !set && mp_obj_is_true(mp_binary_op(MP_BINARY_OP_LESS, amount, MP_OBJ_NEW_SMALL_INT(0)));
-        amounts[i] = u32_of(down[i] ? mp_unary_op(MP_UNARY_OP_NEGATIVE, amount) : amount);
-    }
-    for (unsigned i = 0; i < counts; i++) {
-        if (set) {
-            feagi_stats_set(&self->region, slot, i, amounts[i]);
-        } else if (down[i]) {
-            (void)feagi_stats_subtract(&self->region, slot, i, amounts[i]);
-        } else {
-            (void)feagi_stats_add(&self->region, slot, i, amounts[i]);
+    feagi_stats_change_t changes[FEAGI_STATS_COUNTS];
+    for (size_t i = 0; i < FEAGI_STATS_COUNTS; i++) {
+        changes[i].kind = FEAGI_STATS_KEEP;
+        if (2 + i < n_args) {
+            mp_obj_t amount = args[2 + i];
+            bool down = !set && mp_obj_is_true(mp_binary_op(MP_BINARY_OP_LESS, amount, MP_OBJ_NEW_SMALL_INT(0)));
+            changes[i].kind = set ? FEAGI_STATS_SET : down ? FEAGI_STATS_SUBTRACT : FEAGI_STATS_ADD;
+            changes[i].value = u32_of(down ? mp_unary_op(MP_UNARY_OP_NEGATIVE, amount) : amount);
         }
+    }
+    size_t len;
+    const uint8_t *id = text_of(args[1], &len);
+    if (feagi_stats_update(&self->region, id, len, changes)) {
+        raise_no_stats(args[1]);
     }
     return mp_const_none;
 }

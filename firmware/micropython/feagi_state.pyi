@@ -147,10 +147,11 @@ class StateManager(CoreFields):
         """(neurons, incoming synapses, outgoing synapses). Allocates. Raises AreaNotFound."""
 
     def set_area_stats(self, area_id: Text, neurons: int, incoming: int = ..., outgoing: int = ..., /) -> None:
-        """Stores the counts, 0 to 2^32-1 each; those that are not given stay. Raises AreaNotFound, ValueError."""
+        """Stores the counts, 0 to 2^32-1 each; those that are not given stay. All at once to the link. Raises AreaNotFound, ValueError."""
 
     def change_area_stats(self, area_id: Text, neurons: int, incoming: int = 0, outgoing: int = 0, /) -> None:
-        """Adds to the counts, or subtracts what is negative. They stay within 0 and 2^32-1. Raises AreaNotFound, ValueError."""
+        """Adds to the counts, or subtracts what is negative. They stay within 0 and 2^32-1. All at once to the link. Raises AreaNotFound,
+        ValueError."""
 
     def emit(self, kind: int, arg: int = 0, /) -> bool:
         """Puts an event of the application into the ring: kind 256 to 65535, arg 0 to 2^32-1. False if the ring was full: the event is

@@ -42,10 +42,18 @@ FLOAT_armv7emdp := DOUBLE
 CROSS_rv32imc := riscv64-unknown-elf-
 FLAGS_rv32imc := -march=rv32imc_zicsr -mabi=ilp32 -mno-relax -specs=picolibc.specs
 FLOAT_rv32imc := NONE
+# mpy_ld.py takes what is at the same place of equally named sections of two files for one thing.
+CROSS_xtensawin := xtensa-esp32-elf-
+FLAGS_xtensawin := -mlongcalls -fdata-sections
+FLOAT_xtensawin := FLOAT
 ifeq ($(FLAGS_$(ARCH)),)
 $(error ARCH is '$(ARCH)', it should be one of: $(sort $(patsubst FLAGS_%,%,$(filter FLAGS_%,$(.VARIABLES)))))
 endif
-CROSS := $(CROSS_$(ARCH))
+CC := $(CROSS_$(ARCH))gcc
+ifeq ($(ARCH)$(shell command -v $(CC)),xtensawin)
+CC_TOOL := $(HERE)/xtensawin_gcc.py
+CC := $(PYTHON) $(CC_TOOL)
+endif
 
 # What is for hosts alone is left out.
 SOURCES := $(HERE)/natmod.c $(HERE)/feagi_names.c $(filter-out %/feagi_image.c %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
@@ -79,8 +87,8 @@ $(CONFIG): $(HERE)/natmod.c $(HERE)/feagi_module.c $(HERE)/feagi_module.h $(HERE
 	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --preprocess -o $@ $^
 
 vpath %.c $(HERE) $(CORE)
-$(BUILD)/%.o: %.c $(CONFIG) $(HEADERS) $(MAKEFILE_LIST) | $(BUILD)
-	$(CROSS)gcc $(CFLAGS) -c $< -o $@
+$(BUILD)/%.o: %.c $(CONFIG) $(HEADERS) $(CC_TOOL) $(MAKEFILE_LIST) | $(BUILD)
+	$(CC) $(CFLAGS) -c $< -o $@
 
 $(BUILD) $(OUT):
 	mkdir -p $@

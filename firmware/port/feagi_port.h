@@ -12,8 +12,10 @@
 //       atomic compare and exchange; whether it stored
 //   feagi_port_fence(), feagi_port_now_ms()
 //       where regions may be shared: no load after it is older than a store before it; the Unix time
+//   FEAGI_PORT_DIVIDES
+//       1 if the CPU has an instruction for n / d
 //
-// all of them ISR-safe. To add a target, add a header here and a line below.
+// all of them ISR-safe, and says how long its sections last. To add a target, add a header here and a line below.
 #ifndef FEAGI_PORT_H
 #define FEAGI_PORT_H
 
@@ -32,6 +34,8 @@
 #include "feagi_port_cortexm.h"
 #elif defined(__riscv) && __riscv_xlen == 32
 #include "feagi_port_rv32.h"
+#elif defined(__XTENSA__)
+#include "feagi_port_xtensa.h"
 #else
 #error "no port for this target: see firmware/port/feagi_port.h"
 #endif

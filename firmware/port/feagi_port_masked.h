@@ -1,16 +1,19 @@
-// What a port with one core lacks instructions for, made in feagi_port_lock()'s sections: 64-bit accesses, and compare and
-// exchange.
+// What a port lacks instructions for, made in feagi_port_lock()'s sections: 64-bit accesses, and compare and exchange.
 #ifndef FEAGI_PORT_MASKED_H
 #define FEAGI_PORT_MASKED_H
 
-// An interrupt sees the program's order of accesses on its own core, so ordering needs the compiler only.
+// An interrupt sees the program's order of accesses on its own core, so there ordering needs the compiler only.
+#ifndef FEAGI_PORT_BARRIER
+#define FEAGI_PORT_BARRIER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#endif
+
 static inline uint32_t feagi_port_load_u32(const uint32_t *p) {
     uint32_t value = __atomic_load_n(p, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    FEAGI_PORT_BARRIER();
     return value;
 }
 static inline void feagi_port_store_u32(uint32_t *p, uint32_t value) {
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    FEAGI_PORT_BARRIER();
     __atomic_store_n(p, value, __ATOMIC_RELAXED);
 }
 static inline uint64_t feagi_port_load_u64(const uint64_t *p) {

@@ -1,7 +1,8 @@
 """Atomic access to a mirror's memory, by the same C core as on a board. Offsets come from spec.py.
 
 Reads never wait for the mirror's owner and never see half of a page's update. Everything here holds the interpreter's
-lock and takes well under a millisecond. A call after `close` raises RegionClosed; one that writes through a read-only
+lock and takes well under a millisecond, but for waiting: for a process that stands still with a region's lock, other
+threads run meanwhile. A call after `close` raises RegionClosed; one that writes through a read-only
 buffer, InvalidOperation.
 """
 
@@ -139,7 +140,7 @@ class SharedRegion:
         self, buffer: Buffer, create: tuple[int, int, int] | None = None, cached_clock: bool = False
     ) -> None: ...
     def close(self) -> None:
-        """Gives the buffer back. No other thread may be in a call."""
+        """Gives the buffer back. No other thread may be in a call; raises InvalidOperation where one waits in it."""
     @property
     def closed(self) -> bool:
         """Whether it was closed, or never made."""
@@ -217,10 +218,9 @@ class SharedRegion:
         """The area's slot, with all counts 0, or a negative status."""
     def _find_stats(self, area_id: bytes, /) -> int:
         """The area's slot, or a negative status."""
-    def _set_stat(self, slot: int, count: int, value: int, /) -> None:
-        """Stores a count: 0 neurons, 1 incoming, 2 outgoing."""
-    def _add_stat(self, slot: int, count: int, amount: int, /) -> int:
-        """Adds to a count, or with a negative amount subtracts; it stays within 32 bits. The value after it."""
+    def _update_stats(self, area_id: bytes, /, *changes: int) -> int:
+        """Changes the area's counts together: for neurons, incoming and outgoing synapses in turn what to do (0 keep,
+        1 set, 2 add, 3 subtract) and a u32. A status."""
     def _emit(self, kind: int, arg: int, /) -> int:
         """Adds an event. A status."""
     def _read_event(self, position: int, /) -> tuple[int, int, int] | int | None:

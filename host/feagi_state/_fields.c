@@ -478,8 +478,7 @@ PyObject *shared_begin_update(Shared *self, PyObject *unused) {
     }
     if (!__atomic_compare_exchange_n(&self->updating, &none, PyThread_get_thread_ident(), false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
-        raise_as("InvalidOperation", "an update is open already");
-        return NULL;
+        return raise_as("InvalidOperation", "an update is open already");
     }
     self->readable = NULL;
     self->count = 0;
@@ -492,8 +491,7 @@ PyObject *shared_end_update(Shared *self, PyObject *object) {
         return NULL;
     }
     if (!in_update(self)) {
-        raise_as("InvalidOperation", "no update of this thread is open");
-        return NULL;
+        return raise_as("InvalidOperation", "no update of this thread is open");
     }
     int status = 0;
     const bool usable = self->open && self->writable;

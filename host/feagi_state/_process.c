@@ -86,8 +86,30 @@ bool process_is_gone(uint64_t owner) {
 #define YIELDS 100u     // then so many times to whoever wants it
 #define SLEEP_NS 200000 // then for so long each
 #define SLEEPS 25000u   // and no longer than this together: 5 s; whoever holds it then is stopped
+
+// An owner's low bits, which are 0 in process_self.
+#define COUNT_MASK 0xffffull
+
+bool process_is_waiting(Shared *self) {
+    const uint64_t waiting = __atomic_load_n(&self->waiting, __ATOMIC_ACQUIRE);
+    return waiting & COUNT_MASK && (waiting & ~COUNT_MASK) == __atomic_load_n(&process_self, __ATOMIC_ACQUIRE);
+}
+
+void process_pause(Shared *self) {
+    // Counted, so that nobody closes the region meanwhile. A forked process, in which none of the others is, counts anew.
+    const uint64_t process = __atomic_load_n(&process_self, __ATOMIC_ACQUIRE);
+    uint64_t waiting = __atomic_load_n(&self->waiting, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&self->waiting, &waiting, ((waiting & ~COUNT_MASK) == process ? waiting : process) + 1,
+                                        false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+    }
+    const struct timespec pause = {0, SLEEP_NS};
+    Py_BEGIN_ALLOW_THREADS;
+    nanosleep(&pause, NULL);
+    Py_END_ALLOW_THREADS;
+    __atomic_fetch_sub(&self->waiting, 1, __ATOMIC_ACQ_REL);
+}
+
 int process_wait(void *context, uint64_t owner, uint32_t tries) {
-    (void)context;
     if (tries < SPINS) {
 #if defined(__x86_64__)
         __builtin_ia32_pause();
@@ -99,8 +121,7 @@ int process_wait(void *context, uint64_t owner, uint32_t tries) {
         if (!(owner & PROCESS_BIT) || process_is_gone(owner)) {
             return FEAGI_SHARED_GONE;
         }
-        const struct timespec pause = {0, SLEEP_NS};
-        nanosleep(&pause, NULL);
+        process_pause(context);
     } else {
         return FEAGI_SHARED_GIVE_UP;
     }

@@ -221,36 +221,22 @@ PyObject *shared_find_stats(Shared *self, PyObject *object) {
     return PyLong_FromLong(feagi_stats_find(&self->region, id, id_len));
 }
 
-static int slot_and_count(Shared *self, PyObject *const *args, uint64_t *slot, uint64_t *count) {
-    return arg_whole(args[0], self->region.stats.capacity - 1u, "slot", slot) ||
-           arg_whole(args[1], FEAGI_STATS_COUNTS - 1, "count", count);
-}
-
-PyObject *shared_set_stat(Shared *self, PyObject *const *args, Py_ssize_t count) {
-    uint64_t slot, which, value;
-    if (check_writable(self) || arg_count(count, 3) || slot_and_count(self, args, &slot, &which) ||
-        arg_whole(args[2], UINT32_MAX, "value", &value)) {
+PyObject *shared_update_stats(Shared *self, PyObject *const *args, Py_ssize_t count) {
+    const uint8_t *id;
+    size_t id_len;
+    if (check_writable(self) || arg_count(count, 1 + 2 * FEAGI_STATS_COUNTS) || arg_text(args[0], &id, &id_len)) {
         return NULL;
     }
-    feagi_stats_set(&self->region, (uint32_t)slot, (unsigned)which, (uint32_t)value);
-    Py_RETURN_NONE;
-}
-
-PyObject *shared_add_stat(Shared *self, PyObject *const *args, Py_ssize_t count) {
-    uint64_t slot, which;
-    if (check_writable(self) || arg_count(count, 3) || slot_and_count(self, args, &slot, &which)) {
-        return NULL;
+    feagi_stats_change_t changes[FEAGI_STATS_COUNTS];
+    for (unsigned i = 0; i < FEAGI_STATS_COUNTS; i++) {
+        uint64_t kind, value;
+        if (arg_whole(args[1 + 2 * i], FEAGI_STATS_KINDS - 1, "kind of change", &kind) ||
+            arg_whole(args[2 + 2 * i], UINT32_MAX, "count", &value)) {
+            return NULL;
+        }
+        changes[i] = (feagi_stats_change_t){(uint8_t)kind, (uint32_t)value};
     }
-    const long long amount = PyLong_AsLongLong(args[2]);
-    if (amount == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    if (amount > (long long)UINT32_MAX || amount < -(long long)UINT32_MAX) {
-        return raise_as("InvalidValue", "amount %lld does not fit 32 bits", amount);
-    }
-    return PyLong_FromUnsignedLong(amount < 0
-                                       ? feagi_stats_subtract(&self->region, (uint32_t)slot, (unsigned)which, (uint32_t)-amount)
-                                       : feagi_stats_add(&self->region, (uint32_t)slot, (unsigned)which, (uint32_t)amount));
+    return PyLong_FromLong(feagi_stats_update(&self->region, id, id_len, changes));
 }
 
 // ----------------------------------------------------------------------------------------------------------- events

@@ -44,6 +44,7 @@ static PyObject *shared_snapshot(Shared *self, PyObject *const *args, Py_ssize_t
     } else if (status) {
         const double until = monotonic_s() + TRIES_S;
         while (status && monotonic_s() < until) {
+            process_pause(self);
             status = feagi_shared_snapshot(&self->region, out, (uint32_t)start, (uint32_t)len, TRIES);
         }
     }
@@ -96,12 +97,18 @@ static PyObject *shared_restore(Shared *self, PyObject *object) {
 
 // ------------------------------------------------------------------------------------------------- making and closing
 
-static void release(Shared *self) {
+// Gives the buffer back. Returns 0, or -1 with an exception set where a thread waits in it, which goes on with the memory.
+static int release(Shared *self) {
+    if (process_is_waiting(self)) {
+        raise_as("InvalidOperation", "another thread waits in the region: close it when that has come back");
+        return -1;
+    }
     if (self->open) {
         self->open = false;
         self->readable = NULL;
         PyBuffer_Release(&self->buffer);
     }
+    return 0;
 }
 
 static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
@@ -111,7 +118,9 @@ static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|Op:SharedRegion", keywords, &object, &create, &cached_clock)) {
         return -1;
     }
-    release(self);
+    if (release(self)) {
+        return -1;
+    }
     bool writable = !PyObject_GetBuffer(object, &self->buffer, PyBUF_WRITABLE);
     if (!writable) {
         PyErr_Clear();
@@ -121,7 +130,7 @@ static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
     }
     self->share.self = &process_self;
     self->share.wait = process_wait;
-    self->share.context = NULL;
+    self->share.context = self;
     self->share.cached_clock = cached_clock;
     int status;
     if (create == Py_None) {
@@ -159,13 +168,15 @@ static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
 
 static PyObject *shared_close(Shared *self, PyObject *unused) {
     (void)unused;
-    release(self);
+    if (release(self)) {
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 
 static void shared_dealloc(Shared *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
-    release(self);
+    (void)release(self); // nobody waits in what nobody has
     freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
     free_object(self);
     Py_DECREF(type);
@@ -236,7 +247,8 @@ static PyGetSetDef shared_getset[] = {
 #define PUBLIC(name, function, flags, signature, doc)                                                                            \
     { name, (PyCFunction)(void (*)(void))(function), flags, signature "\n--\n\n" doc }
 static PyMethodDef shared_methods[] = {
-    PUBLIC("close", shared_close, METH_NOARGS, "close($self, /)", "Gives the buffer back. No other thread may be in a call."),
+    PUBLIC("close", shared_close, METH_NOARGS, "close($self, /)",
+           "Gives the buffer back. No other thread may be in a call; raises InvalidOperation where one waits in it."),
     PUBLIC("tick", shared_tick, METH_FASTCALL, "tick($self, now_ms=None, /)",
            "With `cached_clock`: sets the clock to `now_ms` [ms since the Unix epoch], or to the system's.\n\n"
            "Any thread. Raises InvalidValue."),
@@ -266,8 +278,7 @@ static PyMethodDef shared_methods[] = {
     METHOD("_set_default_window", shared_set_default_window, METH_O),
     METHOD("_init_stats", shared_init_stats, METH_O),
     METHOD("_find_stats", shared_find_stats, METH_O),
-    METHOD("_set_stat", shared_set_stat, METH_FASTCALL),
-    METHOD("_add_stat", shared_add_stat, METH_FASTCALL),
+    METHOD("_update_stats", shared_update_stats, METH_FASTCALL),
     METHOD("_emit", shared_emit, METH_FASTCALL),
     METHOD("_read_event", shared_read_event, METH_O),
     METHOD("_snapshot", shared_snapshot, METH_FASTCALL),

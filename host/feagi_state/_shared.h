@@ -14,6 +14,7 @@ typedef struct {
     feagi_share_t share;
     Py_buffer buffer;
     bool open, writable;
+    uint64_t waiting;        // threads in process_pause, and in front of the number their process
     const uint8_t *readable; // the region while it is open and no update is, else NULL: then attributes are the short way
     // An update: the thread that it belongs to, 0 for none, and what it keeps back.
     unsigned long updating;
@@ -43,8 +44,14 @@ int process_start(void);
 // Whether the process that an owner names has ended.
 bool process_is_gone(uint64_t owner);
 
-// feagi_share_t.wait.
+// feagi_share_t.wait; its context is the Shared.
 int process_wait(void *context, uint64_t owner, uint32_t tries);
+
+// Lets other threads run for a moment. Whoever calls must hold the interpreter's lock, and nothing that they could change.
+void process_pause(Shared *self);
+
+// Whether a thread of this process is in process_pause, so that the memory must stay.
+bool process_is_waiting(Shared *self);
 
 module_one_t module_process_id, module_is_gone;
 
@@ -87,7 +94,7 @@ shared_some_t shared_try_lock, shared_unlock, shared_take_over;
 shared_one_t shared_lock_owner;
 shared_some_t shared_set_window;
 shared_one_t shared_get_window, shared_remove_window, shared_set_default_window;
-shared_some_t shared_set_stat, shared_add_stat;
+shared_some_t shared_update_stats;
 shared_one_t shared_init_stats, shared_find_stats;
 shared_one_t shared_read_event;
 shared_some_t shared_emit;

@@ -23,7 +23,8 @@ from .errors import (
     StaleMirror,
     StateError,
 )
-from .mirror import Event, EventStream, LinkInfo, MirrorView, StateView, server_of
+from .events import EventStream
+from .mirror import LinkInfo, MirrorView, StateView, server_of
 from .port_link import PortLink
 from .runner import Runner
 from .running import port_path, resolve_port
@@ -165,10 +166,6 @@ class Device:
         else they are milliseconds since the device's start.
         """
         return self.mirror.unix_time
-
-    def full_time(self, event: Event) -> int:
-        """An event's time [ms] on the device's clock; see MirrorView.full_time."""
-        return self.mirror.full_time(event)
 
     @property
     def link(self) -> LinkInfo:

@@ -33,7 +33,7 @@ class Event:
 
     kind: int  # spec.EventKind, or the application's from 256 on
     arg: int  # the new state, an agent's handle, or the application's
-    time_ms: int  # low 32 bits of the clock of the state's owner
+    time_ms: int  # of the clock of the state's owner, as last_modified; see full_time
     position: int  # in the ring, counted since it was made
     agent_id: str | None = field(default=None, compare=False, repr=False)  # as it was known when the event was read
     _find: Callable[[int], str | None] | None = field(default=None, compare=False, repr=False)
@@ -72,6 +72,12 @@ class Ring(NamedTuple):
     capacity: int  # events that are kept
     read: Callable[[int], tuple[int, int, int] | int | None]  # see _core's read_event
     agent_id: Callable[[int], str | None]  # of a handle, as far as it is known
+    full_time: Callable[[int], int]  # of the 32 bits of a time that an event has
+
+
+def full_time(low: int, near_ms: int) -> int:
+    """The time [ms] next to `near_ms` that has these low 32 bits: right if the two are less than 24 days apart."""
+    return max(0, near_ms + (low - near_ms + 0x80000000) % 0x100000000 - 0x80000000)
 
 
 class EventStream(Stream[Event]):
@@ -119,7 +125,8 @@ class EventStream(Stream[Event]):
             self._ring, self.position = current, 0
 
     def _event(self, ring: Ring, found: tuple[int, int, int], position: int) -> Event:
-        kind, arg, time_ms = found
+        kind, arg, low = found
+        time_ms = ring.full_time(low)
         if kind not in _OF_AGENTS:
             return Event(kind, arg, time_ms, position)
         return Event(kind, arg, time_ms, position, ring.agent_id(arg), ring.agent_id)

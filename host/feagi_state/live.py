@@ -14,8 +14,8 @@ from rich.live import Live
 from rich.text import Text
 
 from . import spec
+from .events import EventStream
 from .fields import enum_name, format_age, format_event_time, format_value, json_value
-from .mirror import EventStream
 
 __all__ = [
     "Recorder",
@@ -69,9 +69,6 @@ class View(Protocol):
     def unix_time(self) -> bool:
         """Whether times are Unix milliseconds."""
 
-    def full_time(self, event: Any) -> int:
-        """An event's time in ms on the device's clock."""
-
     @property
     def link(self) -> Any:
         """What the link does and did."""
@@ -118,10 +115,10 @@ def sections_dict(view: View) -> dict[str, Any]:
     }
 
 
-def event_dict(event: Any, view: View) -> dict[str, Any]:
+def event_dict(event: Any) -> dict[str, Any]:
     """An event, as JSON has it: kinds by name, and the new state by name where the argument is one."""
     kind, arg = int(event.kind), int(event.arg)
-    shown: dict[str, Any] = {"kind": enum_name(spec.EventKind, kind), "arg": arg, "time_ms": view.full_time(event)}
+    shown: dict[str, Any] = {"kind": enum_name(spec.EventKind, kind), "arg": arg, "time_ms": event.time_ms}
     meaning = event_meaning(kind, arg)
     if meaning:
         shown["value"] = meaning
@@ -176,7 +173,7 @@ def snapshot_dict(view: View) -> dict[str, Any]:
 
 def event_text(event: Any, recorder: Recorder) -> str:
     """An event in one line, as a recorder of its view knows it."""
-    shown = event_dict(event, recorder.view)
+    shown = event_dict(event)
     kind = shown["kind"] if not shown["kind"].isdigit() else f"application event {shown['kind']}"
     if event.kind in (spec.EventKind.AGENT_REGISTERED, spec.EventKind.AGENT_DEREGISTERED):
         what = recorder.names.get(event.arg, f"handle {event.arg:#x}")
@@ -487,7 +484,7 @@ def watch_json(view: View, write: Any, seconds: float | None, period_s: float) -
     recorder = Recorder(view)
     fresh: list[Any] = []
     for left_s in _rounds(seconds, period_s):
-        write({**snapshot_dict(view), "new_events": [event_dict(event, view) for event in fresh]})
+        write({**snapshot_dict(view), "new_events": [event_dict(event) for event in fresh]})
         fresh = []
         end = time.monotonic() + left_s
         while time.monotonic() < end:

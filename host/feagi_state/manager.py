@@ -26,7 +26,7 @@ from .errors import (
     PersistenceError,
     error_from_status,
 )
-from .events import EventStream, Ring
+from .events import EventStream, Ring, full_time
 from .manager_agents import NOT_FOUND, AgentRegistry, no_agent
 from .manager_areas import AreaTables, owner_number
 from .persistence import read_image
@@ -203,7 +203,10 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         return _singleton()
 
     def close(self) -> None:
-        """Unmaps the region; a file stays. May be called more than once. No other thread may be using this object."""
+        """Unmaps the region; a file stays. May be called more than once. No other thread may be using this object.
+
+        Raises InvalidOperation if another thread waits in it for another process.
+        """
         super().close()
         if hasattr(self, "_memory"):
             self._memory.close()
@@ -305,6 +308,9 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
     def create_snapshot(self) -> Snapshot:
         """The whole state but the events, as it is at one instant: never half of an update, be it another process's.
 
+        An update that is just being made may be in it before its count in `version` is. So a snapshot has at least what
+        its version says, and a greater version later may bring nothing new.
+
         Raises RegionBusy if the region is written without a pause, which only happens to a read-only StateManager.
         """
         places = {name: self._section(number) for name, number in _PLACES.items()}
@@ -352,7 +358,10 @@ class StateManager(AgentRegistry, AreaTables, CoreFields):
         return EventStream(self._ring, timeout_s, from_start, kinds=kinds)
 
     def _ring(self) -> Ring:
-        return Ring(self, self._events_head, self._events_capacity, self._read_event, self._agent_id)
+        return Ring(self, self._events_head, self._events_capacity, self._read_event, self._agent_id, self._full_time)
+
+    def _full_time(self, low: int) -> int:
+        return full_time(low, self.last_modified or time.time_ns() // 1_000_000)
 
     def emit(self, kind: int, arg: int = 0) -> bool:
         """Emits an event of the application: kind 256 to 65535, arg 0 to 2^32-1. No reader holds it up.

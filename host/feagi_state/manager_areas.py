@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -12,7 +12,7 @@ from . import spec
 from ._core import SharedRegion, is_gone, process_id
 from .checks import U32_MAX, U64_MAX, cortical_area, text_bytes, whole
 from .errors import AreaLocked, AreaNotFound, CapacityError, NotLockOwner, error_from_status
-from .manager_agents import FULL, LOCKED, LOOKS, slots_in_use
+from .manager_agents import FULL, LOCKED, LOOKS, NOT_FOUND, slots_in_use
 from .sections import AreaStats, decode_area_stats, decode_fcl_windows, decode_locked_areas
 from .waiting import Patience
 
@@ -21,6 +21,7 @@ __all__ = ["AreaTables", "owner_number"]
 _LOCKS: Final = spec.SECTIONS["cortical_locks"]
 _WINDOWS: Final = spec.SECTIONS["fcl_windows"]
 _STATS: Final = spec.SECTIONS["area_stats"]
+_KEEP, _SET, _ADD, _SUBTRACT = range(4)  # what becomes of a count
 _PROCESS: Final = 1 << 63  # in an owner that process_id made
 _OWNER_MAX: Final = _PROCESS - 1
 _NUMBERS: Final = 0xFFFF  # what a process may number its owners with; 0 is none
@@ -198,7 +199,9 @@ class AreaTables(SharedRegion):
         """The area's three counts, as they were at one instant. Raises AreaNotFound, InvalidValue."""
         name = _area_id(area_id)
         for _ in range(LOOKS):
-            slot = self._stats_slot(name, area_id)
+            slot = self._find_stats(name)
+            if slot < 0:
+                raise _no_stats(area_id)
             at = self._section(_STATS)[0] + slot * spec.STAT_LEN_BYTES
             # A restore in between may have put another area there.
             for found, stats in decode_area_stats(self._snapshot(at, spec.STAT_LEN_BYTES)).items():
@@ -213,35 +216,35 @@ class AreaTables(SharedRegion):
         incoming: int | None = None,
         outgoing: int | None = None,
     ) -> None:
-        """Sets the counts that are given (0 to 2^32-1), one after the other. Raises AreaNotFound, InvalidValue."""
-        given = [
-            (count, whole(value, "count", 0, U32_MAX))
-            for count, value in enumerate((neurons, incoming, outgoing))
-            if value is not None
-        ]
-        slot = self._stats_slot(_area_id(area_id), area_id)
-        for count, value in given:
-            self._set_stat(slot, count, value)
+        """Sets the counts that are given (0 to 2^32-1), all at once. Raises AreaNotFound, InvalidValue, RegionBusy."""
+        values = (neurons, incoming, outgoing)
+        self._change_stats(
+            area_id, ((_KEEP, 0) if value is None else (_SET, whole(value, "count", 0, U32_MAX)) for value in values)
+        )
 
     def change_area_stats(self, area_id: str | bytes, neurons: int = 0, incoming: int = 0, outgoing: int = 0) -> None:
-        """Adds to the counts, or subtracts what is negative (-2^32+1 to 2^32-1), one after the other: each stays within
-        0 and 2^32-1. Raises AreaNotFound, InvalidValue.
+        """Adds to the counts, or subtracts what is negative (-2^32+1 to 2^32-1), all at once: each stays within 0 and
+        2^32-1. Raises AreaNotFound, InvalidValue, RegionBusy.
         """
-        amounts = [whole(amount, "change of a count", -U32_MAX, U32_MAX) for amount in (neurons, incoming, outgoing)]
-        slot = self._stats_slot(_area_id(area_id), area_id)
-        for count, amount in enumerate(amounts):
-            if amount:
-                self._add_stat(slot, count, amount)
+        amounts = (whole(amount, "change of a count", -U32_MAX, U32_MAX) for amount in (neurons, incoming, outgoing))
+        self._change_stats(
+            area_id, ((_KEEP if not amount else _ADD if amount > 0 else _SUBTRACT, abs(amount)) for amount in amounts)
+        )
+
+    def _change_stats(self, area_id: str | bytes, changes: Iterable[tuple[int, int]]) -> None:
+        status = self._update_stats(_area_id(area_id), *itertools.chain.from_iterable(changes))
+        if status == NOT_FOUND:
+            raise _no_stats(area_id)
+        if status < 0:
+            raise error_from_status(status, f"area {area_id!r}")
 
     def get_all_area_stats(self) -> dict[str, AreaStats]:
         """Statistics by the area's id, all as they were at one instant."""
         return decode_area_stats(self._snapshot(*self._section(_STATS)))
 
-    def _stats_slot(self, name: bytes, area_id: str | bytes) -> int:
-        slot = self._find_stats(name)
-        if slot < 0:
-            raise AreaNotFound(f"no statistics are kept of area {area_id!r}: init_area_stats begins them")
-        return slot
+
+def _no_stats(area_id: str | bytes) -> AreaNotFound:
+    return AreaNotFound(f"no statistics are kept of area {area_id!r}: init_area_stats begins them")
 
 
 def _area_id(area_id: str | bytes) -> bytes:

@@ -23,7 +23,7 @@ from .changes import ChangeStream, FieldWatch
 from .checks import cortical_area
 from .core_fields import CoreValues
 from .errors import InvalidField, MemoryMapError, StaleMirror
-from .events import Event, EventStream, Ring
+from .events import EventStream, Ring, full_time
 from .mirror_files import default_dir, is_locked, mirror_names, mirror_path, no_permission
 from .sections import (
     AgentInfo,
@@ -43,8 +43,6 @@ from .spec import LinkState
 from .waiting import LONGEST_PAUSE_S
 
 __all__ = [
-    "Event",
-    "EventStream",
     "LinkInfo",
     "MirrorView",
     "StateView",
@@ -57,6 +55,7 @@ _LINK_STATE: Final = spec.MIRROR_FIELDS["link_state"].offset
 _LIVE: Final = int(LinkState.LIVE)
 _HEARD_MS: Final = spec.MIRROR_FIELDS["heard_ms"].offset
 _FLAGS: Final = spec.HEADER_FIELDS["flags"].offset
+_LAST_MODIFIED: Final = spec.CORE_FIELDS["last_modified"].offset
 
 
 @dataclass(frozen=True)
@@ -231,16 +230,7 @@ class MirrorView:
         """Whether the device's times are Unix milliseconds, as they are once a host that knows the time was connected;
         else they are milliseconds since the device's start.
         """
-        flags = int.from_bytes(self.region().read_page(0)[_FLAGS : _FLAGS + 4], "little")
-        return bool(flags & spec.FLAG_UNIX_TIME)
-
-    def full_time(self, event: Event) -> int:
-        """An event's time [ms] on the device's clock, as that of `last_modified`.
-
-        An event carries 32 bits of it: right if the device wrote its state within 24 days of the event.
-        """
-        last: int = self.state.last_modified or (time.time_ns() // 1_000_000 if self.unix_time else 0)
-        return max(0, last + (event.time_ms - last + 0x80000000) % 0x100000000 - 0x80000000)
+        return _has_unix_time(self.region())
 
     @property
     def link(self) -> LinkInfo:
@@ -344,7 +334,8 @@ class MirrorView:
 
     def _ring(self) -> Ring:
         core = self.region()
-        return Ring(core, core.events_head, core.events_capacity, core.read_event, partial(_agent_id, core))
+        agent_id, time_ms = partial(_agent_id, core), partial(_full_time, core)
+        return Ring(core, core.events_head, core.events_capacity, core.read_event, agent_id, time_ms)
 
     def region(self) -> Mirror:
         """The memory as it is mapped, after a look for a new file if this one is not live."""
@@ -366,6 +357,15 @@ def _agent_id(core: Mirror, handle: int) -> str | None:
     """Id of the agent that has or had this handle, None where the mirror does not know it."""
     slot = handle & 0xFFFF
     return decode_agent_id(core.read_agent(slot), handle) if slot < core.agents else None
+
+
+def _has_unix_time(core: Mirror) -> bool:
+    return bool(int.from_bytes(core.read_page(0)[_FLAGS : _FLAGS + 4], "little") & spec.FLAG_UNIX_TIME)
+
+
+def _full_time(core: Mirror, low: int) -> int:
+    last = int(core.load_field(_LAST_MODIFIED))
+    return full_time(low, last or (time.time_ns() // 1_000_000 if _has_unix_time(core) else 0))
 
 
 def _too_old(age_s: float | None) -> bool:

@@ -64,7 +64,7 @@ class AgentInfo:
 
 @dataclass(frozen=True)
 class AreaStats:
-    """Statistics of a cortical area: three counts from one copy of its slot, which are changed one by one."""
+    """Statistics of a cortical area: three counts, as they were at one instant."""
 
     neuron_count: int
     incoming_synapse_count: int

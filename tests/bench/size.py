@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Says how many bytes the state takes: regions and their sections, the core's objects, the native module for armv7m.
+"""Says how many bytes the state takes, and how many instructions its calls: regions and their sections, the core's objects and
+calls on each kind of CPU, the native module for each architecture.
 
-All of it is measured: by a program that asks the core, and by the compilers' own `size`. Writes the numbers, flat names to
-bytes, as JSON. Exit status: 0, 1 if a number is above its ceiling, 2 if something could not be measured.
+All of it is measured: by a program that asks the core, in object files, and by calls.py on emulated CPUs. Writes the numbers, flat
+names to bytes or instructions, as JSON. Exit status: 0, 1 if a number is above its ceiling, 2 if something could not be measured.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import calls
 import tomllib
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -25,17 +29,20 @@ CORE = ROOT / "firmware" / "core"
 PORT = ROOT / "firmware" / "port"
 INCLUDES = [f"-I{CORE}", f"-I{PORT}"]
 
-# Bytes that a number may have. What fits these leaves room on the boards that the profiles are for.
+# What a number may be. Regions that fit these leave room on the boards that the profiles are for.
 CEILINGS = {"region.tiny": 2 * 1024, "region.micro": 6 * 1024}
+# The same for modules, each where it was built.
+MODULE_CEILINGS = {
+    "mpy.armv6m.text": 21 * 1024,
+    "mpy.armv7m.text": 21 * 1024,
+    "mpy.armv7emsp.text": 21 * 1024,
+    "mpy.armv7emdp.text": 21 * 1024,
+    "mpy.rv32imc.text": 26 * 1024,
+}
 
-# As firmware/micropython/natmod.mk, but for -fpic: this is what a firmware links that has the core built in.
-SIZE_FLAGS = ["-std=c99", "-Os", "-ffreestanding", "-fno-tree-loop-distribute-patterns"]
-# The host's compiler would count tables for exceptions as text, and add checks that no microcontroller's code has.
-HOST = ["gcc", "-DFEAGI_PORT_SHARED=1", "-D_GNU_SOURCE", "-fno-asynchronous-unwind-tables", "-fno-stack-protector"]
-ARMV7M = ["arm-none-eabi-gcc", "-mthumb", "-mcpu=cortex-m3"]
-TARGETS = {"host": HOST, "armv7m": ARMV7M}
-# Never on a device: natmod.mk leaves it out as well.
-HOST_ONLY = {"feagi_image", "feagi_mirror", "feagi_shared"}
+# Without the checks that the host's compiler would add.
+HOST = ["gcc", "-DFEAGI_PORT_SHARED=1", "-D_GNU_SOURCE", "-fno-stack-protector"]
+TARGETS = {"host": HOST} | {name: [f"{cpu.prefix}gcc", *cpu.flags] for name, cpu in calls.CPUS.items()}
 PARTS = ("text", "data", "bss")
 
 Numbers = dict[str, int]
@@ -86,12 +93,17 @@ def region_sizes(folder: Path) -> Numbers:
     return numbers
 
 
-def sections_of(objects: list[Path], size: str) -> dict[str, Numbers]:
-    """text, data and bss in bytes of each object file, by its stem. Raises CannotMeasure."""
-    rows = [line.split() for line in run(size, "--format=berkeley", *objects).splitlines()]
-    if not rows or rows[0][:3] != list(PARTS):
-        raise CannotMeasure(f"{size} prints another table than expected: {rows[:1]}")
-    return {Path(row[5]).stem: dict(zip(PARTS, map(int, row[:3]), strict=True)) for row in rows[1:]}
+def sections_of(objects: list[Path]) -> Numbers:
+    """text, data and bss in bytes of these object files together. Tables for exceptions, which some hosts have, are not counted."""
+    found = dict.fromkeys(PARTS, 0)
+    for file in objects:
+        with file.open("rb") as stream:
+            for section in ELFFile(stream).iter_sections():
+                if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section.name != ".eh_frame":
+                    writable = section["sh_flags"] & SH_FLAGS.SHF_WRITE
+                    part = "bss" if section["sh_type"] == "SHT_NOBITS" else "data" if writable else "text"
+                    found[part] += section["sh_size"]
+    return found
 
 
 def object_sizes(target: str, folder: Path) -> Numbers:
@@ -100,37 +112,52 @@ def object_sizes(target: str, folder: Path) -> Numbers:
     `folder` is for the objects. Raises CannotMeasure.
     """
     sources = sorted(CORE.glob("*.c"))
-    command = TARGETS[target]
     place = folder / target
     place.mkdir()
-    run(*command, *SIZE_FLAGS, *INCLUDES, "-c", *sources, cwd=place)
-    files = sections_of([place / f"{source.stem}.o" for source in sources], command[0].replace("gcc", "size"))
-    files["total"] = {part: sum(found[part] for name, found in files.items() if name not in HOST_ONLY) for part in PARTS}
+    run(*TARGETS[target], *calls.FLAGS, *INCLUDES, "-c", *sources, cwd=place)
+    files = {source.stem: sections_of([place / f"{source.stem}.o"]) for source in sources}
+    files["total"] = {part: sum(found[part] for name, found in files.items() if name not in calls.HOST_ONLY) for part in PARTS}
     return {f"object.{target}.{name}.{part}": found[part] for name, found in files.items() for part in PARTS}
 
 
 def module_sizes(build: Path) -> Numbers:
-    """mpy.armv7m.FILE, bytes of each .mpy file in `build`, and mpy.armv7m.PART, bytes of what was linked into them.
+    """Of each native module in `build`: mpy.ARCH.feagi_state, bytes of the file, and mpy.ARCH.PART, bytes of what was linked into it.
 
-    Empty if there is none. Raises CannotMeasure.
+    Empty if there is none.
     """
-    files = sorted(build.glob("mpy/armv7m_*/*.mpy"))
-    numbers = {f"mpy.armv7m.{file.stem}": file.stat().st_size for file in files}
-    objects = sorted(build.glob("natmod/armv7m/*.o"))
-    if files and objects and shutil.which("arm-none-eabi-size"):
-        found = sections_of(objects, "arm-none-eabi-size").values()
-        numbers |= {f"mpy.armv7m.{part}": sum(row[part] for row in found) for part in PARTS}
+    numbers: Numbers = {}
+    for file in sorted(build.glob("mpy/*_6.3/feagi_state.mpy")):
+        arch = file.parent.name.removesuffix("_6.3")
+        numbers[f"mpy.{arch}.feagi_state"] = file.stat().st_size
+        objects = sorted(build.glob(f"natmod/{arch}/*.o"))
+        if objects:
+            numbers |= {f"mpy.{arch}.{part}": number for part, number in sections_of(objects).items()}
+    return numbers
+
+
+def call_costs(target: str) -> Numbers:
+    """call.TARGET.FUNCTION.instructions of the slowest call, and .section: those of its longest critical section. Raises CannotMeasure."""
+    try:
+        costs = calls.measure(target)
+    except calls.CannotCount as error:
+        raise CannotMeasure(str(error)) from error
+    numbers: Numbers = {}
+    for name, cost in costs.items():
+        numbers |= {f"call.{target}.{name}.instructions": cost.instructions, f"call.{target}.{name}.section": cost.section}
     return numbers
 
 
 def measure(build: Path) -> Numbers:
-    """All numbers that can be had here: those of armv7m need its compiler, those of .mpy files a build. Raises CannotMeasure."""
+    """All numbers that can be had here: CPUs need their compilers and emulators, .mpy files a build. Raises CannotMeasure."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         numbers = region_sizes(folder)
         for target, command in TARGETS.items():
             if target == "host" or shutil.which(command[0]):
                 numbers |= object_sizes(target, folder)
+        for target, cpu in calls.CPUS.items():
+            if shutil.which(f"{cpu.prefix}gcc") and shutil.which(cpu.emulator[0]):
+                numbers |= call_costs(target)
     return numbers | module_sizes(build)
 
 
@@ -140,55 +167,62 @@ def exceeded(numbers: Mapping[str, int], ceilings: Mapping[str, int]) -> list[st
     if missing:
         raise CannotMeasure(f"there is a ceiling but no number called {', '.join(missing)}")
     return [
-        f"{name} has {numbers[name]} bytes, {numbers[name] - ceiling} more than its ceiling of {ceiling}"
+        f"{name} is {numbers[name]}, {numbers[name] - ceiling} more than its ceiling of {ceiling}"
         for name, ceiling in ceilings.items()
         if numbers[name] > ceiling
     ]
 
 
 def table(numbers: Mapping[str, int], ceilings: Mapping[str, int]) -> str:
-    """The numbers for reading; an object's three parts are in one row."""
+    """The numbers for reading."""
     lines = []
 
     def row(label: str, *cells: object, note: str = "") -> None:
-        lines.append((f"{label:<36}" + "".join(f"{cell:>9}" for cell in cells) + note).rstrip())
+        lines.append((f"{label:<34}" + "".join(f"{cell:>13}" for cell in cells) + note).rstrip())
 
-    def ceiling(*names: str) -> str:
-        whose = {name: f" of {name.rpartition('.')[2]}" if len(names) > 1 else "" for name in names}
-        return "".join(f"   ceiling{whose[name]} {ceilings[name]}" for name in names if name in ceilings)
+    def cell(name: str) -> object:
+        return numbers.get(name, "-")
+
+    def ceiling(name: str) -> str:
+        return f"   ceiling {ceilings[name]}" if name in ceilings else ""
+
+    def parts_of(kind: str, place: int) -> list[str]:
+        """The different words at a place of the names of a kind, in their order."""
+        return list(dict.fromkeys(name.split(".")[place] for name in numbers if name.startswith(f"{kind}.")))
 
     row("region", "bytes")
     for name, number in numbers.items():
         kind, *rest = name.split(".")
         if kind == "region":
             row(f"  {rest[0]}" if len(rest) == 1 else f"    {rest[1]}", number, note=ceiling(name))
-    for target, command in TARGETS.items():
-        lines.append("")
-        prefix = f"object.{target}."
-        files = [name.removeprefix(prefix).removesuffix(".text") for name in numbers if name.startswith(prefix) and name.endswith(".text")]
-        row(f"core for {target}, -Os", *PARTS)
-        for file in files:
-            names = [f"{prefix}{file}.{part}" for part in PARTS]
-            label = "total of a device" if file == "total" else file
-            row(f"  {label}", *(numbers[name] for name in names), note=ceiling(*names))
-        if not files:
-            lines.append(f"  not measured: {command[0]} is not there")
     lines.append("")
-    row("native module for armv7m", "bytes")
-    module = [name for name in numbers if name.startswith("mpy.")]
-    for name in module:
-        last = name.rpartition(".")[2]
-        row(f"  {last} of what is linked" if last in PARTS else f"  {last}.mpy", numbers[name], note=ceiling(name))
-    if not module:
+    row("core, bytes of code with -Os", *TARGETS)
+    for file in parts_of("object", 2):
+        row("  total of a device" if file == "total" else f"  {file}", *(cell(f"object.{target}.{file}.text") for target in TARGETS))
+    lines.append("")
+    row("core, instructions of a call", *calls.CPUS)
+    row("  (in a critical section)")
+    for call in parts_of("call", 2):
+        names = [f"call.{target}.{call}" for target in calls.CPUS]
+        row(f"  {call}", *(f"{cell(f'{name}.instructions')} ({cell(f'{name}.section')})" for name in names))
+    lines.append("")
+    row("native module, bytes", "file", "text", "bss")
+    for arch in parts_of("mpy", 1):
+        row(f"  {arch}", *(cell(f"mpy.{arch}.{part}") for part in ("feagi_state", "text", "bss")), note=ceiling(f"mpy.{arch}.text"))
+    missing = [command[0] for command in TARGETS.values() if not shutil.which(command[0])]
+    missing += [cpu.emulator[0] for cpu in calls.CPUS.values() if not shutil.which(cpu.emulator[0])]
+    if missing:
+        lines.append(f"not measured for want of {', '.join(dict.fromkeys(missing))}")
+    if not parts_of("mpy", 1):
         lines.append("  not measured: `make natmod` builds it")
     return "\n".join(lines)
 
 
 def ceiling_argument(text: str) -> tuple[str, int]:
-    """(name, bytes) of NAME=BYTES. Raises argparse.ArgumentTypeError."""
+    """(name, number) of NAME=NUMBER. Raises argparse.ArgumentTypeError."""
     name, _, number = text.partition("=")
     if not name or not number.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} should be NAME=BYTES, as region.micro=6144")
+        raise argparse.ArgumentTypeError(f"{text!r} should be NAME=NUMBER, as region.micro=6144")
     return name, int(number)
 
 
@@ -202,14 +236,15 @@ def main(arguments: list[str] | None = None) -> int:
         type=ceiling_argument,
         action="append",
         default=[],
-        metavar="NAME=BYTES",
+        metavar="NAME=NUMBER",
         help="one more ceiling, or another for a name that has one; names are those of the JSON",
     )
     args = parser.parse_args(arguments)
     target = args.json or args.build / "size.json"
-    ceilings = CEILINGS | dict(args.ceiling)
     try:
         numbers = measure(args.build)
+        modules = {name: ceiling for name, ceiling in MODULE_CEILINGS.items() if name in numbers}
+        ceilings = CEILINGS | modules | dict(args.ceiling)
         above = exceeded(numbers, ceilings)
     except CannotMeasure as error:
         print(f"size: {error}", file=sys.stderr)

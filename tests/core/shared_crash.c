@@ -253,6 +253,16 @@ static int64_t subtract_stat(handle_t *h) {
     return feagi_stats_subtract(&h->region, (uint32_t)slot_of_v1, FEAGI_STATS_INCOMING, 2);
 }
 
+static int64_t update_stats(handle_t *h) {
+    static const feagi_stats_change_t changes[] = {
+        {FEAGI_STATS_ADD, 3}, {FEAGI_STATS_SUBTRACT, UINT32_MAX}, {FEAGI_STATS_SET, 9}};
+    return feagi_stats_update(&h->region, TEXT("v1"), changes);
+}
+static int64_t update_unknown_stats(handle_t *h) {
+    static const feagi_stats_change_t changes[FEAGI_STATS_COUNTS] = {{FEAGI_STATS_SET, 1}};
+    return feagi_stats_update(&h->region, TEXT("nothing"), changes);
+}
+
 static int64_t lock_new(handle_t *h) {
     return feagi_locks_try_lock(&h->region, 500, 60);
 }
@@ -383,6 +393,8 @@ static const operation_t operations[] = {
     {"set stat", set_stat, SINGLE},
     {"add stat", add_stat, SINGLE},
     {"subtract stat", subtract_stat, SINGLE},
+    {"update stats", update_stats, 0},
+    {"update unknown stats", update_unknown_stats, 0},
     {"lock new area", lock_new, SINGLE},
     {"lock free area", lock_free, SINGLE},
     {"lock held area", lock_held, SINGLE},

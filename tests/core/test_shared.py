@@ -114,7 +114,8 @@ MUTATIONS = {
         ("readers",),
     ),
     "half-of-an-agent-is-restored": Mutation("feagi_shared.c", {"if (load(word_at(r->base, at)) != first) {": "if (false) {"}, "shared_crash", ("readers",)),
-    "counts-are-reset-with-the-gate-open": Mutation("feagi_stats.c", {"feagi_write_keep_out(r);": ""}, "shared_crash", ("crash",)),
+    "counts-are-reset-with-the-gate-open": Mutation("feagi_stats.c", {"feagi_write_keep_out(r);  ": ""}, "shared_crash", ("crash",)),
+    "counts-are-changed-with-the-gate-open": Mutation("feagi_stats.c", {"feagi_write_keep_out(r);\n": "\n"}, "shared_crash", ("crash",)),
     "a-window-in-another-area's-slot": Mutation("feagi_windows.c", {"feagi_areas_is(entry, area) && ": ""}, "shared_crash", ("flight",)),
 }
 

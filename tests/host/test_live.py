@@ -44,9 +44,6 @@ class FullView:
             events_lost=12, commands=1234, naks=123, text_bytes=1234, round_trip_us=2100,
         )  # fmt: skip
 
-    def full_time(self, event):
-        return event.time_ms
-
     def events(self, timeout_s=None, from_start=False):
         return SimpleNamespace(get=lambda timeout_s: None)
 

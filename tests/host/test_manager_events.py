@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
+import time
 
 import pytest
 
@@ -124,6 +125,27 @@ def test_an_agent_is_named_also_when_it_has_gone(state):
     assert names == [None, None, *slots]
     assert kept.value == "gone", "it was named when it was read"
     assert Event(EventKind.AGENT_REGISTERED, 0xFFFF_FFFF, 0, 0).value is None
+
+
+def test_an_event_has_the_whole_time_of_what_caused_it(state):
+    state.emit(300)
+    assert abs(state.subscribe_events(from_start=True).get().time_ms - time.time() * 1000) < 60_000, "nothing is modified yet"
+    events = state.subscribe_events(timeout_s=0)
+    state.register_agent("cam")
+    assert [event.time_ms for event in events] == [state.get_agent("cam").registered_at]
+
+
+@pytest.mark.parametrize("now_ms", [5, 2**32 - 1, 2**32, 2**40 + 7, 2**63])
+def test_the_time_of_an_event_is_the_next_one_to_the_last_write(now_ms):
+    day_ms = 86_400_000
+    with StateManager("tiny", cached_clock=True) as state:
+        times = [max(0, now_ms + away) for away in (-20 * day_ms, 0, 20 * day_ms)]
+        for time_ms in times:
+            state.tick(time_ms)
+            state.emit(300)
+        state.tick(now_ms)
+        state.neuron_count = 1
+        assert [event.time_ms for event in state.subscribe_events(from_start=True, timeout_s=0)] == times
 
 
 def test_events_are_plain_values(state):

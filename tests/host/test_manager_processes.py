@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from feagi_state import BurstEngineState, GenomeState, RegionBusy, StateManager
-from processes import program
+from feagi_state import BurstEngineState, GenomeState, InvalidOperation, RegionBusy, StateManager
+from processes import in_fork, program
 
 ADDITIONS = 10_000
 
@@ -68,6 +73,28 @@ def test_no_snapshot_has_half_of_another_processs_update(state, readonly):
             seen |= numbers
             health = reader.health_check()
             assert health["neuron_count"] == health["synapse_count"] == health["brain_regions_hash"]
+
+
+COUNTER = """
+state = StateManager.attach(sys.argv[1])
+state.init_area_stats("v1")
+say("ready")
+number = 0
+while True:
+    number += 1
+    if number % 2: state.set_area_stats("v1", number, number, number)
+    else: state.change_area_stats("v1", 1, 1, 1)
+"""
+
+
+def test_nobody_finds_an_areas_counts_changed_in_part(state):
+    with program(COUNTER, state.path) as writer, StateManager.attach(state.path, readonly=True) as reader:
+        writer.hear()
+        seen = set()
+        while len(seen) < 300:
+            for stats in (reader.get_area_stats("v1"), reader.create_snapshot().area_stats["v1"]):
+                assert stats.neuron_count == stats.incoming_synapse_count == stats.outgoing_synapse_count
+                seen.add(stats.neuron_count)
 
 
 def test_updates_of_several_processes_add_up(state):
@@ -165,6 +192,105 @@ hear()
         other.kill()
         state.register_agent("mic")
     assert [agent.agent_id for agent in state.agents] == ["mic"]
+
+
+STOPPED = """
+import os, signal, struct
+from feagi_state import _core
+state = StateManager.attach(sys.argv[1])
+at = state._region_len + spec.SHARED_FIELDS["lock"].offset
+state._memory[at:at + 8] = struct.pack("<Q", _core.process_id())
+os.kill(os.getpid(), signal.SIGSTOP)
+state._memory[at:at + 8] = bytes(8)
+say("went on")
+"""
+
+
+@pytest.fixture
+def stopped(state):
+    """A process that holds the region's lock and stands still."""
+    with program(STOPPED, state.path) as other:
+        os.waitid(os.P_PID, other.process.pid, os.WSTOPPED)
+        yield other
+
+
+@pytest.fixture
+def others_run_only_when_let():
+    """No thread is interrupted: another one runs when this one waits, and lets it."""
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    yield
+    sys.setswitchinterval(interval_s)
+
+
+def while_waiting(call, meanwhile):
+    """What the call gives, in which this thread waits for a stopped process, and another thread does something."""
+    may = threading.Event()
+    with ThreadPoolExecutor(1) as others:
+        other = others.submit(lambda: may.wait() and meanwhile())
+        may.set()
+        result = call()
+        other.result()
+    return result
+
+
+WAITING = {
+    "a registration": lambda state: state.register_agent("cam"),
+    "an event": lambda state: state.emit(300, 1),
+    "a state with an event": lambda state: setattr(state, "burst_engine_state", BurstEngineState.RUNNING),
+    "statistics": lambda state: state.init_area_stats("v1"),
+    "an update": lambda state: updated(state),
+}
+
+
+def updated(state):
+    with state.update():
+        state.neuron_count = 1
+
+
+@pytest.mark.parametrize("what", list(WAITING))
+def test_other_threads_run_while_one_waits_for_a_stopped_process(state, stopped, others_run_only_when_let, what):
+    """If they did not, nobody could let the process go on, and the wait would end with RegionBusy."""
+    while_waiting(lambda: WAITING[what](state), lambda: stopped.process.send_signal(signal.SIGCONT))
+    assert stopped.hear() == "went on"
+
+
+def test_a_region_is_used_and_not_closed_while_a_thread_waits_in_it(state, stopped, others_run_only_when_let):
+    events = state.subscribe_events(timeout_s=0)
+    refused = []
+
+    def meanwhile():
+        for end in (state.close, lambda: state.__init__("tiny")):
+            with pytest.raises(InvalidOperation, match="another thread waits"):
+                end()
+            refused.append(end)
+        state.neuron_count = 5
+        state.morphologies_hash = 6
+        assert state.add_neuron_count() == 6
+        assert state.try_lock(7)
+        assert state.create_snapshot().neuron_count == 6
+        assert in_fork(lambda: state.close() or state.closed)  # in which nobody waits
+        assert state.agent_count == 0
+        stopped.process.send_signal(signal.SIGCONT)
+        state.register_agent("mic")  # waits as well
+
+    while_waiting(lambda: state.register_agent("cam"), meanwhile)
+    assert len(refused) == 2 and {agent.agent_id for agent in state.agents} == {"cam", "mic"}
+    assert sorted(event.value for event in events) == ["cam", "mic"]
+    state.close()
+
+
+def test_an_update_that_waits_is_one_for_the_other_threads_too(state, stopped, others_run_only_when_let):
+    def meanwhile():
+        state.synapse_count = 3  # no part of the update
+        assert (state.neuron_count, state.synapse_count) == (0, 3)
+        stopped.process.send_signal(signal.SIGCONT)
+        with state.update():
+            assert state.neuron_count == 1
+            state.synapse_count = 4
+
+    while_waiting(lambda: updated(state), meanwhile)
+    assert (state.neuron_count, state.synapse_count) == (1, 4)
 
 
 def test_a_file_that_is_unlinked_stays_with_those_who_have_it(state):

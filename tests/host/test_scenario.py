@@ -130,7 +130,7 @@ class Scenario:
             return 0 if s.emit(int(args[0]), int(args[1])) else "FULL"
         if op == "pop":
             event = self.events.get(0)
-            return "none" if event is None else f"{event.kind}:{event.arg}:{event.time_ms}"
+            return "none" if event is None else f"{event.kind}:{event.arg}:{event.time_ms % 2**32}"
         if op == "digest":
             return self.digest()
         return self.area_operation(op, args)

@@ -171,6 +171,15 @@ def the_region_is_readable_and_not_writable():
         check(False, "the state was taken for a writable buffer")
 
 
+def regions_begin_at_cache_lines():
+    import uctypes
+
+    kept = []
+    for length in (1, 17, 33, 49):  # so that the heap gives another place each time
+        kept.append(bytearray(length))
+        check(uctypes.addressof(f.StateManager("tiny")) % 64 == 0, "a region is not aligned to 64")
+
+
 def hot_calls_allocate_nothing():
     if heap_lock is None:
         return
@@ -341,6 +350,7 @@ def run():
         agents_are_seen_by_handle_and_evicted,
         areas_have_locks_windows_and_statistics,
         the_region_is_readable_and_not_writable,
+        regions_begin_at_cache_lines,
         hot_calls_allocate_nothing,
         a_link_works_over_a_stream_that_takes_a_byte_at_a_time,
         a_host_tells_the_time,

@@ -18,7 +18,7 @@ from feagi_state.emulator import EmulatedBoard, Program, start_board
 
 HERE = Path(__file__).resolve().parent
 # Script -> what to call in it, and how many checks it makes at least.
-SCRIPTS = {"run_vectors": ("run({folder!r})", 690), "check_module": ("run()", 95)}
+SCRIPTS = {"run_vectors": ("run({folder!r})", 690), "check_module": ("run()", 99)}
 
 
 def assert_all_passed(script: str, output: str, may_skip: str = "nothing") -> None:
@@ -95,6 +95,27 @@ def test_a_soft_reset_is_the_end_of_the_state(firmware: str, request: pytest.Fix
     first, second = (run_on(board, code, "soft-reset", "resume") for _ in range(2))
     assert first.count("AgentInfo(agent_id='cam'") == second.count("AgentInfo(agent_id='cam'") == 1, first + second
     assert first.split()[-1] != second.split()[-1]
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("firmware", ["cortex_m3", "cortex_m3_with_user_module"])
+def test_soft_resets_leave_nothing_behind(firmware: str, request: pytest.FixtureRequest) -> None:
+    """While a timer polls a link and the program is in a call of the module: the next program has all of the memory again."""
+    board = request.getfixturevalue(firmware)
+    code = """
+import gc, io
+gc.collect(); print("free", gc.mem_free())
+import feagi_state as f
+from machine import Timer
+s = f.StateManager.instance(); link = f.Link(io.BytesIO(), s); s.register_agent("cam")
+Timer(-1, period=1, callback=lambda timer: (s.add("neuron_count", 1), link.poll()))
+while s.neuron_count < 20: s.heartbeat("cam")
+print("counted", s.neuron_count >= 20)
+"""
+    said = [run_on(board, code, "soft-reset", "resume") for _ in range(3)]
+    free = [line for output in said for line in output.splitlines() if line.startswith("free ")]
+    assert len(free) == 3 and len(set(free)) == 1, said
+    assert all("counted True" in output for output in said), said
 
 
 @pytest.mark.qemu

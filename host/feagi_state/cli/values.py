@@ -139,7 +139,7 @@ def events(
             if wait_s <= 0:
                 return
             for event in recorder.poll(wait_s):
-                out(live.event_dict(event, view) if as_json else live.event_text(event, recorder))
+                out(live.event_dict(event) if as_json else live.event_text(event, recorder))
                 if left is not None:
                     left -= 1
                     if left == 0:

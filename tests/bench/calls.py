@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Counts the instructions of the core's calls, and of their critical sections, on emulated CPUs of boards.
+
+calls.c makes every call that has a section, in its slowest case: tables full, changes tracked. QEMU runs it one instruction at a
+time and says where each one was. A section goes from the instruction that keeps interrupts out to the one that lets them in again,
+both counted; of nested ones the outermost counts.
+
+Without arguments: prints them all. With --write: writes the sections' lengths into the headers of firmware/port/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+CORE = ROOT / "firmware" / "core"
+PORT = ROOT / "firmware" / "port"
+# As firmware/micropython/natmod.mk, but for -fpic: code of a firmware with the core in it.
+FLAGS = ["-std=c99", "-Os", "-ffreestanding", "-fno-tree-loop-distribute-patterns"]
+# Never on a device: natmod.mk leaves it out as well.
+HOST_ONLY = {"feagi_image", "feagi_mirror", "feagi_shared"}
+CALLER = "calls"  # the function whose calls are counted
+
+
+class CannotCount(Exception):
+    """A compiler or emulator failed, or said something else than expected."""
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """How code for it is built and run, and which instructions begin and end a critical section."""
+
+    title: str
+    prefix: str
+    flags: tuple[str, ...]
+    emulator: tuple[str, ...]
+    code_at: int
+    memory_at: int
+    locks: str
+    unlocks: str
+
+
+ARM = {"prefix": "arm-none-eabi-", "code_at": 0, "memory_at": 0x2000_0000, "locks": r"cpsid\s+i", "unlocks": r"msr\s+PRIMASK"}
+CPUS = {
+    "armv6m": Cpu(
+        "Cortex-M0", flags=("-mthumb", "-mcpu=cortex-m0"), emulator=("qemu-system-arm", "-M", "microbit", "-semihosting"), **ARM
+    ),
+    "armv7m": Cpu(
+        "Cortex-M3", flags=("-mthumb", "-mcpu=cortex-m3"), emulator=("qemu-system-arm", "-M", "mps2-an385", "-semihosting"), **ARM
+    ),
+    "rv32imc": Cpu(
+        "RV32IMC",
+        prefix="riscv64-unknown-elf-",
+        flags=("-march=rv32imc_zicsr", "-mabi=ilp32", "-msmall-data-limit=0"),
+        emulator=("qemu-system-riscv32", "-M", "virt", "-cpu", "rv32,a=false", "-bios", "none"),
+        code_at=0x8000_0000,
+        memory_at=0x8010_0000,
+        locks=r"csrrci\s+\w+,mstatus,8",
+        unlocks=r"csrrs\s+zero,mstatus",
+    ),
+}
+# A port's header, and the CPUs whose sections it states.
+HEADERS = {PORT / "feagi_port_cortexm.h": ("armv6m", "armv7m"), PORT / "feagi_port_rv32.h": ("rv32imc",)}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of the slowest call of a function."""
+
+    instructions: int
+    section: int  # its longest critical section, 0 if it has none
+
+
+def run(*command: str | Path) -> str:
+    """What the command prints. Raises CannotCount."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+        raise CannotCount(f"{command[0]}: {error}") from error
+    if done.returncode:
+        raise CannotCount(f"{' '.join(map(str, command))}: exit status {done.returncode}\n{done.stderr}".rstrip())
+    return done.stdout
+
+
+def build(cpu: Cpu, folder: Path, core: Path = CORE) -> Path:
+    """The program for a CPU."""
+    program = folder / "calls.elf"
+    sources = [HERE / "calls.c", *(file for file in sorted(core.glob("*.c")) if file.stem not in HOST_ONLY)]
+    places = {"--section-start=.start": cpu.code_at, "-Ttext": cpu.code_at + 0x100, "-Tbss": cpu.memory_at}
+    # 16 KiB of RAM are enough, and what the smallest machine has.
+    symbols = {"--defsym=stack_end": cpu.memory_at + 0x4000}
+    link = [f"-Wl,{option}={value:#x}" for option, value in (places | symbols).items()]
+    run(f"{cpu.prefix}gcc", *FLAGS, *cpu.flags, f"-I{core}", f"-I{PORT}", *map(str, sources), "-nostdlib", *link, "-Wl,-e,start", "-o", program)
+    return program
+
+
+def count(cpu: Cpu, program: Path, folder: Path) -> dict[str, Cost]:
+    """The cost of each function that CALLER calls."""
+    log = folder / "trace"
+    quiet = ["-nographic", "-monitor", "none", "-serial", "none"]
+    run(*cpu.emulator, *quiet, "-singlestep", "-d", "exec,nochain", "-D", log, "-kernel", program)
+
+    listing = run(f"{cpu.prefix}objdump", "-d", "-M", "no-aliases" if "riscv" in cpu.prefix else "force-thumb", program)
+    places = {int(at, 16): text for at, text in re.findall(r"^ *([0-9a-f]+):\t(.*)$", listing, re.MULTILINE)}
+    locks = {at for at, text in places.items() if re.search(cpu.locks, text)}
+    unlocks = {at for at, text in places.items() if re.search(cpu.unlocks, text)}
+    functions = {int(at, 16): name for at, name in re.findall(r"^([0-9a-f]+) <(\w+)>:$", listing, re.MULTILINE)}
+    begin = next(at for at, name in functions.items() if name == CALLER)
+    end = min(at for at in functions if at > begin)
+
+    costs: dict[str, Cost] = {}
+    name = None
+    begun = False
+    done = section = since = depth = 0
+    with log.open() as trace:
+        for line in trace:
+            at = int(line.split("/")[1], 16)  # Trace 0: <address in QEMU> [<state>/<address>/<flags>/<flags>]
+            if begin <= at < end:
+                begun = True
+                if name:
+                    known = costs.get(name, Cost(0, 0))
+                    costs[name] = Cost(max(known.instructions, done), max(known.section, section))
+                    if depth:
+                        raise CannotCount(f"{name} returns in a critical section")
+                name, done, section = None, 0, 0
+                continue
+            if name is None and begun:
+                name = functions.get(at)
+            done += 1
+            if at in locks:
+                depth += 1
+                since = done if depth == 1 else since
+            elif at in unlocks:
+                depth -= 1
+                section = max(section, done - since + 1) if depth == 0 else section
+    if not costs or not any(cost.section for cost in costs.values()):
+        raise CannotCount(f"{program}: the trace shows no call with a critical section")
+    return costs
+
+
+def measure(target: str, core: Path = CORE) -> dict[str, Cost]:
+    """The cost of each call on this CPU (a key of CPUS). Raises CannotCount."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        return count(CPUS[target], build(CPUS[target], folder, core), folder)
+
+
+# ---- What the headers state
+
+TABLE = re.compile(r"(^// What interrupts wait for.*?\n//\n)(.*?)(?=^// \(end of the table\)$)", re.MULTILINE | re.DOTALL)
+
+
+def stated(header: Path) -> dict[str, tuple[int, ...]]:
+    """The sections' lengths that a port's header states: of each call, a number for each of its CPUs."""
+    match = TABLE.search(header.read_text())
+    if match is None:
+        raise CannotCount(f"{header} has no table of critical sections")
+    rows = re.findall(r"^//   (feagi_\w+)((?: +\d+)+)$", match[2], re.MULTILINE)
+    return {name: tuple(map(int, numbers.split())) for name, numbers in rows}
+
+
+def table(targets: tuple[str, ...], costs: dict[str, dict[str, Cost]]) -> str:
+    """The table for a port's header."""
+    lines = ["//   " + " " * 34 + "".join(f"{CPUS[target].title:>12}" for target in targets)]
+    for name in sorted(costs[targets[0]]):
+        lengths = [costs[target][name].section for target in targets]
+        if any(lengths):
+            lines.append(f"//   {name:<34}" + "".join(f"{length:>12}" for length in lengths))
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Prints, and answers the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="write the sections' lengths into the headers of firmware/port/")
+    args = parser.parse_args()
+    try:
+        costs = {target: measure(target) for target in CPUS}
+    except CannotCount as error:
+        print(f"calls: {error}", file=sys.stderr)
+        return 2
+    print(" " * 34 + "".join(f"{cpu.title:>20}" for cpu in CPUS.values()) + "    instructions (in a critical section)")
+    for name in sorted(costs["armv6m"]):
+        cells = (f"{costs[target][name].instructions} ({costs[target][name].section})" for target in CPUS)
+        print(f"{name:<34}" + "".join(f"{cell:>20}" for cell in cells))
+    for header, targets in HEADERS.items() if args.write else ():
+        header.write_text(TABLE.sub(rf"\g<1>{table(targets, costs)}", header.read_text()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The native module for ESP32, S2 and S3 on an emulated Xtensa CPU: the .mpy that boards load, and the core as firmware has it.
+
+No MicroPython runs on that emulator, so this Python is the interpreter around the module: see interpreter.py.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common import CORE, PORT, ROOT, VECTORS, WARNINGS
+
+pytestmark = pytest.mark.qemu
+
+HERE = Path(__file__).resolve().parent
+COMPILER = [sys.executable, str(ROOT / "firmware" / "micropython" / "xtensawin_gcc.py")]
+FLAGS = ["-std=c99", "-Os", "-fpic", "-ffreestanding", "-fno-tree-loop-distribute-patterns", *WARNINGS, f"-I{CORE}", f"-I{PORT}"]
+# What two cores need beyond an ESP32-S2's instructions, which is all that the compiler allows by itself.
+TWO_CORES = ["-Wa,--mattr=+s32c1i,+prid"]
+MPY = ROOT / "build" / "mpy" / "xtensawin_6.3" / "feagi_state.mpy"
+NEVER_ON_A_BOARD = {"feagi_image.c", "feagi_mirror.c", "feagi_shared.c"}
+# Script -> arguments of its run(), and how many checks it makes at least.
+SCRIPTS = {"run_vectors": ([str(VECTORS)], 5000), "check_module": ([], 97)}
+
+
+def run(*command: str | Path, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
+
+
+def compiled(source: Path, folder: Path, *flags: str) -> Path:
+    target = folder / f"{source.stem}.o"
+    done = run(*COMPILER, *FLAGS, *flags, "-c", source, "-o", target)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def linked(objects: list[Path], program: Path) -> Path:
+    done = run("xtensa-lx106-elf-ld", "--no-relax", "-o", program, *objects)
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+def instructions(file: Path) -> set[str]:
+    features = "+windowed,+density,+mul16,+mul32,+div32,+nsa,+interrupt,+exception,+s32c1i,+prid"
+    done = run("llvm-objdump-22", "--disassemble", f"--mattr={features}", file)
+    assert done.returncode == 0, done.stderr
+    return set(re.findall(r"^\s*[0-9a-f]+: (?:[0-9a-f]{2} )+\s*(\S+)", done.stdout, re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stub")
+    return linked([compiled(HERE / "stub.c", folder)], folder / "stub")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_native_module_on_an_emulated_cpu(stub: Path, script: str) -> None:
+    arguments, least = SCRIPTS[script]
+    mpy_dir = (ROOT / "build" / "stamps" / "mpy_dir").read_text().strip()
+    done = run(sys.executable, HERE / "run.py", stub, mpy_dir, MPY, script, *arguments)
+    output = done.stdout + done.stderr
+    match = re.search(r"^(\d+) checks, (\d+) failed", output, re.MULTILINE)
+    assert match, f"{script} did not come to its end:\n{output}"
+    assert match[2] == "0", output
+    assert int(match[1]) >= least, f"only {match[1]} checks ran"
+    assert "skipped:" not in output, output
+
+
+def test_the_native_module_runs_on_an_esp32_s2() -> None:
+    objects = sorted((ROOT / "build" / "natmod" / "xtensawin").glob("*.o"))
+    assert len(objects) >= 15
+    used = {name for file in objects for name in instructions(file)}
+    assert {"entry", "rsil", "retw.n"} <= used  # it is a disassembly
+    assert "s32c1i" not in used
+
+
+def two_cores(folder: Path, cores: int, rounds: int) -> Path:
+    sources = [HERE / "two_cores.c", *(source for source in sorted(CORE.glob("*.c")) if source.name not in NEVER_ON_A_BOARD)]
+    flags = (f"-DFEAGI_PORT_CORES={cores}", f"-DROUNDS={rounds}u", *TWO_CORES)
+    return linked([compiled(source, folder, *flags) for source in sources], folder / "two_cores")
+
+
+def test_two_cores_write_one_region(tmp_path: Path) -> None:
+    done = run("qemu-xtensa", "-cpu", "dc233c", two_cores(tmp_path, cores=2, rounds=5000))
+    assert done.returncode == 0
+
+
+def test_a_region_of_one_core_does_not_stand_two(tmp_path: Path) -> None:
+    """That the test above would find a section that keeps no other core out."""
+    done = run("qemu-xtensa", "-cpu", "dc233c", two_cores(tmp_path, cores=1, rounds=1_000_000))
+    assert 10 <= done.returncode <= 15
+
+
+@pytest.mark.parametrize(("setting", "locks"), [("", True), ("#define CONFIG_FREERTOS_UNICORE 1", False)])
+def test_firmware_learns_its_cores_from_esp_idf(tmp_path: Path, setting: str, locks: bool) -> None:
+    (tmp_path / "sdkconfig.h").write_text(f"{setting}\n")
+    file = compiled(CORE / "feagi_hashes.c", tmp_path, "-DESP_PLATFORM", f"-I{tmp_path}", *TWO_CORES)
+    assert ("s32c1i" in instructions(file)) == locks
