@@ -1,10 +1,9 @@
-"""A device: what one reads of its mirror, and what one asks of it. `connect` makes one."""
+"""A device: what one reads of its mirror, and what one asks of it. `connect` and Fleet make them."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,25 +16,19 @@ from .changes import Change, ChangeStream, FieldWatch
 from .commands import Batch
 from .errors import (
     CommandTimeout,
-    MemoryMapError,
-    PortError,
-    SchemaMismatch,
     StaleMirror,
     StateError,
 )
 from .events import EventStream
-from .mirror import LinkInfo, MirrorView, StateView, server_of
-from .port_link import PortLink
+from .mirror import LinkInfo, MirrorView, StateView
 from .runner import Runner
-from .running import port_path, resolve_port
 from .sections import AgentInfo, AreaStats
 from .spec import CommandOp
 from .subscriptions import Subscription, Subscriptions
-from .transport import SerialTransport, Transport
 from .waiting import Patience
 from .writes import Request, digest_request, write_request
 
-__all__ = ["Device", "connect"]
+__all__ = ["Device"]
 
 _COMMAND_S: Final = 5.0
 _LATE_S: Final = 1.0  # how much later than its timeout a command's caller goes on
@@ -102,6 +95,11 @@ class Device:
     def port(self) -> str:
         """The port, as it is called now: a board that was plugged in again may have another."""
         return self._link.port
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._link.closed
 
     @property
     def problem(self) -> StateError | None:
@@ -183,7 +181,9 @@ class Device:
         return self.mirror.events(timeout_s, from_start, self._has_ended)
 
     def changes(self, *fields: str, timeout_s: float | None = None, from_start: bool = False) -> ChangeStream:
-        """Changes of these fields from now on, or of all; see MirrorView.changes. Ends with `close`."""
+        """Changes of these fields from now on, or of all; see MirrorView.changes. If there is no mirror yet, its first
+        values come too, as changes from None. Ends with `close`.
+        """
         watch = self.watch_fields(fields, from_start)
         return ChangeStream(lambda: (watch,), timeout_s, self._has_ended)
 
@@ -418,78 +418,3 @@ def _digests(batch: Batch) -> tuple[int, int] | None:
 def _again(error: StateError) -> StateError:
     """A stored error to be raised once more, without the tracebacks of the times before."""
     return error.with_traceback(None)
-
-
-def connect(
-    port: str,
-    *,
-    name: str | None = None,
-    baudrate: int = 115200,
-    timeout_s: float = 5.0,
-    mirror_dir: str | os.PathLike[str] | None = None,
-    mirror_mode: int = 0o600,
-) -> Device:
-    """Opens a serial port, agrees on a session with the device there, and returns when its mirror is live.
-
-    `port`: a device path, `COM3`, `socket://host:port`, `rfc2217://host:port`, or the name of a running emulated board.
-    `name`: the mirror's, by default the emulated board's, the device's own, or the port's; if a living process has it,
-    `-2`, `-3`... is added. `baudrate` in Bd. `mirror_dir`: see `attach`. `mirror_mode`: permissions of the mirror's
-    file. The Device reconnects by itself when the board goes away and returns, and is to be closed (`with`).
-
-    Raises PortError (absent, busy, no permission), SchemaMismatch, NotADevice, MemoryMapError, or LinkError if the
-    snapshot did not arrive within `timeout_s`.
-    """
-
-    def open_port() -> Transport:
-        # Looked up every time: what an emulated board was connected to may be another terminal by now.
-        return SerialTransport(port_path(port), baudrate)
-
-    try:
-        transport = open_port()
-    except PortError as error:
-        served = _served_elsewhere(port_path(port), mirror_dir) if error.reason == "busy" else None
-        raise served or error from None
-    wanted = name or resolve_port(port)[1]
-    runner = Runner(port)
-    link = PortLink(
-        runner, transport.name, open_port, transport, name=wanted, mirror_dir=mirror_dir, mirror_mode=mirror_mode
-    )
-    device = Device(link, runner)
-    try:
-        _wait_first(link, timeout_s)
-    except BaseException:
-        device.close()
-        raise
-    return device
-
-
-def _wait_first(link: PortLink, timeout_s: float) -> None:
-    """Until the link is live for the first time. Raises what is wrong instead."""
-    patience = Patience(timeout_s)
-    while not link.is_live:
-        if link.fatal is not None:
-            raise _again(link.fatal)
-        if isinstance(link.problem, SchemaMismatch):
-            raise _again(link.problem)
-        pause_s = patience.next_pause_s()
-        if pause_s is None:
-            raise _again(link.why_not_live(timeout_s))
-        time.sleep(pause_s)
-
-
-def _served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None) -> PortError | None:
-    """Who has the port, when that is a process that serves a mirror of it."""
-    with suppress(MemoryMapError):
-        view = server_of(port, mirror_dir)
-        if view is None:
-            return None
-        with view:
-            pid, name = view.link.owner_pid, view.name
-        if pid == os.getpid():
-            return PortError(f"{port} is served by this process already, as mirror {name}", "busy")
-        return PortError(
-            f"{port} is served by process {pid}: feagi_state.attach({name!r}) and `feagi-state watch {name}` read its "
-            f"mirror; to write, end that process first (Ctrl-C there, or kill {pid})",
-            "busy",
-        )
-    return None

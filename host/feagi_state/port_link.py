@@ -21,6 +21,7 @@ from .errors import LinkError, NotADevice, PortError, SchemaMismatch, StateError
 from .mirror import MirrorView
 from .mirror_files import OwnedMirror
 from .runner import Runner
+from .running import board_name
 from .session import Hello, HostSession, Observer
 from .subscriptions import Subscriptions
 from .transport import Transport
@@ -166,7 +167,7 @@ class PortLink(Observer):
     def open_mirror(self, header: bytes, hello: Hello) -> Mirror:
         """The mirror's file, under the name that was wished for, the device's or the port's."""
         if self._owned is None:
-            wanted = self._wanted_name or hello.name or os.path.basename(self.port.rstrip("/"))
+            wanted = self._wanted_name or board_name(self.port) or hello.name or os.path.basename(self.port.rstrip("/"))
             self._owned = OwnedMirror(wanted, self._mirror_dir, self._mirror_mode)
         return self._owned.open(header, hello.name, self.port)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .errors import StateError
+from .ports import BY_SERIAL_NUMBER
 from .running import resolve_port, running_boards
 from .transport import may_be_port
 
@@ -98,7 +99,8 @@ def the_port(target: str | None) -> tuple[str, str | None]:
     """(serial port, name for its mirror); without a target the port of the only running board. Raises StateError."""
     if target is not None:
         port, name = resolve_port(target)
-        if "/" not in port and "://" not in port and not os.path.exists(port) and os.name == "posix":
+        is_named = "/" in port or "://" in port or port.startswith(BY_SERIAL_NUMBER)
+        if not is_named and not os.path.exists(port) and os.name == "posix":
             names = ", ".join(running_boards()) or "none"
             raise TargetError(
                 f"{target!r} is no serial port, no mirror and no running board (running boards: {names})"

@@ -1,0 +1,102 @@
+"""Where a board's port is now: a port may be called otherwise when its board is plugged in again, but the serial number
+that its USB tells stays.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from serial.tools import list_ports
+
+from .errors import MemoryMapError, PortError
+from .mirror import server_of
+from .running import port_path
+from .transport import SerialTransport
+
+__all__ = ["BY_SERIAL_NUMBER", "PortFinder"]
+
+BY_SERIAL_NUMBER: Final = "id:"  # begins what names a port by its serial number, as in mpremote
+
+
+class _UsbPort(NamedTuple):
+    """What USB says of a port."""
+
+    vendor: int
+    product: int
+    serial_number: str
+    interface: str  # of a board that has several ports; else empty
+
+
+class PortFinder:
+    """One board's port, to be opened again and again. One thread at a time."""
+
+    def __init__(self, port: str, baudrate: int, mirror_dir: str | os.PathLike[str] | None = None) -> None:
+        """`port`: as `connect` takes it. `baudrate` in Bd. `mirror_dir`: where to look for who has it."""
+        self._port = port
+        self._baudrate = baudrate
+        self._mirror_dir = mirror_dir
+        self._board: _UsbPort | None = None  # what was there when the port was opened last
+
+    def open(self) -> SerialTransport:
+        """Opens the port that the board has now: once it was opened, the one with the same USB serial number, if USB
+        tells one; else the one of the same name. Raises PortError.
+        """
+        path = self._path()
+        try:
+            transport = SerialTransport(path, self._baudrate)
+        except PortError as error:
+            served = _served_elsewhere(path, self._mirror_dir) if error.reason == "busy" else None
+            raise served or error from None
+        self._board = _usb_ports().get(os.path.realpath(path)) or self._board
+        return transport
+
+    def _path(self) -> str:
+        # Looked up every time: what an emulated board was connected to may be another terminal by now.
+        if self._port.startswith(BY_SERIAL_NUMBER):
+            number = self._port[len(BY_SERIAL_NUMBER) :]
+            there = [path for path, board in _usb_ports().items() if board.serial_number == number]
+            return self._only(there, f"there is no port with the USB serial number {number}: is the board plugged in?")
+        path = port_path(self._port)
+        ports = _usb_ports() if self._board is not None else {}
+        if self._board is None or ports.get(os.path.realpath(path)) == self._board:
+            return path
+        there = [other for other, board in ports.items() if board == self._board]
+        number = self._board.serial_number
+        return self._only(there, f"the board of {path} (USB serial number {number}) is at no port: is it plugged in?")
+
+    def _only(self, paths: list[str], none: str) -> str:
+        if len(paths) == 1:
+            return paths[0]
+        if not paths:
+            raise PortError(none, "absent")
+        raise PortError(f"{self._port} may be {' or '.join(sorted(paths))}: name the one that is meant", "failed")
+
+
+def _usb_ports() -> dict[str, _UsbPort]:
+    """The ports that USB tells a serial number of, by path."""
+    found = {}
+    for port in list_ports.comports():
+        if port.vid is not None and port.pid is not None and port.serial_number:
+            _, _, interface = (port.location or "").partition(":")
+            found[os.path.realpath(port.device)] = _UsbPort(port.vid, port.pid, port.serial_number, interface)
+    return found
+
+
+def _served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None) -> PortError | None:
+    """Who has the port, when that is a process that serves a mirror of it."""
+    with suppress(MemoryMapError):
+        view = server_of(port, mirror_dir)
+        if view is None:
+            return None
+        with view:
+            pid, name = view.link.owner_pid, view.name
+        if pid == os.getpid():
+            return PortError(f"{port} is served by this process already, as mirror {name}", "busy")
+        return PortError(
+            f"{port} is served by process {pid}: feagi_state.attach({name!r}) and `feagi-state watch {name}` read its "
+            f"mirror; to write, end that process first (Ctrl-C there, or kill {pid})",
+            "busy",
+        )
+    return None
