@@ -325,6 +325,7 @@ class PortLink(Observer):
     def _next(self, batch: Batch) -> None:
         operation = batch.next
         if operation is None:
+            batch.finish(None)  # as it is already, unless it was empty
             return
         now = time.monotonic()
         answered = partial(self._answered, batch)
