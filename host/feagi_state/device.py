@@ -20,11 +20,11 @@ from .errors import (
     StateError,
 )
 from .events import EventStream
+from .listeners import Listeners, Subscription
 from .mirror import LinkInfo, MirrorView, StateView
 from .runner import Runner
 from .sections import AgentInfo, AreaStats
 from .spec import CommandOp
-from .subscriptions import Subscription, Subscriptions
 from .waiting import Patience
 from .writes import Request, digest_request, write_request
 
@@ -39,13 +39,29 @@ Fields = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
 class Link(Protocol):
     """What serves a device. All of it is for any thread."""
 
-    port: str
-    view: MirrorView | None  # there once a first snapshot was complete
-    problem: StateError | None  # why there is no live link
-    fatal: StateError | None  # why there never will be again
-    closed: bool
-    on_text: Callable[[bytes], None] | None
-    subscriptions: Subscriptions
+    @property
+    def port(self) -> str:
+        """Where the device is."""
+
+    @property
+    def view(self) -> MirrorView | None:
+        """The mirror, once a first snapshot was complete."""
+
+    @property
+    def problem(self) -> StateError | None:
+        """Why there is no live link."""
+
+    @property
+    def fatal(self) -> StateError | None:
+        """Why there never will be again."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+
+    @property
+    def listeners(self) -> Listeners:
+        """Who hears of changes and texts."""
 
     @property
     def is_live(self) -> bool:
@@ -113,11 +129,11 @@ class Device:
         Called in the thread of the callbacks, which is none that serves a port. What does not return for long enough
         that 1,000 texts wait passes further ones over, and the log says how many.
         """
-        return self._link.on_text
+        return self._link.listeners.on_text
 
     @text.setter
     def text(self, callback: Callable[[bytes], None] | None) -> None:
-        self._link.on_text = callback
+        self._link.listeners.on_text = callback
 
     @property
     def name(self) -> str:
@@ -196,7 +212,7 @@ class Device:
         InvalidField.
         """
         subscription = Subscription(self.changes(*fields), callback)
-        self._link.subscriptions.add(subscription)
+        self._link.listeners.subscribe(subscription)
         return subscription
 
     def watch_fields(self, fields: Iterable[str], from_start: bool) -> FieldWatch:

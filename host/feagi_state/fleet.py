@@ -11,11 +11,11 @@ from types import TracebackType
 from .changes import Change, ChangeStream, FieldWatch
 from .device import Device
 from .errors import LinkError, PortError, StaleMirror
+from .listeners import Subscription
 from .mirror import same_port
 from .port_link import PortLink
 from .ports import PortFinder
 from .runner import Runner
-from .subscriptions import Subscription
 from .waiting import Patience
 
 __all__ = ["Fleet", "FleetSubscription"]
@@ -35,6 +35,7 @@ class Fleet:
         baudrate: int = 115200,
         mirror_dir: str | os.PathLike[str] | None = None,
         mirror_mode: int = 0o600,
+        serve: bool = False,
     ) -> None:
         """Begins to serve these ports; see `add`, and `connect` for what they and the settings may be.
 
@@ -43,6 +44,7 @@ class Fleet:
         self._baudrate = baudrate
         self._mirror_dir = mirror_dir
         self._mirror_mode = mirror_mode
+        self._serve = serve
         self._lock = threading.Lock()  # of the two below, when they are changed
         self._devices: dict[str, Device] = {}  # by the port as it was added
         self._callbacks: tuple[FleetSubscription, ...] = ()
@@ -76,6 +78,7 @@ class Fleet:
                 name=name,
                 mirror_dir=self._mirror_dir,
                 mirror_mode=self._mirror_mode,
+                serve=self._serve,
             )
             device = Device(link)
             self._devices = {**here, port: device}

@@ -7,35 +7,34 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE
-from typing import Any, Final
+from typing import Final
 
 from . import spec
 from ._core import Mirror
+from .command_server import CommandServer
 from .commands import Batch, Command, Reply
 from .errors import LinkError, NotADevice, PortError, SchemaMismatch, StateError
+from .listeners import Listeners
 from .mirror import MirrorView
 from .mirror_files import OwnedMirror
 from .runner import Runner
 from .running import board_name
 from .session import Hello, HostSession, Observer
-from .subscriptions import Subscriptions
 from .transport import Transport
 
 __all__ = ["PortLink"]
 
 _log = logging.getLogger("feagi_state.device")
-_text_log = logging.getLogger("feagi_state.text")
 
 _REOPEN_S: Final = (0.1, 1.0)  # first and longest pause between two tries to open the port
 _HEARD_KEPT: Final = 200  # bytes of text that are kept for NotADevice
 # What the line does not take waits, up to here; then frames are dropped, which the link repeats.
 _UNSENT_MOST_BYTES: Final = 1024
-_UNTOLD_MOST: Final = 1000  # pieces of text and log lines that wait for the user's callback or handlers
 
 
 class PortLink(Observer):
@@ -53,12 +52,13 @@ class PortLink(Observer):
         name: str | None = None,
         mirror_dir: str | os.PathLike[str] | None = None,
         mirror_mode: int = 0o600,
+        serve: bool = False,
     ) -> None:
         """Serves `port` from now on. `open_port` opens it, or raises StateError; `transport`: it is open already. For
-        the mirror's settings see `connect`.
+        the mirror's settings and `serve` see `connect`.
         """
         self.port = port
-        self.on_text: Callable[[bytes], None] | None = None  # hears text instead of its logger
+        self.listeners = Listeners(runner.callbacks.do)
         self.view: MirrorView | None = None  # there once a first snapshot was complete
         self.problem: StateError | None = None  # why there is no live link
         self.fatal: StateError | None = None  # why there never will be again
@@ -69,6 +69,8 @@ class PortLink(Observer):
         self._mirror_dir = mirror_dir
         self._mirror_mode = mirror_mode
         self._owned: OwnedMirror | None = None
+        self._serve = serve
+        self._server: CommandServer | None = None
         self._session = HostSession(self, unix_ms=lambda: time.time_ns() // 1_000_000)
         self._transport: Transport | None = None
         self._file = -1  # the transport's descriptor
@@ -78,10 +80,6 @@ class PortLink(Observer):
         self._open_at = 0.0
         self._pause_s = _REOPEN_S[0]
         self._heard = b""
-        self._untold: deque[Callable[[], None]] = deque()  # text and log lines for the user
-        self._telling = False
-        self._passed_over = 0  # of them, since they were told of last
-        self.subscriptions = Subscriptions(runner.callbacks.do)
         runner.call(partial(self._begin, transport))
 
     # ---------------------------------------------------------------------------------------------- for any thread
@@ -94,12 +92,12 @@ class PortLink(Observer):
 
     def start(self, batch: Batch) -> None:
         """Runs commands; the batch is told when they are done. Any thread."""
-        if not self._runner.call(partial(self._start, batch)):
+        if not self._runner.call(partial(self.run, batch)):
             batch.finish(self._was_closed())
 
     def cancel(self, batch: Batch) -> None:
         """Forgets commands whose caller has given up. The device may have run the one that was sent. Any thread."""
-        self._runner.call(partial(self._cancel, batch))
+        self._runner.call(partial(self.forget, batch))
 
     def close(self) -> None:
         """Ends the link: the port is free, the mirror is marked closed, commands have failed. Any thread; may be called
@@ -169,16 +167,19 @@ class PortLink(Observer):
         if self._owned is None:
             wanted = self._wanted_name or board_name(self.port) or hello.name or os.path.basename(self.port.rstrip("/"))
             self._owned = OwnedMirror(wanted, self._mirror_dir, self._mirror_mode)
-        return self._owned.open(header, hello.name, self.port)
+        mirror = self._owned.open(header, hello.name, self.port)
+        if self._serve and self._server is None:
+            self._listen(self._owned.path)  # so that it is there when the mirror is live
+        return mirror
 
     def session_started(self, hello: Hello) -> None:
         """What was wrong before is not any more."""
-        self._note(logging.DEBUG, "%s: session 0x%08x", self.port, hello.boot)
+        self.listeners.log(logging.DEBUG, "%s: session 0x%08x", self.port, hello.boot)
         self.problem = None
 
     def session_ended(self, reason: str) -> None:
         """For people who look at the log."""
-        self._note(logging.DEBUG, "%s: %s", self.port, reason)
+        self.listeners.log(logging.DEBUG, "%s: %s", self.port, reason)
 
     def live(self, mirror: Mirror) -> None:
         """Readers can be told where the mirror is."""
@@ -186,58 +187,28 @@ class PortLink(Observer):
         if self.view is None:
             assert self._owned is not None
             self.view = MirrorView(self._owned.path)
-        self.subscriptions.look_soon()
+        self.listeners.changed()
 
     def published(self, pages: tuple[int, ...]) -> None:
         """Who waits for changes is to look."""
-        self.subscriptions.look_soon()
+        self.listeners.changed()
 
     def text(self, data: bytes) -> None:
         """What the board printed, for the user's callback or the log."""
         self._heard = (self._heard + data)[-_HEARD_KEPT:]
-        if self.on_text is not None or _text_log.isEnabledFor(logging.INFO):
-            self._tell(self._give_text, data)
+        self.listeners.text(data)
+        if self._server is not None:
+            self._server.text(data)
 
     def log(self, level: int, message: str) -> None:
         """The board's own log lines."""
-        self._note(level, "%s: %s", self.port, message)
+        self.listeners.log(level, "%s: %s", self.port, message)
 
     def mismatch(self, hello: Hello) -> None:
         """The device has other firmware than this host."""
         ours = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH)
         name = hello.name or "the device"
         self.problem = SchemaMismatch((hello.proto, hello.schema), ours, f"{name} on {self.port}")
-
-    def _note(self, level: int, form: str, *arguments: object) -> None:
-        if _log.isEnabledFor(level):
-            self._tell(_log.log, level, form, *arguments)
-
-    def _tell(self, tell: Callable[..., None], *arguments: Any) -> None:
-        """Has something told outside of this thread, since a handler or callback may wait for something."""
-        if len(self._untold) < _UNTOLD_MOST:
-            self._untold.append(partial(tell, *arguments))
-        else:
-            self._passed_over += 1
-        if not self._telling:
-            self._telling = True
-            self._runner.callbacks.do(self._tell_all)
-
-    def _tell_all(self) -> None:
-        self._telling = False  # first: what comes from here on is told again
-        passed_over, self._passed_over = self._passed_over, 0
-        while self._untold:
-            self._untold.popleft()()
-        if passed_over:
-            _log.warning("%s: %d texts or log lines were passed over: who hears them is slow", self.port, passed_over)
-
-    def _give_text(self, text: bytes) -> None:
-        if self.on_text is None:
-            _text_log.info("%s", text.decode("utf-8", "replace").rstrip("\r\n"))
-            return
-        try:
-            self.on_text(text)
-        except Exception:  # the user's: it must not end the link
-            _log.exception("the text callback failed")
 
     # ------------------------------------------------------------------------------------------------- the port
 
@@ -262,7 +233,7 @@ class PortLink(Observer):
             transport.close()
             return
         if self._opening:
-            self._note(logging.INFO, "%s is there", transport.name)
+            self.listeners.log(logging.INFO, "%s is there", transport.name)
         self._opening = False
         self._pause_s = _REOPEN_S[0]
         self.problem = None
@@ -287,7 +258,7 @@ class PortLink(Observer):
         now = time.monotonic()
         self._open_at = now + self._pause_s
         self._session.port_lost(now)
-        self._note(logging.INFO, "%s", error)
+        self.listeners.log(logging.INFO, "%s", error)
 
     def _drop_transport(self) -> None:
         if self._transport is not None:
@@ -310,9 +281,10 @@ class PortLink(Observer):
             self._events = events
             self._runner.watch(self, self._file, events)
 
-    # ------------------------------------------------------------------------------------------------- commands
+    # --------------------------------------------------------------------------------- commands, as a server's Servant
 
-    def _start(self, batch: Batch) -> None:
+    def run(self, batch: Batch) -> None:
+        """Runs commands."""
         if self.fatal is not None:
             batch.finish(self.fatal)
         elif self.closed:
@@ -321,6 +293,12 @@ class PortLink(Observer):
             batch.finish(self.problem)
         else:
             self._next(batch)
+
+    def forget(self, batch: Batch) -> None:
+        """Forgets commands. The device may have run the one that was sent."""
+        if batch.command is not None:
+            self._session.cancel(batch.command)
+        batch.finish(LinkError("the caller has given up"))
 
     def _next(self, batch: Batch) -> None:
         operation = batch.next
@@ -342,10 +320,12 @@ class PortLink(Observer):
             batch.answered(Reply(command.status, command.values, command.mirror_digest))
             self._next(batch)
 
-    def _cancel(self, batch: Batch) -> None:
-        if batch.command is not None:
-            self._session.cancel(batch.command)
-        batch.finish(LinkError("the caller has given up"))
+    def _listen(self, mirror: Path) -> None:
+        try:
+            self._server = CommandServer(self._runner, self, mirror)
+        except OSError as error:
+            form = "%s: other processes cannot send commands, since no socket can be made beside %s: %s"
+            self.listeners.log(logging.WARNING, form, self.port, mirror, error.strerror or error)
 
     # ----------------------------------------------------------------------------------------------------- the end
 
@@ -354,6 +334,8 @@ class PortLink(Observer):
         self._session.close()
         self._drop_transport()
         self._runner.remove(self)
+        if self._server is not None:
+            self._server.close()
         if self._owned is not None:
             self._owned.close()
 

@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 from serial.tools import list_ports
 
 from .errors import MemoryMapError, PortError
-from .mirror import server_of
+from .mirror import MirrorView, attach, server_of
 from .running import port_path
 from .transport import SerialTransport
 
-__all__ = ["BY_SERIAL_NUMBER", "PortFinder"]
+__all__ = ["BY_SERIAL_NUMBER", "PortFinder", "served_mirror"]
 
 BY_SERIAL_NUMBER: Final = "id:"  # begins what names a port by its serial number, as in mpremote
 
@@ -43,7 +43,7 @@ class PortFinder:
         """Opens the port that the board has now: once it was opened, the one with the same USB serial number, if USB
         tells one; else the one of the same name. Raises PortError.
         """
-        path = self._path()
+        path = self.path()
         try:
             transport = SerialTransport(path, self._baudrate)
         except PortError as error:
@@ -52,7 +52,8 @@ class PortFinder:
         self._board = _usb_ports().get(os.path.realpath(path)) or self._board
         return transport
 
-    def _path(self) -> str:
+    def path(self) -> str:
+        """Path or URL of the port that `open` would open. Raises PortError."""
         # Looked up every time: what an emulated board was connected to may be another terminal by now.
         if self._port.startswith(BY_SERIAL_NUMBER):
             number = self._port[len(BY_SERIAL_NUMBER) :]
@@ -77,11 +78,28 @@ class PortFinder:
 def _usb_ports() -> dict[str, _UsbPort]:
     """The ports that USB tells a serial number of, by path."""
     found = {}
-    for port in list_ports.comports():
+    try:
+        ports = list_ports.comports()
+    except (OSError, TypeError, ValueError):  # a board was unplugged while it was asked about
+        return {}
+    for port in ports:
         if port.vid is not None and port.pid is not None and port.serial_number:
             _, _, interface = (port.location or "").partition(":")
             found[os.path.realpath(port.device)] = _UsbPort(port.vid, port.pid, port.serial_number, interface)
     return found
+
+
+def served_mirror(port: str, mirror_dir: str | os.PathLike[str] | None = None) -> MirrorView | None:
+    """The mirror of this name, or of the board at this port, if a living process keeps one. To be closed."""
+    with suppress(MemoryMapError):
+        if os.sep not in port and "://" not in port:
+            view = attach(port, mirror_dir=mirror_dir)
+            if view.is_served:
+                return view
+            view.close()
+    with suppress(MemoryMapError, PortError):
+        return server_of(PortFinder(port, 0).path(), mirror_dir)
+    return None
 
 
 def _served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None) -> PortError | None:
