@@ -317,6 +317,8 @@ def test_a_server_that_ends_in_order_says_what_became_of_the_commands(board):
 def test_a_server_that_is_stopped_does_not_send_later_what_its_client_has_given_up(server, board):
     with connect("board") as device:
         os.kill(server.process.pid, signal.SIGSTOP)
+        tasks = Path(f"/proc/{server.process.pid}/task")
+        until(lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()))
         with pytest.raises(LinkError):
             device.set("neuron_count", 1, timeout_s=0.1)
         with pytest.raises(LinkError, match=r"did not answer|stale"):
