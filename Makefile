@@ -37,11 +37,18 @@ apt_rv32imc := apt-riscv
 apt_xtensawin := apt-xtensa
 ARCH ?= $(ARCHES)
 
-# Boards, and which of them run firmware that is built here.
-BOARDS := unix qemu_m3
-FIRMWARES := qemu_m3
-ifneq ($(words $(BOARD))$(filter $(BOARD),$(BOARDS)),1$(BOARD))
-$(error BOARD is '$(BOARD)', it should be one of: $(BOARDS))
+# Boards, and the architecture of their native modules. Firmware for those in QEMU is built here.
+BOARDS := unix qemu_m0 qemu_m3 qemu_m4f qemu_m7 qemu_rv32
+FIRMWARES := $(filter qemu_%,$(BOARDS))
+mpy_unix := x64
+mpy_qemu_m0 := armv6m
+mpy_qemu_m3 := armv7m
+mpy_qemu_m4f := armv7emsp
+mpy_qemu_m7 := armv7emdp
+mpy_qemu_rv32 := rv32imc
+REAL_BOARDS := $(patsubst boards/%/board.toml,%,$(shell grep -l '^emulated = false' boards/*/board.toml))
+ifneq ($(words $(BOARD))$(filter $(BOARD),$(BOARDS) $(REAL_BOARDS)),1$(BOARD))
+$(error BOARD is '$(BOARD)', it should be one of: $(BOARDS), for firmware also $(REAL_BOARDS))
 endif
 ifneq ($(filter-out $(ARCHES),$(ARCH)),)
 $(error ARCH is '$(ARCH)', it should be of: $(ARCHES))
@@ -54,8 +61,8 @@ endif
 
 C_SOURCES := $(wildcard firmware/core/*.[ch] firmware/port/*.[ch])
 HOST_BUILD := $(wildcard host/pyproject.toml host/setup.py host/setup.cfg host/MANIFEST.in host/feagi_state/*.c host/feagi_state/*.h)
-MODULE_SOURCES := $(C_SOURCES) $(wildcard firmware/micropython/*)
-FIRMWARE_SOURCES := $(wildcard boards/qemu_common/*)
+MODULE_SOURCES := $(C_SOURCES) $(wildcard firmware/micropython/*) firmware/python/feagi_files.py
+FIRMWARE_SOURCES := $(filter-out %.md,$(wildcard boards/qemu_common/*))
 
 .PHONY: help
 help: ## list the targets
@@ -66,15 +73,20 @@ help: ## list the targets
 # ------------------------------------------------------------------------------------------------- to look at it
 
 .PHONY: run
-run: apt-$(BOARD) host board-$(BOARD) ## start a board and watch its state live: make run [BOARD=unix|qemu_m3] [SECONDS=n]
+run: apt-$(BOARD) host board-$(BOARD) ## start a board and watch its state live: make run [BOARD=qemu_m3] [SECONDS=n]
 	@$(BIN)/feagi-state demo --board $(BOARD) $(if $(SECONDS),--seconds $(SECONDS))
 
 # What a board needs of the system, asked for at once and first; then what it needs to be started.
 .PHONY: $(BOARDS:%=apt-%) $(BOARDS:%=board-%)
-apt-unix: $(STAMPS)/apt-host
-apt-qemu_m3: $(STAMPS)/apt-host $(STAMPS)/apt-qemu
-board-unix: build/mpy/x64_6.3/feagi_state.mpy
-board-qemu_m3: build/mpy/armv7m_6.3/feagi_state.mpy build/firmware/qemu_m3/firmware.elf $(STAMPS)/apt-qemu
+$(BOARDS:%=apt-%): $(STAMPS)/apt-host
+$(filter-out apt-qemu_rv32,$(FIRMWARES:%=apt-%)): $(STAMPS)/apt-qemu-arm
+apt-qemu_rv32: $(STAMPS)/apt-qemu-riscv
+$(FIRMWARES:%=board-%): board-%: build/firmware/%/firmware.elf
+$(foreach board,$(BOARDS),$(eval board-$(board): apt-$(board) build/mpy/$(mpy_$(board))_6.3/feagi_state.mpy))
+
+.PHONY: $(REAL_BOARDS:%=apt-%)
+$(REAL_BOARDS:%=apt-%): apt-%:
+	@echo "$* is a real board: plug it in, then boards/$*/README.md; make firmware BOARD=$* MPY_DIR=... builds firmware for it" >&2; exit 1
 
 # --------------------------------------------------------------------------------------------------- to change it
 
@@ -108,10 +120,16 @@ setup: host ## make .venv with pinned tools and the package feagi_state in it
 natmod: $(ARCH:%=build/mpy/%_6.3/feagi_state.mpy) ## build the native module for all architectures, or some: make natmod [ARCH="x64 armv7m"]
 	@ls -l $^
 
+# A real board's, from your MicroPython checkout, is a target of its own.
 .PHONY: firmware
-firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.elf ## build an emulated board's firmware: make firmware [BOARD=qemu_m3]
+ifneq ($(filter $(BOARD),$(REAL_BOARDS)),)
+firmware: $(VENV)/stamp-packages
+	+@boards/tools/build_firmware.sh $(BOARD) "$(MPY_DIR)"
+else
+firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.elf ## build firmware: make firmware [BOARD=qemu_m3], for a real board with MPY_DIR=...
 	@$(if $(filter command%,$(origin BOARD)),$(if $(filter $(FIRMWARES),$(BOARD)),,$(error board $(BOARD) runs no firmware of ours; firmware is built for: $(FIRMWARES))))
 	@ls -l $^
+endif
 
 .PHONY: freertos
 freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for FreeRTOS, build/freertos/firmware.elf (FREERTOS_DIR=... for your kernel)
@@ -120,16 +138,17 @@ freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for Free
 	@ls -l build/freertos/firmware.elf
 
 .PHONY: size
-size: $(BOARDS:%=apt-%) $(STAMPS)/apt-qemu-riscv $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
+size: $(BOARDS:%=apt-%) $(STAMPS)/apt-qemu-riscv $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
 	@$(BIN)/python tests/bench/size.py
 
 .PHONY: bench
 bench: host ## measure what an access costs into build/bench.json, beside peers and against ceilings (3 minutes)
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
 
-# Built from the sdist alone, so that what others would build is what was built here.
+# Built from the sdist alone, so that what others would build is what was built here. The native modules for all boards are in
+# both: `feagi-state install` needs no checkout.
 .PHONY: wheel
-wheel: $(VENV)/stamp-packages ## build sdist and wheel of the Python package into build/dist/
+wheel: $(VENV)/stamp-packages $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## build sdist and wheel, with the native modules, into build/dist/
 	@rm -rf build/dist
 	@$(STEP) "sdist and wheel" wheel $(BIN)/python -m build --no-isolation --outdir build/dist host
 	@ls -l build/dist/*
@@ -185,8 +204,8 @@ $(STAMPS)/apt-xtensa-emulator: boards/tools/need_apt.sh | $(STAMPS)
 		llvm-22:llvm-mc-22 qemu-user:qemu-xtensa
 	@touch $@
 
-$(STAMPS)/apt-qemu: boards/tools/need_apt.sh | $(STAMPS)
-	@$(STEP) "QEMU" apt-qemu $(APT) qemu-system-arm:qemu-system-arm gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
+$(STAMPS)/apt-qemu-arm: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "QEMU for Arm" apt-qemu-arm $(APT) qemu-system-arm:qemu-system-arm gcc-arm-none-eabi:arm-none-eabi-gcc libnewlib-arm-none-eabi
 	@touch $@ $(STAMPS)/apt-arm
 
 $(STAMPS)/apt-qemu-riscv: boards/tools/need_apt.sh | $(STAMPS)
@@ -231,9 +250,11 @@ $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy): build/mpy/%_6.3/feagi_state.mpy: $(
 	@touch $@
 $(foreach arch,$(ARCHES),$(eval build/mpy/$(arch)_6.3/feagi_state.mpy: | $(STAMPS)/$(apt_$(arch))))
 
-$(FIRMWARES:%=build/firmware/%/firmware.elf): build/firmware/%/firmware.elf: $(FIRMWARE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages $(STAMPS)/apt-arm
+$(FIRMWARES:%=build/firmware/%/firmware.elf): build/firmware/%/firmware.elf: $(FIRMWARE_SOURCES) $(STAMPS)/mpy_dir | $(VENV)/stamp-packages
 	+@$(STEP) "firmware of $*" firmware-$* env PATH="$(CURDIR)/$(BIN):$$PATH" \
-		$(MAKE) -C "$$(< $(STAMPS)/mpy_dir)/ports/qemu" BOARD=$* BOARD_DIR=$(CURDIR)/boards/$* BUILD=$(CURDIR)/build/firmware/$* \
+		$(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) -C "$$(< $(STAMPS)/mpy_dir)/ports/qemu" \
+		BOARD=$* BOARD_DIR=$(CURDIR)/boards/$* BUILD=$(CURDIR)/build/firmware/$* \
 		MICROPY_MPYCROSS=$(CURDIR)/$(BIN)/mpy-cross FROZEN_MANIFEST=
 	@touch $@
-build/firmware/qemu_m3/firmware.elf: $(wildcard boards/qemu_m3/mpconfigboard.*)
+$(foreach board,$(FIRMWARES),$(eval build/firmware/$(board)/firmware.elf: $(wildcard boards/$(board)/mpconfigboard.*) \
+	| $(STAMPS)/$(apt_$(mpy_$(board)))))

@@ -1,6 +1,7 @@
-"""Builds the C extension over the core, and puts the core into source distributions. The rest is in pyproject.toml.
+"""Builds the C extension over the core. Puts the core into source distributions, and what boards are given into these
+and into wheels. The rest is in pyproject.toml.
 
-In a checkout the core lies outside of this folder, in ../firmware; an sdist carries what is needed of it in firmware/.
+In a checkout all of that lies outside of this folder; an sdist carries what is needed of it, in the same places.
 Paths are relative to this folder, where every build frontend runs this file.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
 # Sources of the core that the extension is made of, without their suffix: the one place that lists them.
@@ -21,7 +23,6 @@ CORE = (
     "feagi_areas",
     "feagi_crc",
     "feagi_events",
-    "feagi_hashes",
     "feagi_image",
     "feagi_locks",
     "feagi_mirror",
@@ -30,6 +31,7 @@ CORE = (
     "feagi_spec",
     "feagi_state",
     "feagi_stats",
+    "feagi_table",
     "feagi_text",
     "feagi_windows",
 )
@@ -70,6 +72,14 @@ def add_license() -> None:
 TOP = top()
 SOURCES = [TOP / "firmware" / "core" / f"{name}.c" for name in CORE]
 HEADERS = sorted((TOP / "firmware").glob("core/*.h")) + sorted((TOP / "firmware").glob("port/*.h"))
+# What `feagi-state install` puts on boards, where `make natmod` has made it, and how boards are described. Not those in
+# QEMU: what they need besides is built in a checkout.
+FOR_BOARDS = (
+    *(path for path in sorted((TOP / "boards").glob("*/board.toml")) if not path.parent.name.startswith("qemu_")),
+    *(path for path in sorted((TOP / "boards").glob("*/main.py")) if not path.parent.name.startswith("qemu_")),
+    *sorted((TOP / "firmware" / "python").glob("*.py")),
+    *sorted((TOP / "build" / "mpy").glob("*/*.mpy")),
+)
 
 
 class BuildCore(build_ext):
@@ -93,13 +103,35 @@ class BuildCore(build_ext):
         return [source for source in named if Path(source) not in core]
 
 
+class BuildPackage(build_py):
+    """Puts what boards are given into the package, in the places that it has in a checkout."""
+
+    def run(self) -> None:
+        """Builds the package."""
+        super().run()
+        for source, target in self._for_boards():
+            self.mkpath(os.path.dirname(target))
+            self.copy_file(source, target)
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        """All files that are made."""
+        return [*super().get_outputs(include_bytecode), *(target for _, target in self._for_boards())]
+
+    def _for_boards(self) -> list[tuple[str, str]]:
+        """(source, target); none for an editable installation, which uses the checkout."""
+        if self.editable_mode:
+            return []
+        folder = Path(self.build_lib) / "feagi_state" / "_files"
+        return [(str(path), str(folder / path.relative_to(TOP))) for path in FOR_BOARDS]
+
+
 class SourceDistribution(sdist):
-    """Takes along what the extension needs of the core."""
+    """Takes along what the extension needs of the core, and what boards are given."""
 
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
-        """Makes `base_dir`, the sdist's folder, of `files` and the core."""
+        """Makes `base_dir`, the sdist's folder, of `files`, the core and what boards are given."""
         super().make_release_tree(base_dir, files)
-        for path in (*SOURCES, *HEADERS):
+        for path in (*SOURCES, *HEADERS, *FOR_BOARDS):
             target = Path(base_dir) / path.relative_to(TOP)
             self.mkpath(str(target.parent))
             self.copy_file(str(path), str(target))
@@ -125,6 +157,6 @@ core = Extension(
 
 setup(
     ext_modules=[core],
-    cmdclass={"build_ext": BuildCore, "sdist": SourceDistribution},
+    cmdclass={"build_ext": BuildCore, "build_py": BuildPackage, "sdist": SourceDistribution},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE else {},
 )

@@ -17,6 +17,13 @@ typedef struct {
     volatile uint32_t bauddiv;
 } cmsdk_uart_t;
 
+typedef struct {
+    volatile uint32_t ctrl;
+    volatile uint32_t value;
+    volatile uint32_t reload;
+    volatile uint32_t intstatus;
+} cmsdk_timer_t;
+
 #define STATE_TXFULL (1 << 0)
 #define STATE_RXFULL (1 << 1)
 #define CTRL_TX_EN (1 << 0)
@@ -27,11 +34,15 @@ typedef struct {
 #define INT_RX (1 << 1)
 #define BAUDDIV_MIN (16)
 #define BAUDDIV_MAX (0xfffff)
+#define TIMER_CTRL_EN (1 << 0)
+#define TIMER_CTRL_IRQ_EN (1 << 3)
 
 static cmsdk_uart_t *const uarts[QEMU_SERIAL_PORTS] = {
     (cmsdk_uart_t *)0x40004000,
     (cmsdk_uart_t *)0x40005000,
 };
+
+static cmsdk_timer_t *const timer0 = (cmsdk_timer_t *)0x40000000;
 
 enum {
     IRQ_UART0_RX = 0,
@@ -39,7 +50,6 @@ enum {
     IRQ_UART1_RX = 2,
     IRQ_UART1_TX = 3,
     IRQ_TIMER0 = 8,
-    IRQ_TIMER1 = 9,
 };
 
 #define SYST_CSR (*(volatile uint32_t *)0xe000e010)
@@ -112,12 +122,23 @@ void soc_uart_tx(unsigned port, uint8_t c) {
     uarts[port]->data = c;
 }
 
-void soc_uart_tx_irq(unsigned port, bool on) {
+// In a section, since interrupts switch each other.
+static void switch_irq(unsigned port, uint32_t which, bool on) {
+    uint32_t irq = qemu_irq_disable();
     if (on) {
-        uarts[port]->ctrl |= CTRL_TX_IRQ_EN;
+        uarts[port]->ctrl |= which;
     } else {
-        uarts[port]->ctrl &= ~CTRL_TX_IRQ_EN;
+        uarts[port]->ctrl &= ~which;
     }
+    qemu_irq_restore(irq);
+}
+
+void soc_uart_rx_irq(unsigned port, bool on) {
+    switch_irq(port, CTRL_RX_IRQ_EN, on);
+}
+
+void soc_uart_tx_irq(unsigned port, bool on) {
+    switch_irq(port, CTRL_TX_IRQ_EN, on);
 }
 
 // Acknowledging first means that a byte arriving meanwhile interrupts again.
@@ -134,10 +155,23 @@ static void UART1_Handler(void) {
     uart_irq(1);
 }
 
-// For a C module that wants a timer interrupt of its own: it defines the handler
-// and enables the interrupt. NULL, and never enabled, otherwise.
-void TIMER0_Handler(void) __attribute__((weak));
-void TIMER1_Handler(void) __attribute__((weak));
+static void (*timer_callback)(void);
+
+void soc_timer_start(uint32_t period_us, void (*callback)(void)) {
+    timer_callback = callback;
+    timer0->reload = timer0->value = period_us * (CPU_HZ / 1000000);
+    timer0->ctrl = TIMER_CTRL_EN | TIMER_CTRL_IRQ_EN;
+    NVIC_ISER0 = 1 << IRQ_TIMER0;
+}
+
+void soc_timer_stop(void) {
+    timer0->ctrl = 0;
+}
+
+static void TIMER0_Handler(void) {
+    timer0->intstatus = 1;
+    timer_callback();
+}
 
 typedef void (*handler_t)(void);
 
@@ -164,5 +198,4 @@ static const handler_t vectors[] __attribute__((used, section(".isr_vector"))) =
     [16 + IRQ_UART1_RX] = UART1_Handler,
     [16 + IRQ_UART1_TX] = UART1_Handler,
     [16 + IRQ_TIMER0] = TIMER0_Handler,
-    [16 + IRQ_TIMER1] = TIMER1_Handler,
 };

@@ -14,6 +14,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 # mpconfigboard.h stands in for the port's configuration header and includes it.
 CFLAGS += -DMP_CONFIGFILE='"mpconfigboard.h"' -I$(abspath $(BOARD_DIR)) -I$(QEMU_BOARDS_DIR)
 
+LDFLAGS += -L$(QEMU_BOARDS_DIR)
+
 # The port's own main, UART and HAL poll, never sleep, and know no file system,
 # so the list of sources is ours.  `override` makes make ignore the port's later
 # additions to it.

@@ -22,37 +22,37 @@ static size_t next_slot(const serial_port_t *p, size_t slot) {
     return slot + 1 == p->size ? 0 : slot + 1;
 }
 
-// Moves the byte in the UART, if any, to the ring. Runs in the interrupt, or with
-// interrupts off. A byte for which there is no room stays in the UART: QEMU then
-// holds the sender back, and serial_read() fetches it later.
+// Moves what the UART has to the ring. Runs in the interrupt, or with interrupts
+// off. A byte for which there is no room stays in the UART: QEMU then holds the
+// sender back, and fetch_held() takes it later.
 static void fetch(unsigned port) {
     serial_port_t *p = &ports[port];
-    p->held = false;
-    if (p->size == 0 || !soc_uart_rx_full(port)) {
-        return;
+    while (p->size != 0 && soc_uart_rx_full(port)) {
+        bool armed = port == SERIAL_REPL && mp_interrupt_char >= 0;
+        bool full = next_slot(p, p->head) == p->tail;
+        if (full && !armed) {
+            p->held = true;
+            soc_uart_rx_irq(port, false);
+            return;
+        }
+        uint8_t c = soc_uart_rx(port);
+        if (armed && c == mp_interrupt_char) {
+            mp_sched_keyboard_interrupt();
+        } else if (!full) {
+            p->data[p->head] = c;
+            p->head = next_slot(p, p->head);
+        }
+        // Else the running program does not read its input: drop it, as real boards
+        // do, or Ctrl-C would be held back behind it for ever.
     }
-    bool armed = port == SERIAL_REPL && mp_interrupt_char >= 0;
-    bool full = next_slot(p, p->head) == p->tail;
-    if (full && !armed) {
-        p->held = true;
-        return;
-    }
-    uint8_t c = soc_uart_rx(port);
-    if (armed && c == mp_interrupt_char) {
-        mp_sched_keyboard_interrupt();
-    } else if (!full) {
-        p->data[p->head] = c;
-        p->head = next_slot(p, p->head);
-    }
-    // Else the running program does not read its input: drop it, as real boards
-    // do, or Ctrl-C would be held back behind it for ever.
 }
 
-// A byte held back raises no further interrupt: to be called when there may be
-// room for it.
+// To be called when there may be room for a byte held back, which interrupts no more.
 static void fetch_held(unsigned port) {
     if (ports[port].held) {
         uint32_t irq = qemu_irq_disable();
+        ports[port].held = false;
+        soc_uart_rx_irq(port, true); // first: a byte that comes after the last look interrupts
         fetch(port);
         qemu_irq_restore(irq);
     }

@@ -27,10 +27,17 @@ void soc_uart_enable(unsigned port, bool on);
 void soc_uart_set_baudrate(unsigned port, uint32_t baudrate);
 bool soc_uart_rx_full(unsigned port);
 uint8_t soc_uart_rx(unsigned port);
+// Switches the receive interrupt, which soc_uart_enable() turns on.
+void soc_uart_rx_irq(unsigned port, bool on);
 bool soc_uart_tx_full(unsigned port);
 void soc_uart_tx(unsigned port, uint8_t c);
 // Switches the interrupt that ends a wait for a blocked transmitter.
 void soc_uart_tx_irq(unsigned port, bool on);
+
+// A timer for C modules that want an interrupt of their own: calls callback in an
+// interrupt every period_us microseconds until it is stopped.
+void soc_timer_start(uint32_t period_us, void (*callback)(void));
+void soc_timer_stop(void);
 
 // Provided by hal.c, called by the tick interrupt.
 void qemu_tick(void);

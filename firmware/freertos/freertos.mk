@@ -18,7 +18,7 @@ endif
 FREERTOS_PORT := $(FREERTOS_DIR)/portable/GCC/ARM_CM3
 
 # What is for hosts alone is left out.
-FEAGI := $(filter-out %/feagi_image.c %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
+FEAGI := $(filter-out %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
 EXAMPLE := $(MAIN) $(HERE)/link_task.c $(HERE)/board_mps2.c
 FREERTOS := $(FREERTOS_DIR)/tasks.c $(FREERTOS_DIR)/list.c $(FREERTOS_DIR)/queue.c $(FREERTOS_PORT)/port.c
 

@@ -14,6 +14,7 @@
 #include "feagi_events.h"
 #include "feagi_frame.h"
 #include "feagi_hashes.h"
+#include "feagi_image.h"
 #include "feagi_link.h"
 #include "feagi_locks.h"
 #include "feagi_names.h"
@@ -206,17 +207,22 @@ static void state_start(state_obj_t *self, void *memory, uint32_t len_bytes, uin
     check(feagi_region_init(&self->region, memory, len_bytes, profile, boot_id), mp_const_none);
 }
 
-static mp_obj_t state_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
-    mp_arg_check_num(n_args, n_kw, 0, 2, false);
-    uint8_t profile = n_args > 0 ? profile_of(args[0]) : FEAGI_PROFILE_MICRO;
+// A state with a region of its own. Without a boot id (0) it is made here.
+static state_obj_t *new_state(uint8_t profile, uint32_t boot_id) {
     const uint32_t len = feagi_region_len(feagi_region_profile(profile));
-    state_obj_t *self = mp_obj_malloc(state_obj_t, type);
+    state_obj_t *self = mp_obj_malloc(state_obj_t, FEAGI_STATE_TYPE);
     // The heap gives 16 bytes of alignment at most; a region wants its sections on cache lines.
     self->memory = m_malloc(len + FEAGI_SECTION_ALIGN_BYTES - 1);
     uintptr_t at = ((uintptr_t)self->memory + FEAGI_SECTION_ALIGN_BYTES - 1) & ~(uintptr_t)(FEAGI_SECTION_ALIGN_BYTES - 1);
-    uint32_t boot_id = n_args > 1 ? (uint32_t)number_of(args[1]) : feagi_link_mix(FEAGI_ENTROPY(), (uint32_t)at);
-    state_start(self, (void *)at, len, profile, boot_id);
-    return MP_OBJ_FROM_PTR(self);
+    state_start(self, (void *)at, len, profile, boot_id ? boot_id : feagi_link_mix(FEAGI_ENTROPY(), (uint32_t)at));
+    return self;
+}
+
+static mp_obj_t state_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
+    (void)type; // it has no subclasses
+    mp_arg_check_num(n_args, n_kw, 0, 2, false);
+    uint8_t profile = n_args > 0 ? profile_of(args[0]) : FEAGI_PROFILE_MICRO;
+    return MP_OBJ_FROM_PTR(new_state(profile, n_args > 1 ? (uint32_t)number_of(args[1]) : 0));
 }
 
 // ---- StateManager: fields
@@ -629,6 +635,68 @@ static mp_int_t state_get_buffer(mp_obj_t self_in, mp_buffer_info_t *info, mp_ui
     return 0;
 }
 
+// ---- StateManager: saved states
+
+// Calls a function of feagi_files.py, which reads and writes files, and has the words for what is wrong with one.
+static mp_obj_t by_files(qstr function, mp_obj_t first, mp_obj_t second) {
+    mp_obj_t files = mp_import_name(MP_QSTR_feagi_files, mp_const_none, MP_OBJ_NEW_SMALL_INT(0));
+    const mp_obj_t args[] = {first, second};
+    return mp_call_function_n_kw(mp_load_attr(files, function), 2, 0, args);
+}
+
+// save() -> the image; save(path), save(buffer)
+static mp_obj_t state_save(size_t n_args, const mp_obj_t *args) {
+    state_obj_t *self = MP_OBJ_TO_PTR(args[0]);
+    if (n_args > 1) {
+        return by_files(MP_QSTR_save, args[0], args[1]);
+    }
+    update_clock(self);
+    const uint32_t len = feagi_image_len(&self->region);
+    void *image = m_malloc(len);
+    feagi_image_save(&self->region, image);
+    return mp_obj_new_bytearray_by_ref(len, image);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_save_obj, 1, 2, state_save);
+
+// Restores a state, or a new one (None), from a path or buffer. Returns the state.
+static mp_obj_t restored(mp_obj_t state, mp_obj_t source) {
+    if (mp_obj_get_type(source) == &mp_type_str) {
+        return by_files(MP_QSTR_restore, state, source);
+    }
+    size_t len;
+    const feagi_image_t *image = (const void *)text_of(source, &len);
+    mp_buffer_info_t info;
+    // Memory that somebody writes images to may be longer than they are.
+    if (len >= sizeof *image && (uintptr_t)image % 8 == 0 && image->len_bytes < len - sizeof *image &&
+        mp_get_buffer(source, &info, MP_BUFFER_WRITE)) {
+        len = sizeof *image + image->len_bytes;
+    }
+    feagi_region_t saved;
+    int wrong = feagi_image_open(&saved, image, (uint32_t)len);
+    if (!wrong) {
+        if (state == mp_const_none) {
+            state = MP_OBJ_FROM_PTR(new_state(((const feagi_header_t *)(const void *)saved.base)->profile, 0));
+        }
+        state_obj_t *self = MP_OBJ_TO_PTR(state);
+        update_clock(self);
+        wrong = feagi_image_restore(&self->region, &saved);
+    }
+    return wrong ? by_files(MP_QSTR_refuse, MP_OBJ_NEW_SMALL_INT(wrong), source) : state;
+}
+
+// restore(path), restore(buffer)
+static mp_obj_t state_restore(mp_obj_t self, mp_obj_t source) {
+    (void)restored(self, source);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_restore_obj, state_restore);
+
+// load(path), load(buffer) -> a new state
+static mp_obj_t state_load(mp_obj_t source) {
+    return restored(mp_const_none, source);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(state_load_obj, state_load);
+
 // ---- Link
 
 // MicroPython's unix port tells whether a file is ready through select.poll only. (A list is allocated at every call there.)
@@ -681,7 +749,7 @@ static mp_obj_t link_make_new(const mp_obj_type_t *type, size_t n_args, size_t n
     open_port(&self->out, n_args > 3 && args[3] != mp_const_none ? args[3] : args[0], MP_STREAM_OP_WRITE, MP_STREAM_POLL_WR);
     feagi_region_t *region = &self->state->region;
     if (!self->state->dirty) {
-        self->state->dirty = m_malloc(region->pages * sizeof(uint32_t));
+        self->state->dirty = m_malloc(feagi_region_dirty_words(region) * sizeof(uint32_t));
     }
     const char *name = NULL;
     if (self->name != mp_const_none) {

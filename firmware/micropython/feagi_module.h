@@ -10,7 +10,8 @@
 #define FEAGI_ATTRIBUTE_ERROR (&mp_type_AttributeError)
 #endif
 
-// StateManager's methods. Spelled out, since the native module's names are taken from the sources as they stand.
+// StateManager's methods, but for load, which is static. Spelled out, since the native module's names are taken from the sources
+// as they stand.
 #define FEAGI_METHODS(METHOD)                                                                                                    \
     METHOD(MP_QSTR_add, state_add_obj)                                                                                           \
     METHOD(MP_QSTR_subtract, state_subtract_obj)                                                                                 \
@@ -26,6 +27,8 @@
     METHOD(MP_QSTR_digest, state_digest_obj)                                                                                     \
     METHOD(MP_QSTR_tick, state_tick_obj)                                                                                         \
     METHOD(MP_QSTR_instance, state_instance_obj)                                                                                 \
+    METHOD(MP_QSTR_save, state_save_obj)                                                                                         \
+    METHOD(MP_QSTR_restore, state_restore_obj)                                                                                   \
     METHOD(MP_QSTR_try_lock, state_try_lock_obj)                                                                                 \
     METHOD(MP_QSTR_unlock, state_unlock_obj)                                                                                     \
     METHOD(MP_QSTR_take_over, state_take_over_obj)                                                                               \

@@ -3,7 +3,7 @@
 get_filename_component(FEAGI_FIRMWARE ${CMAKE_CURRENT_LIST_DIR}/.. REALPATH)
 file(GLOB FEAGI_CORE_SOURCES CONFIGURE_DEPENDS ${FEAGI_FIRMWARE}/core/*.c)
 # What is for hosts alone is left out.
-list(FILTER FEAGI_CORE_SOURCES EXCLUDE REGEX "feagi_(image|mirror|shared)\\.c$")
+list(FILTER FEAGI_CORE_SOURCES EXCLUDE REGEX "feagi_(mirror|shared)\\.c$")
 
 add_library(usermod_feagi_state INTERFACE)
 target_sources(usermod_feagi_state INTERFACE

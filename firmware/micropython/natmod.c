@@ -5,7 +5,7 @@
 
 mp_obj_full_type_t feagi_state_type, feagi_link_type;
 mp_obj_full_type_t feagi_state_error, feagi_agent_not_found, feagi_agent_already_registered, feagi_capacity_error,
-    feagi_area_not_found, feagi_not_lock_owner;
+    feagi_area_not_found, feagi_not_lock_owner, feagi_persistence_error;
 mp_obj_t feagi_instance, feagi_agent_info, feagi_ticks_us;
 qstr_short_t feagi_name_qstrs[FEAGI_NAMES];
 
@@ -34,7 +34,7 @@ static mp_obj_t state_instance(size_t n_args, const mp_obj_t *args) {
 }
 
 #define COUNT(name, function) +1
-mp_map_elem_t feagi_state_methods[0 FEAGI_METHODS(COUNT)];
+mp_map_elem_t feagi_state_methods[1 FEAGI_METHODS(COUNT)];
 static MP_DEFINE_CONST_DICT(feagi_state_locals, feagi_state_methods);
 mp_map_elem_t feagi_link_methods[1];
 static MP_DEFINE_CONST_DICT(feagi_link_locals, feagi_link_methods);
@@ -51,10 +51,14 @@ static const void *const method_functions[] = {FEAGI_METHODS(FUNCTION)};
 static void fill_methods(void) {
 #define NAME(name, function) name,
     const qstr_short_t names[] = {FEAGI_METHODS(NAME)};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        feagi_state_methods[i].key = MP_OBJ_NEW_QSTR(names[i]);
-        feagi_state_methods[i].value = MP_OBJ_FROM_PTR(method_functions[i]);
+    mp_map_elem_t *method = feagi_state_methods;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++, method++) {
+        method->key = MP_OBJ_NEW_QSTR(names[i]);
+        method->value = MP_OBJ_FROM_PTR(method_functions[i]);
     }
+    const mp_obj_t load = MP_OBJ_FROM_PTR(&state_load_obj);
+    method->key = MP_OBJ_NEW_QSTR(MP_QSTR_load);
+    method->value = mp_call_function_n_kw(mp_load_global(MP_QSTR_staticmethod), 1, 0, &load);
 }
 
 mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
@@ -88,6 +92,7 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     make_exception(&feagi_capacity_error, MP_QSTR_CapacityError, &feagi_state_error);
     make_exception(&feagi_area_not_found, MP_QSTR_AreaNotFound, &feagi_state_error);
     make_exception(&feagi_not_lock_owner, MP_QSTR_NotLockOwner, &feagi_state_error);
+    make_exception(&feagi_persistence_error, MP_QSTR_PersistenceError, &feagi_state_error);
 
     mp_store_global(MP_QSTR_frame_encode, MP_OBJ_FROM_PTR(&frame_encode_obj));
     mp_store_global(MP_QSTR_frame_decode, MP_OBJ_FROM_PTR(&frame_decode_obj));

@@ -1,7 +1,8 @@
 # Builds the native module for one architecture:
 #
 #     make -f firmware/micropython/natmod.mk ARCH=armv7m MPY_DIR=<micropython source>
-#     ->  build/mpy/armv7m_6.3/feagi_state.mpy, and package.json beside it, with which mip installs it
+#     ->  build/mpy/armv7m_6.3/feagi_state.mpy, beside it feagi_files.mpy, which it imports when a state is saved to or restored
+#         from a file, and package.json, with which mip installs both
 #
 # It calls MicroPython's own mpy_ld.py and mpy-tool.py; mpy-cross and a Python with pyelftools come from PATH.
 
@@ -56,7 +57,7 @@ CC := $(PYTHON) $(CC_TOOL)
 endif
 
 # What is for hosts alone is left out.
-SOURCES := $(HERE)/natmod.c $(HERE)/feagi_names.c $(filter-out %/feagi_image.c %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
+SOURCES := $(HERE)/natmod.c $(HERE)/feagi_names.c $(filter-out %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(notdir $(SOURCES)))
 HEADERS := $(wildcard $(HERE)/*.h $(HERE)/feagi_module.c $(CORE)/*.h $(ROOT)/firmware/port/*.h)
 CONFIG := $(BUILD)/feagi_state.config.h
@@ -68,13 +69,16 @@ CFLAGS := -std=c99 -Os -Wall -Wextra -Werror -Wno-unused-parameter -DNDEBUG -DNO
 
 .DELETE_ON_ERROR:
 .PHONY: all
-all: $(OUT)/feagi_state.mpy $(OUT)/package.json
+all: $(OUT)/feagi_state.mpy $(OUT)/feagi_files.mpy $(OUT)/package.json
 
 $(OUT)/feagi_state.mpy: $(BUILD)/native.mpy $(BUILD)/enums.mpy | $(OUT)
 	$(PYTHON) $(MPY_DIR)/tools/mpy-tool.py --merge -o $@ $^
 
-$(OUT)/package.json: $(ROOT)/host/pyproject.toml | $(OUT)
-	printf '{"version": "%s", "urls": [["feagi_state.mpy", "feagi_state.mpy"]]}\n' "$$(sed -n 's/^version = "\(.*\)"/\1/p' $<)" >$@
+$(OUT)/feagi_files.mpy: $(ROOT)/firmware/python/feagi_files.py | $(OUT)
+	$(MPY_CROSS) -s feagi_files.py -o $@ $<
+
+$(OUT)/package.json: $(ROOT)/host/pyproject.toml $(firstword $(MAKEFILE_LIST)) | $(OUT)
+	printf '{"version": "%s", "urls": [["feagi_state.mpy", "feagi_state.mpy"], ["feagi_files.mpy", "feagi_files.mpy"]]}\n' "$$(sed -n 's/^version = "\(.*\)"/\1/p' $<)" >$@
 
 $(BUILD)/native.mpy: $(OBJECTS)
 	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(CONFIG) -o $@ $^

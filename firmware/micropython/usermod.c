@@ -23,6 +23,7 @@ MP_DEFINE_EXCEPTION(AgentAlreadyRegistered, StateError)
 MP_DEFINE_EXCEPTION(CapacityError, StateError)
 MP_DEFINE_EXCEPTION(AreaNotFound, StateError)
 MP_DEFINE_EXCEPTION(NotLockOwner, StateError)
+MP_DEFINE_EXCEPTION(PersistenceError, StateError)
 
 #define FEAGI_STATE_TYPE (&feagi_state_type)
 #define FEAGI_STATE_ERROR (&mp_type_StateError)
@@ -49,7 +50,7 @@ MP_DEFINE_EXCEPTION(NotLockOwner, StateError)
 
 static uint8_t instance_memory[OF_PROFILE(FEAGI_REGION_LEN_, FEAGI_MICROPYTHON_PROFILE)]
     __attribute__((aligned(FEAGI_SECTION_ALIGN_BYTES)));
-static uint32_t instance_dirty[OF_PROFILE(FEAGI_PAGES_, FEAGI_MICROPYTHON_PROFILE)];
+static uint32_t instance_dirty[OF_PROFILE(FEAGI_DIRTY_WORDS_, FEAGI_MICROPYTHON_PROFILE)];
 static state_obj_t instance; // holds no pointer into the heap, which a soft reset empties
 static bool instance_is_there;
 static bool instance_is_of_c; // C has a pointer to its region
@@ -93,7 +94,10 @@ static MP_DEFINE_CONST_FUN_OBJ_0(module_init_obj, module_init);
 // ---- Registration
 
 #define METHOD(name, function) {MP_ROM_QSTR(name), MP_ROM_PTR(&function)},
-static const mp_rom_map_elem_t feagi_state_methods[] = {FEAGI_METHODS(METHOD)};
+static MP_DEFINE_CONST_STATICMETHOD_OBJ(state_load_static_obj, MP_ROM_PTR(&state_load_obj));
+static const mp_rom_map_elem_t feagi_state_methods[] = {
+    FEAGI_METHODS(METHOD){MP_ROM_QSTR(MP_QSTR_load), MP_ROM_PTR(&state_load_static_obj)},
+};
 static MP_DEFINE_CONST_DICT(feagi_state_locals, feagi_state_methods);
 
 MP_DEFINE_CONST_OBJ_TYPE(feagi_state_type, MP_QSTR_StateManager, MP_TYPE_FLAG_NONE, make_new, state_make_new, attr, state_attr,
@@ -118,6 +122,7 @@ static const mp_rom_map_elem_t feagi_globals[] = {
     {MP_ROM_QSTR(MP_QSTR_CapacityError), MP_ROM_PTR(&mp_type_CapacityError)},
     {MP_ROM_QSTR(MP_QSTR_AreaNotFound), MP_ROM_PTR(&mp_type_AreaNotFound)},
     {MP_ROM_QSTR(MP_QSTR_NotLockOwner), MP_ROM_PTR(&mp_type_NotLockOwner)},
+    {MP_ROM_QSTR(MP_QSTR_PersistenceError), MP_ROM_PTR(&mp_type_PersistenceError)},
     {MP_ROM_QSTR(MP_QSTR_frame_encode), MP_ROM_PTR(&frame_encode_obj)},
     {MP_ROM_QSTR(MP_QSTR_frame_decode), MP_ROM_PTR(&frame_decode_obj)},
     {MP_ROM_QSTR(MP_QSTR_schema_hash), MP_ROM_PTR(&schema_hash_obj)},

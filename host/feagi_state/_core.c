@@ -118,12 +118,9 @@ static int mirror_init(Mirror *self, PyObject *args, PyObject *kwargs) {
         return -1;
     }
     release(self);
-    self->writable = !PyObject_GetBuffer(object, &self->buffer, PyBUF_WRITABLE);
-    if (!self->writable) {
-        PyErr_Clear();
-        if (PyObject_GetBuffer(object, &self->buffer, PyBUF_SIMPLE)) {
-            return -1;
-        }
+    self->writable = get_buffer(object, &self->buffer);
+    if (self->writable < 0) {
+        return -1;
     }
     self->open = 1;
     const size_t len_bytes = (size_t)self->buffer.len;
@@ -189,20 +186,9 @@ static PyObject *mirror_load_field(Mirror *self, PyObject *object) {
     static const uint8_t sizes[] = {
         [FEAGI_TYPE_U8] = 1, [FEAGI_TYPE_BOOL] = 1, [FEAGI_TYPE_U32] = 4, [FEAGI_TYPE_F32] = 4, [FEAGI_TYPE_U64] = 8,
     };
-    const uint8_t type = feagi_fields[field_at[offset] - 1].type;
-    const uint64_t value = feagi_mirror_load(&self->map, FEAGI_HEADER_LEN_BYTES + (uint32_t)offset, sizes[type]);
-    switch (type) {
-        case FEAGI_TYPE_BOOL:
-            return PyBool_FromLong(value != 0);
-        case FEAGI_TYPE_F32: {
-            const uint32_t bits = (uint32_t)value;
-            float number;
-            memcpy(&number, &bits, sizeof number);
-            return PyFloat_FromDouble((double)number);
-        }
-        default:
-            return PyLong_FromUnsignedLongLong(value);
-    }
+    const unsigned field = field_at[offset] - 1u;
+    return field_object(
+        field, feagi_mirror_load(&self->map, FEAGI_HEADER_LEN_BYTES + (uint32_t)offset, sizes[feagi_fields[field].type]));
 }
 
 static PyObject *mirror_load_hash(Mirror *self, PyObject *object) {
@@ -618,8 +604,6 @@ static PyGetSetDef mirror_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-#define METHOD(name, function, flags)                                                                                            \
-    { name, (PyCFunction)(void (*)(void))(function), flags, NULL }
 static PyMethodDef mirror_methods[] = {
     // Documented in _core.pyi.
     METHOD("close", mirror_close, METH_NOARGS),

@@ -64,8 +64,8 @@ class Mirror:
         """Gives the buffer back, so that an mmap can be closed."""
     def take_over(self) -> None:
         """For a new owner: makes every page whole, whatever the last owner was doing when it died. Owner only."""
-    def load_field(self, offset: int, /) -> int | float | bool:
-        """The core field at this offset of the core block: int, bool, or float for an f32.
+    def load_field(self, offset: int, /) -> Any:
+        """The core field at this offset of the core block: int, bool, float for an f32, or what `set_enums` said.
 
         Raises IndexError if there is none.
         """

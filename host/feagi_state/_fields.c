@@ -197,7 +197,7 @@ static inline bool u32_of(PyObject *object, uint32_t *value) {
 #endif
 }
 
-static PyObject *object_of(unsigned field, uint64_t value) {
+PyObject *field_object(unsigned field, uint64_t value) {
     switch (feagi_fields[field].type) {
         case FEAGI_TYPE_BOOL:
             return PyBool_FromLong(value != 0);
@@ -216,7 +216,7 @@ static PyObject *object_of(unsigned field, uint64_t value) {
             }
             return PyLong_FromLong((long)value);
         default:
-            return PyLong_FromUnsignedLong((unsigned long)value);
+            return PyLong_FromUnsignedLongLong(value);
     }
 }
 
@@ -228,7 +228,7 @@ static PyObject *get_field(Shared *self, unsigned field) {
     if (self->updating && in_update(self)) {
         value = update_value(self, field, value);
     }
-    return object_of(field, value);
+    return field_object(field, value);
 }
 
 static PyObject *get_hash(Shared *self, unsigned hash) {

@@ -121,12 +121,9 @@ static int shared_init(Shared *self, PyObject *args, PyObject *kwargs) {
     if (release(self)) {
         return -1;
     }
-    bool writable = !PyObject_GetBuffer(object, &self->buffer, PyBUF_WRITABLE);
-    if (!writable) {
-        PyErr_Clear();
-        if (PyObject_GetBuffer(object, &self->buffer, PyBUF_SIMPLE)) {
-            return -1;
-        }
+    const int writable = get_buffer(object, &self->buffer);
+    if (writable < 0) {
+        return -1;
     }
     self->share.self = &process_self;
     self->share.wait = process_wait;
@@ -242,8 +239,6 @@ static PyGetSetDef shared_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-#define METHOD(name, function, flags)                                                                                            \
-    { name, (PyCFunction)(void (*)(void))(function), flags, NULL }
 #define PUBLIC(name, function, flags, signature, doc)                                                                            \
     { name, (PyCFunction)(void (*)(void))(function), flags, signature "\n--\n\n" doc }
 static PyMethodDef shared_methods[] = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import StateError
-from .identity import ABI, MPY_ARCHITECTURES
+from .identity import ABI, MPY_ARCHITECTURES, Identity
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,11 +24,13 @@ __all__ = [
     "Flash",
     "Hardware",
     "SerialPort",
+    "board_of",
     "boards_dir",
     "find_board",
     "known_boards",
     "known_names",
     "load_board",
+    "module_files",
     "module_path",
 ]
 
@@ -107,6 +109,11 @@ class Board:
     def module(self) -> Path:
         """The native module for this board."""
         return module_path(self.mpy, self.folder.parent.parent)
+
+    @property
+    def modules(self) -> list[Path]:
+        """`module`, and what it imports, as far as they have been built."""
+        return module_files(self.module)
 
     @property
     def module_made_by(self) -> str:
@@ -273,11 +280,16 @@ def module_path(arch: str, root: Path | None = None) -> Path:
     return (root or boards_dir().parent) / "build" / "mpy" / f"{arch}_{ABI}" / "feagi_state.mpy"
 
 
+def module_files(module: Path) -> list[Path]:
+    """A native module and what it imports: all that has been built beside it."""
+    return sorted(module.parent.glob("*.mpy"))
+
+
 def boards_dir() -> Path:
     """The folder of the descriptions.
 
-    It is $FEAGI_STATE_BOARDS, else that of the checkout around this package, else around the working directory.
-    Raises BoardError when there is none: an installed wheel has no boards.
+    It is $FEAGI_STATE_BOARDS, else that of a wheel, of the checkout around this package, or around the working
+    directory. Raises BoardError when there is none.
     """
     named = os.environ.get("FEAGI_STATE_BOARDS")
     if named:
@@ -285,7 +297,7 @@ def boards_dir() -> Path:
         if not folder.is_dir():
             raise BoardError(f"FEAGI_STATE_BOARDS is {named!r}: no such folder")
         return folder
-    for start in (Path(__file__).resolve().parent, Path.cwd()):
+    for start in (Path(__file__).resolve().parent / "_files", Path.cwd()):
         for parent in (start, *start.parents):
             if any((parent / "boards").glob("*/board.toml")):
                 return parent / "boards"
@@ -305,6 +317,16 @@ def find_board(name: str) -> Board:
     if name not in boards:
         raise BoardError(f"no board is called {name!r}; known boards: {', '.join(boards)}")
     return boards[name]
+
+
+def board_of(identity: Identity) -> Board | None:
+    """The described board that names itself like this, None when there is none."""
+    for board in known_boards().values():
+        named = identity.build == board.name or identity.build.startswith(f"{board.name}-")  # a variant of it
+        described = board.hardware is not None and board.hardware.machine == identity.machine
+        if named or described or (board.how == "unix" and identity.is_process):
+            return board
+    return None
 
 
 def known_names() -> list[str]:

@@ -15,7 +15,6 @@ from typing import Any, Final
 from . import spec
 from ._core import Mirror
 from .checks import core_field
-from .sections import field_value
 from .waiting import Stream
 
 __all__ = ["Change", "ChangeStream", "FieldWatch"]
@@ -168,7 +167,7 @@ def _read(region: Mirror, page: _Page, version: int) -> tuple[int, list[Any]]:
         if again == version:
             break
         version = again
-    return version, [field_value(field.found, value) for field, value in zip(page.fields, values)]
+    return version, values
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -7,8 +7,8 @@ import time
 
 from .device import Device
 from .errors import PortError, SchemaMismatch
+from .port_finder import PortFinder, served_mirror
 from .port_link import PortLink
-from .ports import PortFinder, served_mirror
 from .runner import Runner
 from .served_link import ServedLink, connection_to
 from .waiting import Patience

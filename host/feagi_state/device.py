@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Final, Protocol, Union
 
 from ._core import Mirror
 from .changes import Change, ChangeStream, FieldWatch
+from .closing import Closing
 from .commands import Batch
 from .errors import (
     CommandTimeout,
@@ -23,8 +23,9 @@ from .events import EventStream
 from .listeners import Listeners, Subscription
 from .mirror import LinkInfo, MirrorView, StateView
 from .runner import Runner
-from .sections import AgentInfo, AreaStats
+from .sections import AgentInfo
 from .spec import CommandOp
+from .views import SectionViews
 from .waiting import Patience
 from .writes import Request, digest_request, write_request
 
@@ -80,7 +81,7 @@ class Link(Protocol):
         """What to tell somebody who has waited so long for a first snapshot in vain."""
 
 
-class Device:
+class Device(Closing, SectionViews):
     """A device that this process serves.
 
     Made by `connect`, or by a Fleet. All methods may be called from any thread, callbacks of the device's included.
@@ -150,29 +151,8 @@ class Device:
         """The registered agents."""
         return self.mirror.agents
 
-    @property
-    def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes: all six of one instant, by name. See MirrorView.hashes."""
-        return self.mirror.hashes
-
-    @property
-    def locked_areas(self) -> dict[int, int]:
-        """Owner of every cortical area that is locked."""
-        return self.mirror.locked_areas
-
-    @property
-    def fcl_windows(self) -> dict[int, int]:
-        """Window of every cortical area that has one of its own."""
-        return self.mirror.fcl_windows
-
-    def fcl_window(self, area: int) -> int:
-        """The FCL window of a cortical area (0 to 2^32-1): its own, or the default. Raises InvalidValue."""
-        return self.mirror.fcl_window(area)
-
-    @property
-    def area_stats(self) -> dict[str, AreaStats]:
-        """Statistics of the cortical areas that the device keeps them of, by the area's id."""
-        return self.mirror.area_stats
+    def _section(self, name: str) -> bytes:
+        return self.mirror._section(name)
 
     @property
     def unix_time(self) -> bool:
@@ -326,16 +306,6 @@ class Device:
         if self._runner is not None:
             self._runner.close()
         atexit.unregister(self.close)
-
-    def __enter__(self) -> Device:
-        """The device itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Ends the link."""
-        self.close()
 
     def __repr__(self) -> str:
         """Name and port."""

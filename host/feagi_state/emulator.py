@@ -89,8 +89,9 @@ class EmulatedBoard(ABC):
 
     @property
     def repl_port(self) -> str | None:
-        """Path of the REPL's port, None when the board has none."""
-        return str(self._entry.repl) if any(port.repl for port in self.board.serial) else None
+        """Path of a port for the REPL alone, None when the board has none: then its link's port may have one."""
+        own = any(port.repl and not port.frames for port in self.board.serial)
+        return str(self._entry.repl) if own else None
 
     @property
     def pid(self) -> int | None:
@@ -239,7 +240,11 @@ class UnixBoard(EmulatedBoard):
 
     def last_words(self) -> str:
         """What the board printed last: the text between its frames."""
-        text = re.sub(rb"\0[^\0]*\0", b"", self._bridge.tail if self._bridge is not None else b"")
+        if self._bridge is None:
+            return ""
+        if self.pid is None:
+            self._bridge.wait_for_end(STOP_TIMEOUT_S)  # the process may be gone before all that it said was read
+        text = re.sub(rb"\0[^\0]*\0", b"", self._bridge.tail)
         return "".join(char for char in text.decode("ascii", "ignore") if char.isprintable() or char == "\n")
 
     def _close(self) -> None:
@@ -281,7 +286,7 @@ class QemuBoard(EmulatedBoard):
             self._put_program(repl, self._program)
         else:
             self.identity = parse_identity(self.mpremote(repl, "resume", "exec", PROBE))
-        self._entry.publish(link, repl)
+        self._entry.publish(link, repl if repl != link else None)
 
     def _wait_for_ports(self) -> list[str]:
         assert self._process is not None
@@ -324,8 +329,8 @@ class QemuBoard(EmulatedBoard):
         return done.stdout
 
     def _put_program(self, repl: str, program: Program) -> None:
-        """Copy module and program, then let a soft reset run main.py as on any board."""
-        files = [self.board.module, *self.board.files, *program.files]
+        """Copy modules and program, then let a soft reset run main.py as on any board."""
+        files = [*self.board.modules, *self.board.files, *program.files]
         self._progress(f"copying {len(files) + 1} files to the board with mpremote")
         steps = [["resume", "exec", PROBE]]
         steps += [["+", "fs", "cp", str(path), f":{path.name}"] for path in files]

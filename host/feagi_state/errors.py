@@ -9,6 +9,7 @@ from typing import Any, Final
 from . import spec
 
 __all__ = [
+    "STATUS",
     "AgentAlreadyRegistered",
     "AgentNotFound",
     "AreaLocked",
@@ -173,6 +174,9 @@ class SessionLost(LinkError):
 class StaleMirror(LinkError):
     """The values are old: the link of this mirror is not live."""
 
+
+# Statuses of the core and of replies by name.
+STATUS: Final = {name: -number for number, (name, _, _) in spec.ERRORS.items()}
 
 # What spec.toml calls the exceptions, and our classes of these kinds.
 _CLASSES: Final[dict[str, type[StateError]]] = {

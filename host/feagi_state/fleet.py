@@ -13,8 +13,8 @@ from .device import Device
 from .errors import LinkError, PortError, StaleMirror
 from .listeners import Subscription
 from .mirror import same_port
+from .port_finder import PortFinder
 from .port_link import PortLink
-from .ports import PortFinder
 from .runner import Runner
 from .waiting import Patience
 

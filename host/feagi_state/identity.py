@@ -52,6 +52,11 @@ class Identity:
     build: str = ""  # name of the board that the firmware was built for, "" before MicroPython 1.25
     platform: str = ""  # sys.platform
 
+    @property
+    def is_process(self) -> bool:
+        """Whether it is a process of an operating system, the unix port: it ends where a board is reset."""
+        return self.platform in ("linux", "darwin")
+
     def module_architectures(self) -> tuple[str, ...]:
         """Architectures of the modules that the firmware takes, the best one first; empty when it takes none."""
         if self.mpy_arch in THUMB:

@@ -4,7 +4,6 @@ serves.
 
 from __future__ import annotations
 
-import difflib
 import mmap
 import os
 import stat
@@ -14,32 +13,25 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final
 
 from . import spec
 from ._core import Mirror
 from .changes import ChangeStream, FieldWatch
-from .checks import cortical_area
-from .core_fields import CoreValues
+from .checks import core_field
+from .closing import Closing
 from .errors import InvalidField, MemoryMapError, StaleMirror
 from .events import EventStream, Ring, full_time
 from .mirror_files import default_dir, is_locked, mirror_names, mirror_path, no_permission
 from .sections import (
     AgentInfo,
-    AreaStats,
-    add_properties,
     decode_agent,
     decode_agent_id,
-    decode_area_stats,
     decode_core,
-    decode_default_fcl_window,
-    decode_fcl_windows,
-    decode_hashes,
-    decode_locked_areas,
     field_value,
 )
 from .spec import LinkState
+from .views import Attributes, SectionViews, add_properties
 from .waiting import LONGEST_PAUSE_S
 
 __all__ = [
@@ -86,7 +78,7 @@ class LinkInfo:
         return {name: getattr(self, name) for name in names}
 
 
-class StateView(CoreValues):
+class StateView(Attributes):
     """The core block's fields and the hashes as attributes: enums, bool, float and int. Each read is one atomic access,
     however old the mirror.
     """
@@ -99,15 +91,11 @@ class StateView(CoreValues):
         """`core` gives the mirror as it is mapped now."""
         object.__setattr__(self, "_core", core)
 
-    if not TYPE_CHECKING:  # to a type checker, what is not there is an error too
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Only called for names that are no field."""
-            near = difflib.get_close_matches(name, [*spec.CORE_FIELDS, *spec.HASH_ATTRIBUTES], n=2)
-            raise InvalidField(f"a state has no {name!r}" + (f": did you mean {' or '.join(near)}?" if near else ""))
-
     def __setattr__(self, name: str, value: Any) -> None:
         """Always refuses: the device is the authority for its state."""
+        if name in spec.HASH_ATTRIBUTES:
+            raise InvalidField(f"a mirror is read-only: the device's own program sets {name}")
+        core_field(name)
         raise InvalidField(f"a mirror is read-only: ask the device with set({name!r}, {value!r})")
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,8 +107,6 @@ class StateView(CoreValues):
 
 def _field(field: spec.Field) -> Callable[[StateView], Any]:
     offset = field.offset
-    if field.enum is not None:
-        return lambda view: field_value(field, view._core().load_field(offset))
     return lambda view: view._core().load_field(offset)
 
 
@@ -131,7 +117,7 @@ def _hash(number: int) -> Callable[[StateView], Any]:
 add_properties(StateView, _field, _hash)
 
 
-class MirrorView:
+class MirrorView(Closing, SectionViews):
     """A mirror, mapped read-only. Any number of processes may have one; none of them disturbs its owner.
 
     A view follows its name: when the mirror's file is replaced (another firmware, another device) it maps the new one
@@ -168,34 +154,6 @@ class MirrorView:
         core = self.region()
         found = (decode_agent(core.read_agent(slot), slot) for slot in range(core.agents))
         return [agent for agent in found if agent is not None]
-
-    @property
-    def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes: all six of one instant, by name (spec.HASHES_FIELDS). Each
-        alone is an attribute of `state`.
-        """
-        return decode_hashes(self._section("hashes"))
-
-    @property
-    def locked_areas(self) -> dict[int, int]:
-        """Owner (1 to 2^64-1) of every cortical area that is locked."""
-        return decode_locked_areas(self._section("cortical_locks"))
-
-    @property
-    def fcl_windows(self) -> dict[int, int]:
-        """Window of every cortical area that has one of its own; see fcl_window for the others."""
-        return decode_fcl_windows(self._section("fcl_windows"))
-
-    def fcl_window(self, area: int) -> int:
-        """The FCL window of a cortical area (0 to 2^32-1): its own, or the default. Raises InvalidValue."""
-        area = cortical_area(area)
-        section = self._section("fcl_windows")
-        return decode_fcl_windows(section).get(area, decode_default_fcl_window(section))
-
-    @property
-    def area_stats(self) -> dict[str, AreaStats]:
-        """Statistics of the cortical areas that the device keeps them of, by the area's id."""
-        return decode_area_stats(self._section("area_stats"))
 
     def events(
         self, timeout_s: float | None = None, from_start: bool = False, ended: Callable[[], bool] = lambda: False
@@ -289,16 +247,6 @@ class MirrorView:
     def close(self) -> None:
         """Unmaps the mirror. Every later access raises RegionClosed."""
         self._core.close()
-
-    def __enter__(self) -> MirrorView:
-        """The view itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Unmaps the mirror."""
-        self.close()
 
     def __repr__(self) -> str:
         """Name and file."""

@@ -122,7 +122,7 @@ class PortLink(Observer):
             )
         shown = repr(heard[-60:])[1:]
         if b">>>" in heard:
-            hint = "that is MicroPython's prompt: start the link on the board"
+            hint = f"that is MicroPython's prompt: `feagi-state install {self.port}` puts the link on the board"
         else:
             hint = "is the baud rate right, and does the board run the link?"
         return NotADevice(f"{self.port} sends no frames; heard {shown}: {hint}", heard)

@@ -18,7 +18,7 @@ from .boards import BoardError, known_names
 from .errors import MemoryMapError, PortError, StateError
 from .mirror_files import default_dir, files_in, is_locked, lock_file, make_own_dir
 
-__all__ = ["PortEntry", "RunningBoard", "port_path", "resolve_port", "running_boards"]
+__all__ = ["PortEntry", "RunningBoard", "port_path", "resolve_port", "resolve_prompt", "running_boards"]
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,22 @@ def resolve_port(port: str) -> tuple[str, str | None]:
     if port in known_names() and not os.path.exists(port):
         raise BoardError(f"board {port} is not running: start it with `feagi-state start {port}`")
     return port, None
+
+
+def resolve_prompt(port: str) -> tuple[str, RunningBoard | None]:
+    """(path or URL of the port with the prompt, the running board that it is of if it is an emulated one's).
+
+    `port` is the name of a running emulated board, or anything that names a serial port. Raises BoardError as
+    `resolve_port` does.
+    """
+    path, name = resolve_port(port)
+    if name is None:
+        for entry in running_boards().values():
+            if entry.repl is not None and os.path.exists(port) and os.path.samefile(port, entry.repl):
+                return str(entry.repl), entry
+        return path, None
+    entry = running_boards()[name]
+    return str(entry.repl if port == name and entry.repl is not None else entry.link), entry
 
 
 def port_path(port: str) -> str:

@@ -7,7 +7,7 @@ trusts the bytes: texts are cut and replaced where they are no UTF-8.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,6 @@ from .spec import AgentSlotState, AgentType, Field
 __all__ = [
     "AgentInfo",
     "AreaStats",
-    "add_properties",
     "decode_agent",
     "decode_agent_id",
     "decode_agents",
@@ -33,7 +32,6 @@ __all__ = [
 ]
 
 _Fields = dict[str, Field]
-_Read = Callable[[Any], Any]
 _FORMATS: Final = {"u8": "B", "bool": "B", "u16": "H", "u32": "I", "f32": "f", "u64": "Q"}
 _REGISTERED: Final = int(AgentSlotState.REGISTERED)
 
@@ -96,17 +94,6 @@ def decode_core(block: bytes) -> dict[str, Any]:
 def decode_core_field(field: Field, block: bytes, start: int = 0) -> Any:
     """One field of the core block that begins at `start`."""
     return field_value(field, struct.unpack_from("<" + _FORMATS[field.type], block, start + field.offset)[0])
-
-
-def add_properties(cls: type, field: Callable[[Field], _Read], hash_number: Callable[[int], _Read]) -> None:
-    """Gives a class a read-only property for every field of the core block and for every hash.
-
-    `field` and `hash_number` make what reads a field, and the hash of this number in spec.HASHES_FIELDS, of an object.
-    """
-    for name, found in spec.CORE_FIELDS.items():
-        setattr(cls, name, property(field(found), doc=found.doc))
-    for number, (name, found) in enumerate(spec.HASH_ATTRIBUTES.items()):
-        setattr(cls, name, property(hash_number(number), doc=found.doc))
 
 
 def decode_hashes(section: bytes) -> dict[str, int]:

@@ -8,24 +8,12 @@ from dataclasses import asdict
 from typing import Any, Final, NoReturn
 
 from . import spec
-from .checks import cortical_area, file_mode
-from .core_fields import CoreValues
+from .checks import file_mode
 from .errors import InvalidField
 from .persistence import write_image
 from .region_files import path_text, profile_name
-from .sections import (
-    AgentInfo,
-    AreaStats,
-    add_properties,
-    decode_agents,
-    decode_area_stats,
-    decode_core,
-    decode_core_field,
-    decode_default_fcl_window,
-    decode_fcl_windows,
-    decode_hashes,
-    decode_locked_areas,
-)
+from .sections import AgentInfo, decode_agents, decode_core, decode_core_field
+from .views import Attributes, SectionViews, add_properties
 
 __all__ = ["Snapshot"]
 
@@ -33,7 +21,7 @@ _CORE_AT: Final = spec.HEADER_LEN_BYTES
 _PROFILE: Final = spec.HEADER_FIELDS["profile"].offset
 
 
-class Snapshot(CoreValues):
+class Snapshot(SectionViews, Attributes):
     """A region's state as it was at one instant: fields and hashes as attributes, and all sections but events.
 
     Made by StateManager.create_snapshot. It never changes, costs no more than its bytes, and decodes what is asked for.
@@ -68,31 +56,6 @@ class Snapshot(CoreValues):
     def agents(self) -> list[AgentInfo]:
         """The registered agents, in the order of their slots; agent_count of them."""
         return decode_agents(self._section("agents"), self._agent_len)
-
-    @property
-    def hashes(self) -> dict[str, int]:
-        """What FEAGI's services hash to notice changes, by name (spec.HASHES_FIELDS); each is an attribute too."""
-        return decode_hashes(self._section("hashes"))
-
-    @property
-    def locked_areas(self) -> dict[int, int]:
-        """Owner (1 to 2^64-1) of every cortical area that was locked, be its owner alive or not."""
-        return decode_locked_areas(self._section("cortical_locks"))
-
-    @property
-    def fcl_windows(self) -> dict[int, int]:
-        """Window of every cortical area that has one of its own."""
-        return decode_fcl_windows(self._section("fcl_windows"))
-
-    def fcl_window(self, area: int) -> int:
-        """The FCL window of a cortical area (0 to 2^32-1): its own, or the default. Raises InvalidValue."""
-        section = self._section("fcl_windows")
-        return decode_fcl_windows(section).get(cortical_area(area), decode_default_fcl_window(section))
-
-    @property
-    def area_stats(self) -> dict[str, AreaStats]:
-        """Statistics of cortical areas, by the area's id."""
-        return decode_area_stats(self._section("area_stats"))
 
     def as_dict(self) -> dict[str, Any]:
         """All of it: the fields by name, then `hashes`, `agents`, `locked_areas`, `fcl_windows`, `area_stats` and

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .errors import StateError
-from .ports import BY_SERIAL_NUMBER
+from .port_finder import BY_SERIAL_NUMBER
 from .running import resolve_port, running_boards
 from .transport import may_be_port
 

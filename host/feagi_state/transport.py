@@ -22,10 +22,10 @@ try:  # pyserial lets these through where the system has them
 except ImportError:  # pragma: no cover - Windows
     _PORT_ERRORS = (serial.SerialException, OSError, ValueError)
 
-# What pyserial raises besides on a port that another thread closed meanwhile.
-_USE_ERRORS: tuple[type[BaseException], ...] = (*_PORT_ERRORS, TypeError)
+#: What the use of a port raises; TypeError where another thread has closed it meanwhile.
+port_failures: tuple[type[BaseException], ...] = (*_PORT_ERRORS, TypeError)
 
-__all__ = ["SerialTransport", "Transport"]
+__all__ = ["SerialTransport", "Transport", "may_be_port", "permission_hint", "port_failures"]
 
 _BUSY: Final = (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK)
 _NOT_NOW: Final = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
@@ -80,7 +80,7 @@ class SerialTransport:
         try:
             number: int = self._port.fileno()
             return number
-        except _USE_ERRORS as error:
+        except port_failures as error:
             raise self._gone(error) from None
 
     def read(self, timeout_s: float = 0.0) -> bytes:
@@ -95,7 +95,7 @@ class SerialTransport:
             if not ready.poll(timeout_s * 1000):
                 return b""
             data = os.read(number, _READ_LEN_BYTES)
-        except _USE_ERRORS as error:
+        except port_failures as error:
             if getattr(error, "errno", None) in _NOT_NOW:
                 return b""
             raise self._gone(error) from None
@@ -107,7 +107,7 @@ class SerialTransport:
         """Sends as much of `data` as the port takes now; how many bytes. Raises PortError when the port is gone."""
         try:
             return os.write(self.fileno(), data)
-        except _USE_ERRORS as error:
+        except port_failures as error:
             if getattr(error, "errno", None) in _NOT_NOW:
                 return 0
             raise self._gone(error) from None
@@ -151,7 +151,7 @@ class _PumpedPort:
         self._near.close()  # which ends both threads, and they the port
 
     def _carry_in(self) -> None:
-        with suppress(*_USE_ERRORS):  # of either end
+        with suppress(*port_failures):  # of either end
             while True:
                 data = self._port.read(1)
                 if data:
@@ -162,10 +162,10 @@ class _PumpedPort:
             self._far.shutdown(socket.SHUT_RDWR)
 
     def _carry_out(self) -> None:
-        with suppress(*_USE_ERRORS):
+        with suppress(*port_failures):
             while data := self._far.recv(_READ_LEN_BYTES):
                 self._port.write(data)
-        with suppress(*_USE_ERRORS):
+        with suppress(*port_failures):
             self._port.close()
         self._far.close()
 
@@ -184,7 +184,7 @@ def _open_error(port: str, error: BaseException) -> PortError:
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.ENOTDIR):
         return PortError(f"there is no port {port}: is the board plugged in?", "absent")
     if number in (errno.EACCES, errno.EPERM):
-        return PortError(f"no permission to open {port}{_permission_hint(port)}", "permission")
+        return PortError(f"no permission to open {port}{permission_hint(port)}", "permission")
     if number in _BUSY:
         return PortError(f"{port} is busy: another program has it open", "busy")
     if f"({errno.ENOTTY}," in str(error):  # where pyserial gives no number: no line has such settings
@@ -208,7 +208,7 @@ def may_be_port(path: str) -> bool:
     return not os.path.exists(kind) or os.path.basename(os.path.realpath(kind)) in ("tty", "usb")
 
 
-def _permission_hint(port: str) -> str:
+def permission_hint(port: str) -> str:
     """What gives the permission: membership in the port's group, unless only root's may."""
     try:
         import grp

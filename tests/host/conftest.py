@@ -1,13 +1,32 @@
-"""Settings of the property tests: the same examples in every run, and no judgement of how long they take."""
+"""States for tests, and settings of the property tests: the same examples in every run, and no judgement of how long they take."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from feagi_state import StateManager
 
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 # To look further: HYPOTHESIS_PROFILE=default pytest ...
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+@pytest.fixture
+def state() -> Iterator[StateManager]:
+    """A small state of this process alone."""
+    with StateManager("tiny") as made:
+        yield made
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[StateManager]:
+    """A small state in a file."""
+    with StateManager.create(tmp_path / "region", "tiny") as made:
+        yield made

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-import tty
 from pathlib import Path
 
 import pytest
@@ -23,9 +20,10 @@ from feagi_state.frames import encode
 from feagi_state.mirror_files import OwnedMirror
 from feagi_state.running import PortEntry
 from places import HEADER_LEN, SPEC, Model
+from talker import Talker
 
 CLI = Path(sys.executable).parent / "feagi-state"
-COMMANDS = ("boards", "start", "watch", "get", "set", "events", "demo")
+COMMANDS = ("boards", "start", "watch", "get", "set", "events", "demo", "ports", "install", "flash", "repl", "doctor")
 
 
 @pytest.fixture
@@ -54,38 +52,6 @@ def assert_one_line(done: subprocess.CompletedProcess[str], status: int, *says: 
     assert re.fullmatch(r"feagi-state: [^\n]+\n", done.stderr), done.stderr
     for text in says:
         assert text in done.stderr
-
-
-class Talker:
-    """A pty on which something talks that may or may not be a device."""
-
-    def __init__(self, *messages: bytes, period_s: float = 0.1) -> None:
-        self.master, slave = pty.openpty()
-        tty.setraw(slave)
-        self.port = os.ttyname(slave)
-        self._slave = slave
-        os.set_blocking(self.master, False)
-        self._messages, self._period_s = messages, period_s
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        number = 0
-        while not self._ended.wait(self._period_s):
-            try:
-                if self._messages:
-                    os.write(self.master, self._messages[number % len(self._messages)])
-                os.read(self.master, 4096)
-            except BlockingIOError:
-                pass
-            number += 1
-
-    def close(self) -> None:
-        self._ended.set()
-        self._thread.join()
-        os.close(self.master)
-        os.close(self._slave)
 
 
 @pytest.fixture

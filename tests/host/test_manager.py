@@ -39,12 +39,6 @@ PERCENTAGES = [name for name, field in spec.CORE_FIELDS.items() if field.unit ==
 U32, U64 = 2**32 - 1, 2**64 - 1
 
 
-@pytest.fixture
-def state():
-    with StateManager("tiny") as made:
-        yield made
-
-
 # ----------------------------------------------------------------------------------------------------------- fields
 
 

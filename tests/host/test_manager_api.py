@@ -9,6 +9,7 @@ import pytest
 
 from common import ROOT
 from feagi_state import CapacityError, InvalidField, InvalidOperation, InvalidValue, RegionClosed, Snapshot, StateError, StateManager, spec
+from feagi_state._core import SharedRegion
 
 COUNTERS = [name for name, field in spec.CORE_FIELDS.items() if field.writable and field.type in ("u32", "u64")]
 DOCUMENTED = {
@@ -56,13 +57,11 @@ def stub_docs():
 
 
 def test_the_stub_and_the_extension_name_and_say_the_same():
-    region = StateManager.__mro__[-3]
-    assert region.__name__ == "SharedRegion"
     stub = stub_docs()
-    own = {name for name in vars(region) if not name.startswith("__")}
+    own = {name for name in vars(SharedRegion) if not name.startswith("__")}
     assert own == {name for name in stub if not name.startswith("__")}
     for name in public(own):
-        assert " ".join(inspect.getdoc(getattr(region, name)).split()) == " ".join(stub[name].split()), name
+        assert " ".join(inspect.getdoc(getattr(SharedRegion, name)).split()) == " ".join(stub[name].split()), name
 
 
 # ----------------------------------------------------------------------------------------------------------- errors
@@ -131,6 +130,12 @@ def test_no_value_of_a_field_or_hash_raises_anything_but_a_state_error():
         (lambda s: s.heartbeat("\ud800"), InvalidValue, "is no text that UTF-8 can write"),
         (lambda s: s.add(5, 1), InvalidField, "a state has no 5"),
         (lambda s: s.add("neuron_count", "1"), InvalidValue, "neuron_count is an int"),
+        (lambda s: setattr(s, "agents", []), InvalidField, "agents cannot be set"),
+        (lambda s: setattr(s, "register_agent", 1), InvalidField, "register_agent cannot be set"),
+        (lambda s: setattr(s, "brain_readiness", "yes"), InvalidValue, "brain_readiness is True or False, not 'yes'"),
+        (lambda s: s.regster_agent("cam"), InvalidField, "did you mean register_agent"),
+        (lambda s: s.create_snapshot().neuron_cuont, InvalidField, "did you mean neuron_count"),
+        (lambda s: s.create_snapshot().agent, InvalidField, "a state has no 'agent': did you mean agents"),
         (lambda s: s.lock(1, "soon").__enter__(), InvalidValue, "'soon' is no timeout"),
         (lambda s: s.subscribe_events(timeout_s="soon"), InvalidValue, "'soon' is no timeout"),
         (lambda s: s.subscribe_events(1.5), InvalidValue, "1.5 is no kind of event"),

@@ -25,18 +25,6 @@ U32, U64 = 2**32 - 1, 2**64 - 1
 NO_AREAS = [-1, U32 + 1, "7", None, 1.0]
 
 
-@pytest.fixture
-def state():
-    with StateManager("tiny") as made:
-        yield made
-
-
-@pytest.fixture
-def shared(tmp_path):
-    with StateManager.create(tmp_path / "region", "tiny") as made:
-        yield made
-
-
 # ------------------------------------------------------------------------------------------------------------ locks
 
 

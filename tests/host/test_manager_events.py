@@ -15,18 +15,6 @@ from processes import program
 KEPT = 32  # by a `tiny` region
 
 
-@pytest.fixture
-def state():
-    with StateManager("tiny") as made:
-        yield made
-
-
-@pytest.fixture
-def shared(tmp_path):
-    with StateManager.create(tmp_path / "region", "tiny") as made:
-        yield made
-
-
 def test_every_kind_is_emitted_with_its_value(state):
     events = state.subscribe_events(timeout_s=0)
     state.burst_engine_state = BurstEngineState.RUNNING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 import subprocess
@@ -80,6 +81,14 @@ def package_files(*suffixes: str) -> set[str]:
     return {path.as_posix() for path in files if "__pycache__" not in path.parts}
 
 
+def for_boards() -> set[str]:
+    """What goes to boards, by its path in a checkout: this one's native modules are those that have been built."""
+    patterns = ("boards/*/board.toml", "boards/*/main.py", "firmware/python/*.py", "build/mpy/*/*.mpy")
+    found = {path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern)}
+    assert any(name.endswith(".mpy") for name in found), "no native module has been built"
+    return {name for name in found if not name.startswith("boards/qemu_")}
+
+
 def core_sources() -> set[str]:
     """The sources of the core that setup.py names."""
     for statement in ast.parse((HOST / "setup.py").read_text()).body:
@@ -95,6 +104,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "LICENSE", top)
     for source in (CORE, PORT):
         shutil.copytree(source, top / source.relative_to(ROOT))
+    for name in for_boards() | {"boards/qemu_m3/board.toml"}:
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, top / name)
     (top / "host").mkdir()
     for file in ("setup.py", "pyproject.toml"):
         shutil.copy(HOST / file, top / "host")
@@ -136,26 +148,29 @@ def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_sdist_has_the_core_and_no_more_of_it_than_is_compiled(sdist: Path) -> None:
     firmware = {name for name in names(sdist) if name.startswith("firmware/")}
     headers = {path.relative_to(ROOT).as_posix() for folder in (CORE, PORT) for path in folder.glob("*.h")}
-    assert firmware == core_sources() | headers
+    assert firmware - for_boards() == core_sources() | headers
+    assert for_boards() <= names(sdist)
 
 
 def test_an_sdist_has_our_files_and_no_leftovers(sdist: Path, unpacked: Path) -> None:
     found = {name for name in names(sdist) if ".egg-info/" not in name} - GENERATED
     package = {f"feagi_state/{name}" for name in package_files(".py", ".pyi", ".c", ".h", ".typed")}
-    assert {name for name in found if not name.startswith("firmware/")} == package | {"LICENSE", "pyproject.toml", "setup.py"}
+    others = {name for name in found - for_boards() if not name.startswith("firmware/")}
+    assert others == package | {"LICENSE", "pyproject.toml", "setup.py"}
     for name in found:
-        origin = ROOT if name == "LICENSE" or name.startswith("firmware/") else HOST
+        origin = ROOT if name == "LICENSE" or name.startswith("firmware/") or name in for_boards() else HOST
         assert (unpacked / name).read_bytes() == (origin / name).read_bytes(), name
 
 
 def test_an_sdist_leaves_the_checkout_as_it_was(sdist: Path, checkout: Path) -> None:
-    assert {path.name for path in checkout.iterdir()} == {"LICENSE", "firmware", "host"}
+    assert {path.name for path in checkout.iterdir()} == {"LICENSE", "boards", "build", "firmware", "host"}
     made = {path.name for path in (checkout / "host").iterdir() if path.name not in {"build", "dist", ".mypy_cache"}}
     assert made == {"LICENSE", "feagi_state", "feagi_state.egg-info", "pyproject.toml", "setup.py"}
 
 
 def test_an_sdist_of_an_sdist_is_the_same(sdist: Path, unpacked: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(unpacked, tmp_path / "copy", ignore=shutil.ignore_patterns("build"))
+    # Without what the build of a wheel has left beside build/mpy.
+    copy = shutil.copytree(unpacked, tmp_path / "copy", ignore=shutil.ignore_patterns("lib.*", "temp.*", "bdist.*"))
     (tmp_path / "out").mkdir()
     assert names(build("sdist", copy, tmp_path / "out")) == names(sdist)
 
@@ -164,7 +179,7 @@ def test_a_wheel_has_the_package_its_types_its_license_and_no_sources(wheel: Pat
     package = package_files(".py", ".pyi", ".typed")
     found = {name.removeprefix("feagi_state/") for name in names(wheel) if ".dist-info/" not in name}
     assert {"py.typed", "_core.pyi"} <= package
-    assert found == package | {"_core.abi3.so"}
+    assert found == package | {"_core.abi3.so"} | {f"_files/{name}" for name in for_boards()}
     assert in_wheel(wheel, "licenses/LICENSE") == (ROOT / "LICENSE").read_text()
     assert "\nLicense-Expression: Apache-2.0\n" in in_wheel(wheel, "METADATA")
     assert "\nLicense-File: LICENSE\n" in in_wheel(wheel, "METADATA")
@@ -184,13 +199,35 @@ def assert_works(wheel: Path, folder: Path) -> str:
     assert done.returncode == 0, done.stderr
     path, _, same = done.stdout.strip().rpartition(" ")
     assert Path(path).parent == folder / "feagi_state" and same == "True"
-    done = run(folder / "bin" / "feagi-state", "--help", cwd=folder.parent, PYTHONPATH=str(folder))
+    done = run(folder / "bin" / "feagi-state", "boards", "--json", cwd=folder.parent, PYTHONPATH=str(folder))
     assert done.returncode == 0, done.stderr
+    boards = {json.loads(line)["board"] for line in done.stdout.splitlines()}
+    assert {"unix", "NUCLEO_F446RE", "ESP32_GENERIC_C3"} <= boards
+    assert not any(board.startswith("qemu_") for board in boards)
     return Path(path).name
 
 
 def test_the_wheel_of_an_sdist_works(wheel: Path, tmp_path: Path) -> None:
     assert assert_works(wheel, tmp_path / "installed") == "_core.abi3.so"
+
+
+def test_a_board_is_installed_on_from_a_wheel(wheel: Path, tmp_path: Path) -> None:
+    """No checkout is near: module, program and description come with the package."""
+    folder = tmp_path / "installed"
+    done = run(sys.executable, "-m", "pip", "install", "--no-deps", "--target", folder, wheel, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    cli, environment = folder / "bin" / "feagi-state", {"PYTHONPATH": str(folder), "FEAGI_STATE_DIR": str(tmp_path / "state")}
+    command = [cli, "start", "unix", "--empty", "--json"]
+    board = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert board.stdout is not None and board.stdout.readline()
+        done = run(cli, "install", "unix", "--json", cwd=tmp_path, **environment)
+    finally:
+        board.terminate()
+        board.communicate(timeout=10)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["module"], report["files"]) == ("x64", ["feagi_files.mpy", "feagi_state.mpy", "feagi_demo.py", "main.py"])
 
 
 def test_pip_builds_the_same_wheel_from_a_checkout(checkout: Path, wheel: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from serial.tools import list_ports
 
 from fake_device import FakeDevice, PtyDevice
 from feagi_state import PortError, attach, connect
-from feagi_state.ports import PortFinder
+from feagi_state.port_finder import PortFinder
 
 WAIT_S = 20.0
 

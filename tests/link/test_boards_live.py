@@ -17,10 +17,18 @@ import pytest
 
 import feagi_state
 from boards_by_cli import CLI, Started, Watching, is_alive, run_cli, until
+from common import emulated_boards, has_own_repl
 from feagi_state import spec
 
-BOARDS = ["unix", pytest.param("qemu_m3", marks=pytest.mark.qemu)]
-ARCHITECTURES = {"unix": "x64", "qemu_m3": "armv7m"}
+BOARDS = emulated_boards()
+ARCHITECTURES = {
+    "unix": "x64",
+    "qemu_m0": "armv6m",
+    "qemu_m3": "armv7m",
+    "qemu_m4f": "armv7em",
+    "qemu_m7": "armv7em",
+    "qemu_rv32": "rv32imc",
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -295,7 +303,7 @@ def on_repl(board: Started, code: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("board", BOARDS[1:], indirect=True)  # the unix port has one line, which is the link's
+@pytest.mark.parametrize("board", emulated_boards(has_own_repl), indirect=True)
 def test_the_repl_reads_the_same_while_the_link_is_served(board, served):
     before = served.seen[-1]
     assert on_repl(board, "s.memory_usage = 4711; print(s.memory_usage)") == "4711"

@@ -46,7 +46,7 @@ def test_a_board_with_another_schema_is_refused_with_both_hashes(other_module: P
     board = find_board("unix")
     path = tuple(other_module if entry.name == "x64_6.3" else entry for entry in board.path)
     assert other_module in path
-    board = replace(board, path=path, module=other_module / "feagi_state.mpy")
+    board = replace(board, path=path)
     with start_board(board, name=f"other-{os.getpid()}") as running, pytest.raises(feagi_state.SchemaMismatch) as refused:
         feagi_state.connect(running.link_port, timeout_s=10)
     message = str(refused.value)

@@ -15,10 +15,11 @@ import pytest
 from common import ROOT, VECTORS, build_firmware
 from feagi_state.boards import Board, find_board
 from feagi_state.emulator import EmulatedBoard, Program, start_board
+from feagi_state.install import Request, install
 
 HERE = Path(__file__).resolve().parent
 # Script -> what to call in it, and how many checks it makes at least.
-SCRIPTS = {"run_vectors": ("run({folder!r})", 690), "check_module": ("run()", 99)}
+SCRIPTS = {"run_vectors": ("run({folder!r})", 690), "check_module": ("run()", 99), "check_files": ("run({every})", 68)}
 
 
 def assert_all_passed(script: str, output: str, may_skip: str = "nothing") -> None:
@@ -30,16 +31,18 @@ def assert_all_passed(script: str, output: str, may_skip: str = "nothing") -> No
     assert all(f"profile {may_skip} " in line for line in skipped), skipped
 
 
-def program_of(script: str, folder: str) -> str:
-    return f"import {script}; {script}.{SCRIPTS[script][0].format(folder=folder)}"
+def program_of(script: str, folder: str, every: int) -> str:
+    """Vectors are in `folder`; of so many bits one is flipped."""
+    return f"import {script}; {script}.{SCRIPTS[script][0].format(folder=folder, every=every)}"
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_native_module_on_the_unix_port(script: str) -> None:
+def test_native_module_on_the_unix_port(script: str, tmp_path: Path) -> None:
     path = ":".join([".frozen", *map(str, find_board("unix").path), str(HERE)])
-    command = [str(Path(sys.executable).parent / "micropython"), "-c", program_of(script, str(VECTORS))]
+    command = [str(Path(sys.executable).parent / "micropython"), "-c", program_of(script, str(VECTORS), 1)]
+    environment = {**os.environ, "MICROPYPATH": path}
     done = subprocess.run(
-        command, env={**os.environ, "MICROPYPATH": path}, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
     )
     assert_all_passed(script, done.stdout + done.stderr)
 
@@ -48,7 +51,7 @@ def start_quiet(board: Board, folder: Path) -> EmulatedBoard:
     """The board with the scripts and vectors on it and nothing running."""
     main = folder / "main.py"
     main.write_text("")
-    files = (HERE / "run_vectors.py", HERE / "check_module.py", VECTORS / "frames.txt", VECTORS / "regions.txt")
+    files = (*(HERE / f"{script}.py" for script in SCRIPTS), VECTORS / "frames.txt", VECTORS / "regions.txt")
     return start_board(board, program=Program(main, files), name=f"{folder.name}-{os.getpid()}")
 
 
@@ -63,6 +66,8 @@ def cortex_m3_with_user_module(tmp_path_factory: pytest.TempPathFactory) -> Iter
     """Firmware with the module inside, built here."""
     firmware = build_firmware("qemu_m3", "qemu_m3_usermod", ROOT / "firmware")
     with start_quiet(replace(find_board("qemu_m3"), firmware=firmware), tmp_path_factory.mktemp("usermod")) as running:
+        remove = "import os; names = [n for n in os.listdir() if n.endswith('.mpy')]; print(len(names), [os.remove(n) for n in names])"
+        assert run_on(running, remove).startswith("2 "), "all of it is in the firmware now"
         yield running
 
 
@@ -77,14 +82,26 @@ def run_on(board: EmulatedBoard, code: str, *before: str) -> str:
 @pytest.mark.qemu
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_native_module_on_a_cortex_m3(cortex_m3: EmulatedBoard, script: str) -> None:
-    assert_all_passed(script, run_on(cortex_m3, program_of(script, "")), may_skip="host")
+    assert_all_passed(script, run_on(cortex_m3, program_of(script, "", 61)), may_skip="host")
 
 
 @pytest.mark.qemu
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_user_c_module_on_a_cortex_m3(cortex_m3_with_user_module: EmulatedBoard, script: str) -> None:
-    assert "feagi_state.mpy" not in run_on(cortex_m3_with_user_module, "import feagi_state; print(feagi_state)")
-    assert_all_passed(script, run_on(cortex_m3_with_user_module, program_of(script, "")), may_skip="host")
+    assert_all_passed(script, run_on(cortex_m3_with_user_module, program_of(script, "", 61)), may_skip="host")
+
+
+class Quiet:
+    def say(self, line: str) -> None: ...
+
+    def copying(self, name: str, done: int, total: int) -> None: ...
+
+
+@pytest.mark.qemu
+def test_firmware_that_has_the_module_is_given_none(cortex_m3_with_user_module: EmulatedBoard) -> None:
+    assert cortex_m3_with_user_module.repl_port is not None
+    done = install(Request(cortex_m3_with_user_module.repl_port, no_main=True), Quiet())
+    assert (done.module, done.files) == ("built-in", ())
 
 
 @pytest.mark.qemu

@@ -23,10 +23,11 @@ from emulated import Emulated
 from mpyfile import NativeModule, Places, read_native
 
 WORD_MASK = 0xFFFFFFFF
+View = memoryview  # the type: scripts get a function of this name from run.py
 SMALL_INTS = range(-(2**30), 2**30)
 NULL, SENTINEL = 0, 4  # MP_OBJ_NULL, MP_OBJ_SENTINEL
 NATIVE_BOOL, NATIVE_INT, NATIVE_QSTR = 1, 2, 8  # MP_NATIVE_TYPE_...
-READ_BUFFER, RAISE_IF_UNSUPPORTED = 1, 4  # MP_BUFFER_...
+READ_BUFFER, WRITE_BUFFER, RAISE_IF_UNSUPPORTED = 1, 2, 4  # MP_BUFFER_...
 STREAM_ERROR = WORD_MASK
 # mp_obj_type_t: the index of each slot is a byte from 8 on, in this order, and the slots are words from 20 on.
 SLOTS = ["make_new", "print", "call", "unary_op", "binary_op", "attr", "subscr", "iter", "buffer", "protocol", "parent", "locals_dict"]
@@ -187,9 +188,13 @@ class Interpreter:
             return (word >> 1) - (word >> 31 << 31)
         if word & 2:
             return self._qstrs[word >> 3]
-        if word not in self._objects:  # the module made it by itself: an instance of one of its types
-            made = self.object(self.cpu.read_words(word, 1)[0])
-            self.name_object(made.__new__(made), word)
+        if word not in self._objects:  # the module made it by itself: a function, or an instance of one of its types
+            [kind] = self.cpu.read_words(word, 1)
+            if kind in self._function_types():
+                self.name_object(lambda *args: self.call_native(word, args), word)
+            else:
+                made = self.object(kind)
+                self.name_object(made.__new__(made), word)
         return self._objects[word]
 
     def objects(self, at: int, count: int) -> list[Any]:
@@ -214,16 +219,20 @@ class Interpreter:
         pairs = self.cpu.read_words(entries, 2 * (head >> 3))
         return {self.object(name): function for name, function in zip(pairs[::2], pairs[1::2])}
 
+    def _function_types(self) -> list[int]:
+        """Addresses of the types of functions with no to three arguments, and the one of those with any number."""
+        return [*(getattr(self, f"type_fun_builtin_{count}") for count in range(4)), self.type_fun_builtin_var]
+
     def call_native(self, at: int, args: Sequence[object]) -> object:
         """Calls a function object of the module as MicroPython does."""
         kind, second, third = self.cpu.read_words(at, 3)
         words = [self.word(arg) for arg in args]
-        if kind == self.type_fun_builtin_var:
+        count = self._function_types().index(kind)
+        if count == 4:
             least, most = second >> 17, second >> 1 & 0xFFFF
             if not least <= len(args) <= most:
                 raise TypeError(f"{len(args)} arguments where {least} to {most} are taken")
             return self.object(self.cpu.call(third, len(args), self.words(*words)))
-        count = [self.type_fun_builtin_0, self.type_fun_builtin_1, self.type_fun_builtin_2, self.type_fun_builtin_3].index(kind)
         if len(args) != count:
             raise TypeError(f"{len(args)} arguments where {count} are taken")
         return self.object(self.cpu.call(second, *words))
@@ -233,9 +242,10 @@ class Interpreter:
         made = type(name, (self.object(parent),), {}) if parent else type(name, (NativeObject,), {"_vm": self, "_type_at": at})
         self.name_object(made, at)
         if not parent:
-            for method in self.locals_of(at):
-                # As in MicroPython, where instance() may be called on the type.
-                setattr(made, method, lambda *args, method=method: self.call_native(self.locals_of(at)[method], args))
+            for method, function in self.locals_of(at).items():
+                # A function is not checked for its first argument: as in MicroPython instance() may be called on the type.
+                is_static = isinstance(self._objects.get(function), staticmethod)
+                setattr(made, method, self._objects[function] if is_static else lambda *args, at=function: self.call_native(at, args))
         return made
 
     # ---- What the module calls
@@ -317,6 +327,9 @@ class Interpreter:
     def do_obj_new_bytes(self, data: int, length: int) -> int:
         return self.word(self.cpu.read(data, length))
 
+    def do_obj_new_bytearray_by_ref(self, length: int, items: int) -> int:
+        return self.word(bytearray(self.cpu.read(items, length)))  # the module is done with it
+
     def do_realloc_(self, old: int, length: int) -> int:
         assert not old
         if self._heap_is_locked:
@@ -329,15 +342,15 @@ class Interpreter:
 
     def do_get_buffer(self, word: int, info: int, flags: int) -> bool:
         value = self.object(word)
-        if not isinstance(value, (str, bytes)):
+        is_writable = isinstance(value, bytearray) or (isinstance(value, View) and not value.readonly)
+        if not isinstance(value, (str, bytes, bytearray, View)) or (flags & WRITE_BUFFER and not is_writable):
             if flags & RAISE_IF_UNSUPPORTED:
                 raise TypeError("object with buffer protocol required")
             return False
+        data = value.encode() if isinstance(value, str) else bytes(value)
         if word not in self._buffers:
-            data = value.encode() if isinstance(value, str) else value
-            at = self.cpu.reserve(len(data) + 1)
-            self.cpu.write(at, data)
-            self._buffers[word] = at, len(data)
+            self._buffers[word] = self.cpu.reserve(len(data) + 1), len(data)
+        self.cpu.write(self._buffers[word][0], data)  # the module writes to no buffer
         self.cpu.write_words(info, *self._buffers[word], ord("B"))
         return True
 

@@ -58,7 +58,7 @@ def main(program: str, mpy_dir: str, mpy: str, script: str, *arguments: str) -> 
         module = add_module("feagi_state", **vm.globals)
         # The file's bytecode part, of which this is the source.
         exec((HERE.parents[1] / "firmware" / "micropython" / "enums.py").read_text(), module.__dict__)
-        sys.path.insert(0, str(HERE.parent / "micropython"))
+        sys.path[:0] = [str(HERE.parent / "micropython"), str(HERE.parents[1] / "firmware" / "python")]
         importlib.import_module(script).run(*arguments)
 
 

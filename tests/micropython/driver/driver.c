@@ -1,28 +1,18 @@
-// A driver as a firmware developer would write it, for the MPS2 boards: a timer interrupt that writes the state which the Python
-// program reads, and pushes an event at each round.
+// A driver as a firmware developer would write it, for the emulated boards: a timer interrupt that writes the state which the
+// Python program reads, and pushes an event at each round.
 #include "py/runtime.h"
 
 #include "feagi_events.h"
 #include "feagi_micropython.h"
 #include "feagi_state.h"
-
-typedef struct {
-    volatile uint32_t ctrl, value, reload, intclear;
-} cmsdk_timer_t;
-
-#define TIMER0 ((cmsdk_timer_t *)0x40000000)
-#define TIMER_ON (1 << 0 | 1 << 3) // and its interrupt
-#define IRQ_TIMER0 8
-#define CPU_MHZ 25
-#define NVIC_ISER0 (*(volatile uint32_t *)0xe000e100)
+#include "qemu_common/soc.h"
 
 static feagi_region_t *region;
 static volatile uint32_t rounds, rounds_left;
 
-void TIMER0_Handler(void) {
-    TIMER0->intclear = 1;
+static void on_timer(void) {
     if (rounds_left == 0) {
-        TIMER0->ctrl = 0;
+        soc_timer_stop();
         return;
     }
     rounds_left--;
@@ -37,9 +27,7 @@ void TIMER0_Handler(void) {
 static mp_obj_t driver_start(mp_obj_t count, mp_obj_t period_us) {
     region = feagi_micropython_region();
     rounds_left = (uint32_t)mp_obj_get_int(count);
-    TIMER0->reload = TIMER0->value = (uint32_t)mp_obj_get_int(period_us) * CPU_MHZ - 1;
-    TIMER0->ctrl = TIMER_ON;
-    NVIC_ISER0 = 1 << IRQ_TIMER0;
+    soc_timer_start((uint32_t)mp_obj_get_int(period_us), on_timer);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(driver_start_obj, driver_start);

@@ -47,7 +47,7 @@ class PortFinder:
         try:
             transport = SerialTransport(path, self._baudrate)
         except PortError as error:
-            served = _served_elsewhere(path, self._mirror_dir) if error.reason == "busy" else None
+            served = served_elsewhere(path, self._mirror_dir) if error.reason == "busy" else None
             raise served or error from None
         self._board = _usb_ports().get(os.path.realpath(path)) or self._board
         return transport
@@ -102,7 +102,7 @@ def served_mirror(port: str, mirror_dir: str | os.PathLike[str] | None = None) -
     return None
 
 
-def _served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None) -> PortError | None:
+def served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None = None) -> PortError | None:
     """Who has the port, when that is a process that serves a mirror of it."""
     with suppress(MemoryMapError):
         view = server_of(port, mirror_dir)

@@ -1,0 +1,3 @@
+// Emulated Cortex-M4F board.
+
+#include "qemu_common/mpconfig_mps2.h"
