@@ -77,8 +77,8 @@ class Link(Protocol):
     def close(self) -> None:
         """Ends the link. Commands have failed when it returns."""
 
-    def why_not_live(self, timeout_s: float) -> StateError:
-        """What to tell somebody who has waited so long for a first snapshot in vain."""
+    def why_not_live(self, waited_s: float) -> StateError:
+        """What to tell somebody who has waited so long in vain."""
 
 
 class Device(Closing, SectionViews):
@@ -199,6 +199,12 @@ class Device(Closing, SectionViews):
         """What a reader of its own has seen of these fields, for a ChangeStream. Raises InvalidField."""
         return FieldWatch(self._region, lambda: self.name, fields, from_start)
 
+    def why_not_live(self, waited_s: float) -> StateError:
+        """What keeps the mirror from being live, to be said to somebody who has waited so long: PortError, NotADevice,
+        SchemaMismatch, StaleMirror, or another LinkError.
+        """
+        return _again(self._link.why_not_live(waited_s))
+
     def wait_live(self, timeout_s: float | None = None) -> None:
         """Waits until the mirror is live.
 
@@ -208,7 +214,7 @@ class Device(Closing, SectionViews):
         while not self._link.is_live:
             pause_s = None if self._has_ended() else patience.next_pause_s()
             if pause_s is None:
-                raise self._not_live(timeout_s)
+                raise self.why_not_live(timeout_s or 0.0)
             time.sleep(pause_s)
 
     async def wait_live_async(self, timeout_s: float | None = None) -> None:
@@ -217,7 +223,7 @@ class Device(Closing, SectionViews):
         while not self._link.is_live:
             pause_s = None if self._has_ended() else patience.next_pause_s()
             if pause_s is None:
-                raise self._not_live(timeout_s)
+                raise self.why_not_live(timeout_s or 0.0)
             await asyncio.sleep(pause_s)
 
     # ----------------------------------------------------------------------------------------------- what one writes
@@ -320,10 +326,6 @@ class Device(Closing, SectionViews):
 
     def _has_ended(self) -> bool:
         return self._link.closed or self._link.fatal is not None
-
-    def _not_live(self, timeout_s: float | None) -> StateError:
-        problem = self.problem
-        return _again(problem) if problem else StaleMirror(f"the link to {self.port} was not live within {timeout_s} s")
 
     def _ask(self, request: Request, timeout_s: float) -> Any:
         return _results([request], self._run([request], timeout_s))[0]

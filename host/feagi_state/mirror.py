@@ -62,6 +62,7 @@ class LinkInfo:
     session: int
     owner_pid: int
     round_trip_us: int  # 0: not measured yet
+    clock_offset_us: int  # the device's clock minus this computer's monotonic one, to within round_trip_us / 2
     frames: int
     deltas: int
     events: int
@@ -201,6 +202,7 @@ class MirrorView(Closing, SectionViews):
             else:
                 values[name] = (core.trailer_u32 if field.size == 4 else core.trailer_u64)(field.offset)
         age_s = time.monotonic() - values["heard_ms"] / 1000 if values["heard_ms"] else None
+        values["clock_offset_us"] -= values["clock_offset_us"] >> 63 << 64  # signed
         for unused in ("magic", "mirror_version", "heard_ms", "publications"):
             del values[unused]
         state = field_value(spec.MIRROR_FIELDS["link_state"], values.pop("link_state"))

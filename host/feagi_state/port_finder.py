@@ -13,6 +13,7 @@ from serial.tools import list_ports
 from .errors import MemoryMapError, PortError
 from .mirror import MirrorView, attach, server_of
 from .running import port_path
+from .served_link import takes_commands
 from .transport import SerialTransport
 
 __all__ = ["BY_SERIAL_NUMBER", "PortFinder", "served_mirror"]
@@ -109,12 +110,13 @@ def served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None = None
         if view is None:
             return None
         with view:
-            pid, name = view.link.owner_pid, view.name
+            pid, name, helps = view.link.owner_pid, view.name, takes_commands(view)
         if pid == os.getpid():
             return PortError(f"{port} is served by this process already, as mirror {name}", "busy")
-        return PortError(
-            f"{port} is served by process {pid}: feagi_state.attach({name!r}) and `feagi-state watch {name}` read its "
-            f"mirror; to write, end that process first (Ctrl-C there, or kill {pid})",
-            "busy",
-        )
+        if helps:
+            way = f"feagi_state.connect({name!r}) and `feagi-state set ... {name}` go through it; to have the port"
+        else:
+            way = f"feagi_state.attach({name!r}) and `feagi-state watch {name}` read its mirror; to write"
+        end = f"end that process first (Ctrl-C there, or kill {pid})"
+        return PortError(f"{port} is served by process {pid}: {way}, {end}", "busy")
     return None

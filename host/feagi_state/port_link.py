@@ -18,7 +18,7 @@ from . import spec
 from ._core import Mirror
 from .command_server import CommandServer
 from .commands import Batch, Command, Reply
-from .errors import LinkError, NotADevice, PortError, SchemaMismatch, StateError
+from .errors import LinkError, NotADevice, PortError, SchemaMismatch, StaleMirror, StateError
 from .listeners import Listeners
 from .mirror import MirrorView
 from .mirror_files import OwnedMirror
@@ -105,19 +105,22 @@ class PortLink(Observer):
         """
         self._runner.call_and_wait(self._close)
 
-    def why_not_live(self, timeout_s: float) -> StateError:
-        """What to tell somebody who has waited so long for a first snapshot in vain. Any thread."""
-        if self.problem is not None:
-            return self.problem
+    def why_not_live(self, waited_s: float) -> StateError:
+        """What to tell somebody who has waited so long in vain. Any thread."""
+        problem = self.fatal or self.problem
+        if problem is not None:
+            return problem
+        if self.view is not None:
+            return StaleMirror(f"{self.port} was not live within {waited_s:g} s")
         if self._session.session:
             return LinkError(
-                f"{self.port} said hello, but its state did not arrive within {timeout_s:g} s: "
+                f"{self.port} said hello, but its state did not arrive within {waited_s:g} s: "
                 "is the line too bad or too slow?"
             )
         heard = (self._heard + self._session.unread)[-_HEARD_KEPT:]
         if not heard:
             return NotADevice(
-                f"{self.port} is silent: nothing came within {timeout_s:g} s. "
+                f"{self.port} is silent: nothing came within {waited_s:g} s. "
                 "Does the board run the link, at this baud rate?"
             )
         shown = repr(heard[-60:])[1:]

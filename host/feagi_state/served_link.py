@@ -18,7 +18,7 @@ from .mirror import MirrorView
 from .runner import Runner
 from .waiting import LONGEST_PAUSE_S
 
-__all__ = ["ServedLink", "connection_to"]
+__all__ = ["ServedLink", "connection_to", "takes_commands"]
 
 _AGAIN_S: Final = 0.5  # between two tries to find a server again
 
@@ -78,15 +78,16 @@ class ServedLink:
         """Ends the connection; the process that serves the mirror goes on. Any thread; may be called more than once."""
         self._runner.call_and_wait(self._close)
 
-    def why_not_live(self, timeout_s: float) -> StateError:
+    def why_not_live(self, waited_s: float) -> StateError:
         """What to tell somebody who has waited so long in vain. Any thread."""
-        if self.problem is not None:
-            return self.problem
+        problem = self.fatal or self.problem
+        if problem is not None:
+            return problem
         try:
             self._view.require_live()
         except StaleMirror as error:
             return error
-        return LinkError(f"{self._who()} did not answer within {timeout_s:g} s")
+        return LinkError(f"{self._who()} did not answer within {waited_s:g} s")
 
     # ------------------------------------------------------------------------------------------------- as a Member
 
@@ -267,3 +268,11 @@ def connection_to(view: MirrorView) -> Connection | None:
     """
     found = messages.connect_to(messages.socket_path(view.path))
     return None if found is None else Connection(found)
+
+
+def takes_commands(view: MirrorView) -> bool:
+    """Whether a process serves this mirror that takes commands for its device. Any thread."""
+    found = connection_to(view)
+    if found is not None:
+        found.close()
+    return found is not None

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from . import spec
 from ._core import Mirror, mirror_len, region_shape
+from .checks import U64_MAX
 from .commands import Command, CommandQueue
 from .errors import LinkError, SerializationError, SessionLost
 from .frames import Deframer, Frame, Text, decode, encode, encode_body, seal
@@ -339,6 +340,8 @@ class HostSession:
             self._session = hello.boot
             self.hello = hello
             self.counters["sessions"] += 1
+            self._pings.clear()  # its clock may have started again
+            self.round_trip_us = self.clock_offset_us = 0
             self._observer.session_started(hello)
         elif self._applied:
             # It started again and offers the id that this copy was made with: its numbers would look like old ones.
@@ -544,6 +547,7 @@ class HostSession:
                 mirror.set_trailer_u64(_TRAILER["heard_ms"], int(self._heard_at * 1000))
             mirror.set_trailer_u64(_COUNTERS_AT, *self.counters.values())
             mirror.set_trailer_u32(_TRAILER["round_trip_us"], self.round_trip_us)
+            mirror.set_trailer_u64(_TRAILER["clock_offset_us"], self.clock_offset_us & U64_MAX)
         if changed:
             mirror.set_trailer_u32(_TRAILER["session"], session)
             if state == LinkState.LIVE:
