@@ -16,6 +16,9 @@
 //   feagi_areas_get                              5
 //   feagi_clock_hear                           561
 //   feagi_events_push                           38
+//   feagi_image_open                             5
+//   feagi_image_restore                        866
+//   feagi_image_save                           393
 //   feagi_link_make_delta                      349
 //   feagi_link_start_deltas                     12
 //   feagi_locks_take_over                       66

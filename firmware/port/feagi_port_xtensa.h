@@ -45,7 +45,7 @@
 //   feagi_windows_get                            5          31
 //   feagi_windows_remove                        75         137
 //   feagi_windows_set                           75         137
-//   feagi_write_change                          73         128
+//   feagi_write_change                          65         128
 // (end of the table)
 #ifndef FEAGI_PORT_XTENSA_H
 #define FEAGI_PORT_XTENSA_H

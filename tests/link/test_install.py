@@ -129,9 +129,8 @@ def test_what_is_on_the_board_is_not_lost(empty, tmp_path):
     assert files == {"main.py": "x = 1", "other.py": "y = 2"}
     program = tmp_path / "mine.py"
     program.write_text("import feagi_state\ns = feagi_state.StateManager.instance()\ns.memory_usage = 77\n")
-    done = run_cli("install", port, "--program", str(program), "--board", "qemu_m3", "--no-main")
-    assert done.returncode == 2
-    installer.install(installer.Request(port, program=program), Quiet())
+    done = run_cli("install", "qemu_m3", "--program", str(program))
+    assert done.returncode == 0, done.stderr
     files = on_board(port, "{name: open(name).read() for name in os.listdir() if name.startswith('main')}")
     assert files == {"main.py": program.read_text(), "main.py.bak": "x = 1"}
     assert on_board(port, "__import__('feagi_state').StateManager.instance().memory_usage") == 77
@@ -222,7 +221,7 @@ def test_a_full_board(empty):
     with Prompt(port) as prompt:
         prompt.interrupt()
         prompt.run("f = open('big', 'wb')\ntry:\n while True: f.write(bytes(4096))\nexcept OSError: pass\nf.close()")
-    assert_fails(run_cli("install", "qemu_m3"), "the board is full", "feagi_state.mpy has", "bytes are free", "fs rm :NAME")
+    assert_fails(run_cli("install", "qemu_m3"), "the board is full: feagi_files.mpy has", "0 bytes are free", "fs rm :NAME")
     assert on_board(port, "os.listdir()") == ["big"]
 
 
@@ -290,6 +289,11 @@ def test_a_program_that_ends_with_an_error_is_quoted(empty, tmp_path, program, s
     path = tmp_path / "mine.py"
     path.write_text(program + "\n")
     assert_fails(run_cli("install", "unix", "--program", str(path)), "its main.py ended", says)
+
+
+def test_the_name_of_another_board(empty):
+    empty("unix")
+    assert_fails(run_cli("install", "unix", "--board", "ESP32_GENERIC_C3"), "for x64: it is no ESP32_GENERIC_C3, which takes those for rv32imc")
 
 
 def test_a_program_that_is_not_there(empty):
