@@ -23,7 +23,6 @@ CORE = (
     "feagi_areas",
     "feagi_crc",
     "feagi_events",
-    "feagi_hashes",
     "feagi_image",
     "feagi_locks",
     "feagi_mirror",
@@ -32,6 +31,7 @@ CORE = (
     "feagi_spec",
     "feagi_state",
     "feagi_stats",
+    "feagi_table",
     "feagi_text",
     "feagi_windows",
 )
@@ -78,7 +78,7 @@ FOR_BOARDS = (
     *(path for path in sorted((TOP / "boards").glob("*/board.toml")) if not path.parent.name.startswith("qemu_")),
     *(path for path in sorted((TOP / "boards").glob("*/main.py")) if not path.parent.name.startswith("qemu_")),
     *sorted((TOP / "firmware" / "python").glob("*.py")),
-    *sorted((TOP / "build" / "mpy").glob("*/feagi_state.mpy")),
+    *sorted((TOP / "build" / "mpy").glob("*/*.mpy")),
 )
 
 

@@ -8,39 +8,34 @@
 // counts on an emulated CPU: gcc 12 -Os, profile micro with a link, the slowest case of each call.
 //
 //                                        Cortex-M0   Cortex-M3
-//   feagi_agents_deregister                    734         409
-//   feagi_agents_evict                         718         389
-//   feagi_agents_heartbeat                     279         128
-//   feagi_agents_heartbeat_handle              279         128
-//   feagi_agents_register                     1264         742
+//   feagi_agents_deregister                    298         228
+//   feagi_agents_evict                         274         208
+//   feagi_agents_heartbeat                      93          69
+//   feagi_agents_heartbeat_handle               93          69
+//   feagi_agents_register                      996         756
+//   feagi_areas_get                              4           3
 //   feagi_clock_hear                           528         450
 //   feagi_events_push                           42          36
-//   feagi_hashes_get                             4           3
-//   feagi_hashes_set                            97          86
-//   feagi_link_make_delta                      245         178
-//   feagi_link_start_deltas                      5           4
-//   feagi_locks_owner                            4           4
-//   feagi_locks_take_over                      192         157
-//   feagi_locks_try_lock                       192         157
-//   feagi_locks_unlock                         192         157
-//   feagi_region_mark                            5           0
+//   feagi_image_open                             4           3
+//   feagi_image_restore                        972         736
+//   feagi_image_save                           432         397
+//   feagi_link_make_delta                      270         257
+//   feagi_link_start_deltas                     14           9
+//   feagi_locks_take_over                       93          69
+//   feagi_locks_try_lock                        93          69
+//   feagi_region_mark                           14           9
 //   feagi_region_set_time                        4           3
-//   feagi_state_add                            148         119
 //   feagi_state_get                              3           4
 //   feagi_state_load_u64                         5           3
-//   feagi_state_set                            232         197
-//   feagi_state_store_u32                      123          98
-//   feagi_state_store_u64                      131         103
-//   feagi_state_subtract                       148         119
-//   feagi_stats_add                            315         278
-//   feagi_stats_init                          1326        1160
-//   feagi_stats_set                            322         285
-//   feagi_stats_subtract                       315         278
-//   feagi_stats_update                        1011         896
-//   feagi_windows_get                            4           4
-//   feagi_windows_remove                       278         236
-//   feagi_windows_set                          278         236
-//   feagi_windows_set_default                  245         212
+//   feagi_state_store_u32                       29          17
+//   feagi_state_store_u64                       30          16
+//   feagi_state_write                          190         145
+//   feagi_stats_init                           295         232
+//   feagi_stats_update                         323         260
+//   feagi_windows_get                            4           3
+//   feagi_windows_remove                        93          69
+//   feagi_windows_set                           93          69
+//   feagi_write_change                          76          60
 // (end of the table)
 #ifndef FEAGI_PORT_CORTEXM_H
 #define FEAGI_PORT_CORTEXM_H

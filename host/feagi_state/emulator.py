@@ -240,7 +240,11 @@ class UnixBoard(EmulatedBoard):
 
     def last_words(self) -> str:
         """What the board printed last: the text between its frames."""
-        text = re.sub(rb"\0[^\0]*\0", b"", self._bridge.tail if self._bridge is not None else b"")
+        if self._bridge is None:
+            return ""
+        if self.pid is None:
+            self._bridge.wait_for_end(STOP_TIMEOUT_S)  # the process may be gone before all that it said was read
+        text = re.sub(rb"\0[^\0]*\0", b"", self._bridge.tail)
         return "".join(char for char in text.decode("ascii", "ignore") if char.isprintable() or char == "\n")
 
     def _close(self) -> None:
@@ -326,8 +330,7 @@ class QemuBoard(EmulatedBoard):
 
     def _put_program(self, repl: str, program: Program) -> None:
         """Copy modules and program, then let a soft reset run main.py as on any board."""
-        modules = sorted(self.board.module.parent.glob("*.mpy"))
-        files = [*modules, *self.board.files, *program.files]
+        files = [*self.board.modules, *self.board.files, *program.files]
         self._progress(f"copying {len(files) + 1} files to the board with mpremote")
         steps = [["resume", "exec", PROBE]]
         steps += [["+", "fs", "cp", str(path), f":{path.name}"] for path in files]

@@ -7,6 +7,7 @@ from typing import Final
 from . import spec
 
 __all__ = [
+    "STATUS",
     "AgentAlreadyRegistered",
     "AgentNotFound",
     "AreaLocked",
@@ -153,6 +154,9 @@ class SessionLost(LinkError):
 class StaleMirror(LinkError):
     """The values are old: the link of this mirror is not live."""
 
+
+# Statuses of the core and of replies by name.
+STATUS: Final = {name: -number for number, (name, _, _) in spec.ERRORS.items()}
 
 # What spec.toml calls the exceptions, and our classes of these kinds.
 _CLASSES: Final[dict[str, type[StateError]]] = {

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Protocol
 
 from . import spec
-from .boards import Board, board_of, find_board, known_boards, module_path
+from .boards import Board, board_of, find_board, known_boards, module_files, module_path
 from .errors import PortError, StateError
 from .identity import ABI, Identity
 from .prompt import BoardFull, ExecError, Prompt, PromptError
 
 __all__ = ["InstallError", "Installed", "Progress", "Request", "check_native", "install"]
 
-MODULE = "feagi_state.mpy"
 PROGRAM = "main.py"
 KEPT_PROGRAM = "main.py.bak"
 # Looks past the files for a module that is part of the firmware: nothing is found in a folder that is not there.
@@ -132,7 +131,7 @@ def _numbers(abi: str) -> list[int]:
 
 
 def _module(prompt: Prompt, identity: Identity, board: Board | None) -> tuple[str, list[tuple[str, bytes]]]:
-    """(its architecture, the file to copy); no file where the firmware has the module."""
+    """(its architecture, the files to copy); no file where the firmware has the module."""
     built_in = prompt.run(BUILT_IN).split()[-1]
     if built_in != "None":
         if int(built_in) != spec.SCHEMA_HASH:
@@ -143,12 +142,11 @@ def _module(prompt: Prompt, identity: Identity, board: Board | None) -> tuple[st
         return "built-in", []
     arch = check_native(identity, board)
     path = module_path(arch)
-    try:
-        return arch, [(MODULE, path.read_bytes())]
-    except OSError:
+    if not path.is_file():
         raise InstallError(
             f"the native module for {arch} is missing, {path}: in a checkout `make natmod ARCH={arch}` makes it"
-        ) from None
+        )
+    return arch, [(file.name, file.read_bytes()) for file in module_files(path)]
 
 
 def _program(

@@ -4,7 +4,6 @@ serves.
 
 from __future__ import annotations
 
-import difflib
 import mmap
 import os
 import stat
@@ -14,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final
 
 from . import spec
 from ._core import Mirror
 from .changes import ChangeStream, FieldWatch
+from .checks import core_field
 from .closing import Closing
-from .core_fields import CoreValues
 from .errors import InvalidField, MemoryMapError, StaleMirror
 from .events import EventStream, Ring, full_time
 from .mirror_files import default_dir, is_locked, mirror_names, mirror_path, no_permission
@@ -32,7 +31,7 @@ from .sections import (
     field_value,
 )
 from .spec import LinkState
-from .views import SectionViews, add_properties
+from .views import Attributes, SectionViews, add_properties
 from .waiting import LONGEST_PAUSE_S
 
 __all__ = [
@@ -79,7 +78,7 @@ class LinkInfo:
         return {name: getattr(self, name) for name in names}
 
 
-class StateView(CoreValues):
+class StateView(Attributes):
     """The core block's fields and the hashes as attributes: enums, bool, float and int. Each read is one atomic access,
     however old the mirror.
     """
@@ -92,15 +91,11 @@ class StateView(CoreValues):
         """`core` gives the mirror as it is mapped now."""
         object.__setattr__(self, "_core", core)
 
-    if not TYPE_CHECKING:  # to a type checker, what is not there is an error too
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Only called for names that are no field."""
-            near = difflib.get_close_matches(name, [*spec.CORE_FIELDS, *spec.HASH_ATTRIBUTES], n=2)
-            raise InvalidField(f"a state has no {name!r}" + (f": did you mean {' or '.join(near)}?" if near else ""))
-
     def __setattr__(self, name: str, value: Any) -> None:
         """Always refuses: the device is the authority for its state."""
+        if name in spec.HASH_ATTRIBUTES:
+            raise InvalidField(f"a mirror is read-only: the device's own program sets {name}")
+        core_field(name)
         raise InvalidField(f"a mirror is read-only: ask the device with set({name!r}, {value!r})")
 
     def as_dict(self) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def run_until_it_works(command: str, env: dict[str, str]) -> str:
 
 
 def test_the_readme_has_the_blocks_that_are_tested_here() -> None:
-    words = ("make run", "feagi-state start", "device.add(", "feagi_state.attach", "state.save(", "create_snapshot", "machine import UART", "make check")
+    words = ("make run", "feagi-state get", "feagi-state install", "device.add(", "feagi_state.attach", "state.save(", "create_snapshot",
+             "machine import UART", "make check")  # fmt: skip
     tested = [block(word) for word in words]
     assert sorted(tested) == sorted(text for _kind, text in BLOCKS), "the README has an example that no test runs"
 
@@ -66,10 +67,11 @@ def test_two_commands(number: int, environment: dict[str, str]) -> None:
     assert '"mirror_equal_device": true' in done.stdout
 
 
-def test_shell_examples(environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(("words", "terminals"), [("feagi-state get", 2), ("feagi-state install", 1)])
+def test_shell_examples(words: str, terminals: int, environment: dict[str, str]) -> None:
     background = []
     try:
-        for line in block("feagi-state start").splitlines():
+        for line in block(words).splitlines():
             command, _, comment = map(str.strip, line.partition("#"))
             if comment.startswith(("first terminal", "second terminal")):
                 if background:  # what was started before must be there first
@@ -81,7 +83,7 @@ def test_shell_examples(environment: dict[str, str]) -> None:
                 )
             else:
                 assert run_until_it_works(command, environment).strip()
-        assert len(background) == 2
+        assert len(background) == terminals
     finally:
         for process in reversed(background):
             process.terminate()

@@ -40,9 +40,7 @@ def module_of(arch: str) -> Path:
 
 def objects_of(arch: str) -> list[ELFFile]:
     """What the module was linked of, but for MicroPython's part of it."""
-    files = sorted((ROOT / "build" / "natmod" / arch).glob("*.o"))
-    assert len(files) >= 15
-    return [ELFFile(file.open("rb")) for file in files]
+    return [ELFFile((ROOT / "build" / "natmod" / arch / "native.o").open("rb"))]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +102,7 @@ def test_it_has_no_initialised_memory(arch: str) -> None:
 def test_mip_can_install_it(arch: str) -> None:
     folder = module_of(arch).parent
     package = json.loads((folder / "package.json").read_text())
-    assert [name for name, _ in package["urls"]] == ["feagi_state.mpy"]
+    assert sorted(name for name, _ in package["urls"]) == sorted(file.name for file in folder.glob("*.mpy"))
     assert all((folder / place).is_file() for _, place in package["urls"])
     assert f'version = "{package["version"]}"' in (ROOT / "host" / "pyproject.toml").read_text()
 

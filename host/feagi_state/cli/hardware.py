@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Optional
@@ -120,13 +121,14 @@ def install(
     name = board or (emulated.board if emulated else None)
     with Copying() as copying:
         done = do_install(Request(path, name, program, no_main, baud), copying)
-    say(f"feagi_state ({done.module}) is on the board and imported, schema {spec.SCHEMA_HASH:#010x} as here")
+    tell = say if as_json else out
+    tell(f"feagi_state ({done.module}) is on the board and imported, schema {spec.SCHEMA_HASH:#010x} as here")
     frames = link or _link_port(path, emulated, done.board)
     value = None
     if frames is not None and not no_main:
-        value = _see_live(frames, watch, baud)
+        value = _see_live(frames, watch, baud, tell)
     elif not no_main:
-        say(_how_to_watch(done.board))
+        tell(_how_to_watch(done.board))
     if as_json:
         out(
             {
@@ -149,7 +151,7 @@ def _link_port(path: str, emulated: RunningBoard | None, board: board_module.Boa
     return path if board is not None and board.link.repl else None
 
 
-def _see_live(link: str, watch: bool, baud: int) -> int:
+def _see_live(link: str, watch: bool, baud: int, tell: Callable[[str], None]) -> int:
     """Connect to the link and wait until the mirror is live; returns a value of it."""
     from .. import connect
 
@@ -159,7 +161,7 @@ def _see_live(link: str, watch: bool, baud: int) -> int:
         raise CommandError(f"everything is on the board, but its link does not come up: {error}") from error
     with closing(device):
         value: int = device.state.neuron_count
-        say(f"the link is live: neuron_count = {value}; `feagi-state watch {link}` shows it")
+        tell(f"the link is live: neuron_count = {value}; `feagi-state watch {link}` shows it")
         if watch:
             show(device, None)
     return value
