@@ -160,8 +160,8 @@ class PortLink(Observer):
             self.fatal = error
         else:
             self.fatal = LinkError(f"the link to {self.port} failed: {error!r}")
-            _log.error("%s: the link failed", self.port, exc_info=error)
-        self._close()
+            self.listeners.log(logging.ERROR, "%s: the link failed: %r", self.port, error)
+        self._end()
 
     # ------------------------------------------------------------------------------------------------ as an Observer
 
@@ -232,7 +232,7 @@ class PortLink(Observer):
                 transport.close()
 
     def _opened(self, transport: Transport) -> None:
-        if self.closed:
+        if self.closed or self.fatal is not None:
             transport.close()
             return
         if self._opening:
@@ -334,6 +334,9 @@ class PortLink(Observer):
 
     def _close(self) -> None:
         self.closed = True
+        self._end()
+
+    def _end(self) -> None:
         self._session.close()
         self._drop_transport()
         self._runner.remove(self)

@@ -121,7 +121,7 @@ class ServedLink:
     def failed(self, error: BaseException) -> None:
         """This link is over."""
         self.fatal = error if isinstance(error, StateError) else LinkError(f"the link to {self.port} failed: {error!r}")
-        self._close()
+        self._end()
 
     # ------------------------------------------------------------------------------------------------- the connection
 
@@ -242,9 +242,10 @@ class ServedLink:
     # ----------------------------------------------------------------------------------------------------- the end
 
     def _close(self) -> None:
-        if self.closed:
-            return
         self.closed = True
+        self._end()
+
+    def _end(self) -> None:
         self._lost(ended=False)
         self._runner.remove(self)
 
@@ -252,7 +253,7 @@ class ServedLink:
         return f"process {self._server}, which serves {self._view.name},"
 
     def _unknown(self) -> SessionLost:
-        lost = "the link was closed" if self.closed else f"{self._who()} ended"
+        lost = f"{self._who()} ended" if self.fatal is None and not self.closed else "the link was closed"
         return SessionLost(f"{lost} before the command was answered: its outcome is unknown")
 
     def _not_sent(self) -> PortError:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from fake_device import FakeDevice, PtyDevice
-from feagi_state import Change, Fleet, InvalidField, LinkError, PortError, attach, mirrors
+from feagi_state import Change, Fleet, InvalidField, LinkError, MemoryMapError, PortError, attach, connect, mirrors
+from feagi_state.mirror_files import OwnedMirror
 
 WAIT_S = 30.0
 BOARDS = 12
@@ -147,6 +148,43 @@ def test_a_callback_that_never_returns_holds_up_no_board(boards):
             assert fleet["board1"].set("neuron_count", n) == n
         assert not fleet["board0"].stale
         go_on.set()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("of ours"), MemoryMapError("no room")])
+def test_a_board_whose_mirror_cannot_be_made_is_no_other_boards_affair(boards, monkeypatch, error):
+    make = OwnedMirror.open
+
+    def fail(self, header, device_name, port):
+        if device_name == "board0":
+            raise error
+        return make(self, header, device_name, port)
+
+    monkeypatch.setattr(OwnedMirror, "open", fail)
+    with Fleet(board.port for board in boards[:3]) as fleet:
+        broken, *others = fleet
+        until(lambda: broken.problem is not None)
+        assert str(error) in str(broken.problem)
+        for call in (broken.wait_live, lambda: broken.set("neuron_count", 1)):
+            with pytest.raises(type(broken.problem), match=str(error)):
+                call()
+        for device in others:
+            device.wait_live(WAIT_S)
+            assert device.set("neuron_count", 3) == 3
+        assert len(fleet) == 3
+
+
+def test_a_callback_may_close_its_device(boards):
+    with Fleet(board.port for board in boards[:2]) as fleet:
+        fleet.wait_live(WAIT_S)
+        one, other = fleet
+        one.on_change(lambda change: one.close(), "neuron_count")
+        one.set("neuron_count", 1)
+        until(lambda: one.closed)
+        assert fleet.devices == (other,) and other.set("neuron_count", 3) == 3
+    device = connect(boards[2].port)
+    device.on_change(lambda change: device.close(), "neuron_count")
+    device.set("neuron_count", 1)
+    until(lambda: device.closed)
 
 
 def test_changes_of_all_boards_come_in_one_stream(boards):
