@@ -46,8 +46,9 @@ mpy_qemu_m3 := armv7m
 mpy_qemu_m4f := armv7emsp
 mpy_qemu_m7 := armv7emdp
 mpy_qemu_rv32 := rv32imc
-ifneq ($(words $(BOARD))$(filter $(BOARD),$(BOARDS)),1$(BOARD))
-$(error BOARD is '$(BOARD)', it should be one of: $(BOARDS))
+REAL_BOARDS := $(patsubst boards/%/board.toml,%,$(shell grep -l '^emulated = false' boards/*/board.toml))
+ifneq ($(words $(BOARD))$(filter $(BOARD),$(BOARDS) $(REAL_BOARDS)),1$(BOARD))
+$(error BOARD is '$(BOARD)', it should be one of: $(BOARDS), for firmware also $(REAL_BOARDS))
 endif
 ifneq ($(filter-out $(ARCHES),$(ARCH)),)
 $(error ARCH is '$(ARCH)', it should be of: $(ARCHES))
@@ -83,6 +84,10 @@ apt-qemu_rv32: $(STAMPS)/apt-qemu-riscv
 $(FIRMWARES:%=board-%): board-%: build/firmware/%/firmware.elf
 $(foreach board,$(BOARDS),$(eval board-$(board): apt-$(board) build/mpy/$(mpy_$(board))_6.3/feagi_state.mpy))
 
+.PHONY: $(REAL_BOARDS:%=apt-%)
+$(REAL_BOARDS:%=apt-%): apt-%:
+	@echo "$* is a real board: plug it in, then boards/$*/README.md; make firmware BOARD=$* MPY_DIR=... builds firmware for it" >&2; exit 1
+
 # --------------------------------------------------------------------------------------------------- to change it
 
 .PHONY: test
@@ -115,10 +120,16 @@ setup: host ## make .venv with pinned tools and the package feagi_state in it
 natmod: $(ARCH:%=build/mpy/%_6.3/feagi_state.mpy) ## build the native module for all architectures, or some: make natmod [ARCH="x64 armv7m"]
 	@ls -l $^
 
+# A real board's, from your MicroPython checkout, is a target of its own.
 .PHONY: firmware
-firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.elf ## build an emulated board's firmware: make firmware [BOARD=qemu_m3]
+ifneq ($(filter $(BOARD),$(REAL_BOARDS)),)
+firmware: $(VENV)/stamp-packages
+	+@boards/tools/build_firmware.sh $(BOARD) "$(MPY_DIR)"
+else
+firmware: build/firmware/$(or $(filter $(FIRMWARES),$(BOARD)),qemu_m3)/firmware.elf ## build firmware: make firmware [BOARD=qemu_m3], for a real board with MPY_DIR=...
 	@$(if $(filter command%,$(origin BOARD)),$(if $(filter $(FIRMWARES),$(BOARD)),,$(error board $(BOARD) runs no firmware of ours; firmware is built for: $(FIRMWARES))))
 	@ls -l $^
+endif
 
 .PHONY: freertos
 freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for FreeRTOS, build/freertos/firmware.elf (FREERTOS_DIR=... for your kernel)
@@ -127,7 +138,7 @@ freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for Free
 	@ls -l build/freertos/firmware.elf
 
 .PHONY: size
-size: $(BOARDS:%=apt-%) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
+size: $(BOARDS:%=apt-%) $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
 	@$(BIN)/python tests/bench/size.py
 
 .PHONY: bench

@@ -23,7 +23,6 @@ CORE = (
     "feagi_areas",
     "feagi_crc",
     "feagi_events",
-    "feagi_hashes",
     "feagi_image",
     "feagi_locks",
     "feagi_mirror",
@@ -32,6 +31,7 @@ CORE = (
     "feagi_spec",
     "feagi_state",
     "feagi_stats",
+    "feagi_table",
     "feagi_text",
     "feagi_windows",
 )

@@ -1,72 +1,76 @@
 #include "feagi_areas.h"
 
-#include "feagi_write.h"
+static const feagi_table_t by_area = {
+    .state_at = offsetof(feagi_lock_t, used),
+    .key_len_at = offsetof(feagi_lock_t, used),
+    .key_at = offsetof(feagi_lock_t, area),
+    .key_bytes = sizeof(((feagi_lock_t *)0)->area),
+};
+_Static_assert(offsetof(feagi_window_t, used) == offsetof(feagi_lock_t, used) &&
+                   offsetof(feagi_window_t, area) == offsetof(feagi_lock_t, area) &&
+                   offsetof(feagi_lock_t, owner) == FEAGI_AREAS_VALUE && offsetof(feagi_window_t, window) == FEAGI_AREAS_VALUE,
+               "entries of areas are alike");
 
 // area and used as one word.
-static uint64_t key_of(uint32_t area) {
-    return 1ull << 32 | area;
+static uint64_t entry_of(uint32_t area) {
+    return (uint64_t)FEAGI_TABLE_USED << 32 | area;
 }
 
-// Goes from the area's place until its slot or a free one. Returns the entry, whose key is *key (0: free), or NULL behind all.
-static void *search(const feagi_region_t *r, const feagi_place_t *table, uint32_t area, uint64_t *key) {
-    // Fibonacci hashing: neighbouring areas are spread.
-    uint32_t slot = (area * 0x9e3779b9u) & (table->capacity - 1u);
-    for (uint32_t tries = table->capacity; tries; tries--) {
-        uint64_t *entry = feagi_region_u64(r, table->at + slot * table->entry_len);
-        *key = feagi_port_load_u64(entry);
-        if (*key == key_of(area) || *key == 0) {
-            return entry;
-        }
-        slot = (slot + 1) & (table->capacity - 1u);
-    }
-    return NULL;
+static uint32_t search_area(const feagi_region_t *r, const feagi_place_t *place, uint32_t area, uint32_t *free_slot) {
+    feagi_key_t key;
+    key.words[0] = area;
+    key.hash = area * 0x9e3779b9u; // Fibonacci hashing: neighbouring areas are spread
+    key.len = FEAGI_TABLE_USED;
+    return feagi_table_search(r, place, &by_area, &key, free_slot);
 }
 
-void *feagi_areas_find(const feagi_region_t *r, const feagi_place_t *table, uint32_t area) {
-    uint64_t key;
-    void *entry = search(r, table, area, &key);
-    return entry && key ? entry : NULL;
+uint32_t feagi_areas_find(const feagi_region_t *r, const feagi_place_t *place, uint32_t area) {
+    uint32_t free_slot;
+    const uint32_t slot = search_area(r, place, area, &free_slot);
+    return slot == FEAGI_TABLE_NONE ? 0 : feagi_table_at(place, slot);
 }
 
-bool feagi_areas_is(const void *entry, uint32_t area) {
-    return feagi_port_load_u64(entry) == key_of(area);
+bool feagi_areas_is(const feagi_region_t *r, uint32_t at, uint32_t area) {
+    return feagi_write_load(r, at, 8) == entry_of(area);
 }
 
-// Whether a large table has as many areas as it takes. Two that claim at once may both find room for the last one: there is,
-// since half of the slots stay free.
-static bool is_full(const feagi_region_t *r, const feagi_place_t *table) {
-    uint32_t used = 0;
-    if (feagi_region_limit(table->capacity) == table->capacity) {
-        return false; // the search itself finds out
-    }
-    for (uint32_t slot = 0; slot < table->capacity; slot++) {
-        used += feagi_port_load_u64(feagi_region_u64(r, table->at + slot * table->entry_len)) != 0;
-    }
-    return used >= feagi_region_limit(table->capacity);
-}
-
-void *feagi_areas_claim(feagi_region_t *r, const feagi_place_t *table, uint32_t area) {
-    for (;;) {
-        uint64_t key;
-        uint64_t *entry = search(r, table, area, &key);
-        if (!entry || key) {
-            return entry;
-        }
-        if (is_full(r, table)) {
-            return NULL;
-        }
-        // Somebody else may have taken the slot since, perhaps for the same area: then search again.
-        feagi_port_key_t section = feagi_write_begin(r);
+// Takes a free slot. False if somebody else has taken it since, perhaps for the same area.
+static bool take_slot(feagi_region_t *r, const feagi_place_t *place, uint32_t area, uint32_t slot) {
+    const uint32_t at = feagi_table_at(place, slot);
+#if FEAGI_PORT_SHARED
+    if (r->share) {
+        const feagi_port_key_t key = feagi_write_begin(r);
         // A restore that this one waited for may have given the area another slot.
-        bool taken =
-            (!feagi_write_is_shared(r) || search(r, table, area, &key) == entry) && feagi_port_cas_u64(entry, 0, key_of(area));
+        uint32_t free_slot;
+        const bool taken = search_area(r, place, area, &free_slot) == FEAGI_TABLE_NONE && free_slot == slot &&
+                           feagi_port_cas_u64(feagi_region_u64(r, at), 0, entry_of(area));
         if (taken) {
-            feagi_write_mark(r, (uint32_t)((uint8_t *)entry - r->base), sizeof *entry);
-            feagi_write_count(r);
+            feagi_write_count(r, at);
         }
-        feagi_write_end(r, section);
-        if (taken) {
-            return entry;
+        feagi_write_end(r, key);
+        return taken;
+    }
+#endif
+    return feagi_write_exchange(r, at, 0, entry_of(area));
+}
+
+uint32_t feagi_areas_claim(feagi_region_t *r, const feagi_place_t *place, uint32_t area) {
+    for (;;) {
+        uint32_t free_slot;
+        const uint32_t slot = search_area(r, place, area, &free_slot);
+        if (slot != FEAGI_TABLE_NONE) {
+            return feagi_table_at(place, slot);
+        }
+        if (free_slot == FEAGI_TABLE_NONE || feagi_table_is_full(r, place, &by_area)) {
+            return 0;
+        }
+        if (take_slot(r, place, area, free_slot)) {
+            return feagi_table_at(place, free_slot);
         }
     }
+}
+
+uint64_t feagi_areas_get(const feagi_region_t *r, const feagi_place_t *place, uint32_t area) {
+    const uint32_t at = feagi_areas_find(r, place, area);
+    return at ? feagi_write_load(r, at + FEAGI_AREAS_VALUE, 8) : 0;
 }

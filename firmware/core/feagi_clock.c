@@ -27,9 +27,9 @@ static void step(feagi_region_t *r, uint64_t by_ms) {
     feagi_port_unlock(key);
     feagi_events_shift(r, events_head, (uint32_t)by_ms);
     // Behind the section, which should be short: what sends the marked words is this context. More than changed, but seldom.
-    feagi_region_mark(r, 0, 1u << FLAGS_AT / 4);
-    feagi_region_mark(r, FEAGI_CLOCK_PAGE, 0xf); // as a whole: a write of `version` does not mark it
-    feagi_region_mark_bytes(r, r->agents.at, (uint32_t)r->agents.capacity * r->agents.entry_len);
+    feagi_region_mark(r, FLAGS_AT, 4);
+    feagi_region_mark(r, FEAGI_WRITE_VERSION_AT, 16); // as a whole: a write of `version` does not mark it
+    feagi_region_mark(r, r->agents.at, (uint32_t)r->agents.capacity * r->agents.entry_len);
 }
 
 void feagi_clock_hear(feagi_region_t *r, uint64_t uptime_ms, uint64_t unix_ms, bool opening) {

@@ -43,7 +43,7 @@ static bool agents_are_good(const feagi_region_t *r) {
 static bool areas_are_good(const feagi_region_t *r, const feagi_place_t *table) {
     for (uint32_t slot = 0; slot < table->capacity; slot++) {
         const uint32_t *entry = feagi_region_u32(r, table->at + slot * table->entry_len);
-        if (entry[1] > 1 || (entry[1] && feagi_areas_find(r, table, entry[0]) != (const void *)entry)) {
+        if (entry[1] > 1 || (entry[1] && feagi_areas_find(r, table, entry[0]) != feagi_table_at(table, slot))) {
             return false;
         }
     }
@@ -99,19 +99,18 @@ static uint32_t crc_of(const feagi_image_t *image) {
 }
 _Static_assert(offsetof(feagi_image_t, saved_at) == offsetof(feagi_image_t, crc) + sizeof(uint32_t), "saved_at follows crc");
 
-// Makes a page of a region what it is in another one of the same layout. One section of about 250 instructions: interrupts never
-// meet half of it, and the link sends it whole.
+// Makes a page of a region what it is in another one of the same layout. In one section: interrupts never meet half of it, and
+// the link sends it whole.
 static void copy_page(feagi_region_t *to, const feagi_region_t *from, uint32_t page) {
     uint32_t len_bytes, changed = 0;
     const uint32_t at = feagi_region_page(from, page, &len_bytes);
+    const uint32_t *source = feagi_region_u32(from, at), *end = source + len_bytes / 4;
+    uint32_t *target = feagi_region_u32(to, at);
     feagi_port_key_t key = feagi_port_lock();
-    for (uint32_t i = 0; i < len_bytes / 4; i++) {
-        const uint32_t word = *feagi_region_u32(from, at + 4 * i);
-        uint32_t *place = feagi_region_u32(to, at + 4 * i);
-        if (*place != word) {
-            *place = word;
-            changed |= 1u << i;
-        }
+    for (uint32_t bit = 1; source < end; bit <<= 1) {
+        const uint32_t word = *source++;
+        changed |= *target != word ? bit : 0;
+        *target++ = word;
     }
     feagi_region_mark(to, page, changed);
     feagi_port_unlock(key);

@@ -34,7 +34,7 @@ int feagi_image_check(const void *mem, uint32_t len_bytes);
 uint32_t feagi_image_len(const feagi_region_t *r);
 
 // Writes an image of a region, feagi_image_len(r) bytes, to `mem` (aligned to 8): all but the events that nobody has taken. One
-// critical section of about 250 instructions a page, and about 50 instructions a byte outside of them. Producer only.
+// critical section a page; about 50 instructions a byte as a whole. Producer only.
 void feagi_image_save(const feagi_region_t *r, void *mem);
 
 // Looks at an image in `mem`, with every check that the host makes: its head, its CRC, and feagi_image_check. If it is
@@ -44,8 +44,9 @@ int feagi_image_open(feagi_region_t *saved, const void *mem, uint32_t len_bytes)
 
 // Makes a region what was saved, as a sequence of writes that a link carries like any others. Fields, hashes, agents, windows and
 // statistics are replaced, and what changes pushes its events. version and last_modified go on; locks stay: their owners live
-// here. Agents that stay keep their handles; those that come are registered, and seen, now. One critical section of about 250
-// instructions a page. Producer only. Returns FEAGI_IMAGE_GOOD or FEAGI_IMAGE_PROFILE, which changes nothing.
+// here. Agents that stay keep their handles; those that come are registered, and seen, now. One critical section a page, and
+// those of feagi_state_set, feagi_agents_register and feagi_agents_deregister. Producer only. Returns FEAGI_IMAGE_GOOD or
+// FEAGI_IMAGE_PROFILE, which changes nothing.
 int feagi_image_restore(feagi_region_t *r, const feagi_region_t *saved);
 
 #endif

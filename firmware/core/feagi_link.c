@@ -22,11 +22,16 @@ void feagi_link_offer(feagi_link_t *l, uint32_t nonce) {
     l->hello_due = true;
 }
 
-int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, const char *name, uint32_t entropy) {
-    size_t name_len = 0;
-    while (name && name[name_len]) {
-        name_len++;
+static size_t length_of(const char *name) {
+    size_t len = 0;
+    while (name && name[len]) {
+        len++;
     }
+    return len;
+}
+
+int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, const char *name, uint32_t entropy) {
+    const size_t name_len = length_of(name);
     if (region->pages > FEAGI_LINK_PAGES || name_len > FEAGI_DEVICE_NAME_LEN_BYTES) {
         return FEAGI_ERR_LENGTH;
     }
@@ -38,8 +43,8 @@ int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, co
     l->name = name;
     l->entropy = entropy;
     feagi_frame_in_init(&l->in, l->rx, sizeof l->rx);
-    feagi_port_clear(dirty, region->pages * sizeof *dirty);
-    feagi_region_track(region, dirty);
+    feagi_port_clear(dirty, feagi_region_dirty_words(region) * sizeof *dirty);
+    region->dirty = dirty;
     feagi_link_offer(l, 0);
     return 0;
 }
@@ -50,150 +55,157 @@ void feagi_link_tick(feagi_link_t *l, uint64_t now_ms, uint64_t now_us) {
     l->fresh = true;
 }
 
-static void make_hello(feagi_link_t *l) {
-    feagi_frame_out_t out;
-    feagi_frame_start(&out, l->tx, FEAGI_LINK_MTU_BYTES, FEAGI_KIND_HELLO, 0);
-    feagi_frame_put_uint(&out, FEAGI_PROTOCOL_VERSION);
-    feagi_frame_put_uint(&out, FEAGI_SCHEMA_HASH);
-    feagi_frame_put_uint(&out, l->session);
-    feagi_frame_put_uint(&out, FEAGI_LINK_MTU_BYTES);
-    feagi_frame_put_uint(&out, l->region->pages);
-    feagi_frame_put_uint(&out, FEAGI_LINK_RXBUF_BYTES);
-    feagi_frame_put_uint(&out, l->now_ms);
+static void make_hello(feagi_link_t *l, feagi_frame_out_t *out) {
+    feagi_link_start(l, out, FEAGI_KIND_HELLO, 0);
+    feagi_frame_put_uint(out, FEAGI_PROTOCOL_VERSION);
+    feagi_frame_put_uint(out, FEAGI_SCHEMA_HASH);
+    feagi_frame_put_uint(out, l->session);
+    feagi_frame_put_uint(out, FEAGI_LINK_MTU_BYTES);
+    feagi_frame_put_uint(out, l->region->pages);
+    feagi_frame_put_uint(out, FEAGI_LINK_RXBUF_BYTES);
+    feagi_frame_put_uint(out, l->now_ms);
     if (l->name) {
-        uint16_t len = 0;
-        while (l->name[len]) {
-            len++;
-        }
-        feagi_frame_put_text(&out, (const uint8_t *)l->name, len);
+        feagi_frame_put_text(out, (const uint8_t *)l->name, length_of(l->name));
     }
-    l->tx_len = (uint16_t)feagi_frame_finish(&out, 0);
+    l->hello_due = false;
+    l->hello_at = (uint32_t)l->now_ms;
 }
 
-// One event: the next one that was not sent, or again the first after a loss.
-static bool make_event(feagi_link_t *l) {
+// One event: the next one that was not sent, or again the first after a loss. Returns false if there is none to send.
+static bool make_event(feagi_link_t *l, feagi_frame_out_t *out) {
     feagi_event_t event;
-    if (l->events_flying == FEAGI_LINK_EVENTS_WINDOW || !feagi_events_peek(l->region, l->events_flying, &event)) {
+    if (l->run.events_flying == FEAGI_LINK_EVENTS_WINDOW || !feagi_events_peek(l->region, l->run.events_flying, &event)) {
         return false;
     }
-    uint8_t seq = (uint8_t)(l->event_seq + l->events_flying + 1);
-    bool first_time = (uint8_t)(seq - l->event_top) < 128 && seq != l->event_top;
-    if (first_time) {
-        l->event_top = seq;
+    l->run.events_flying++;
+    const uint8_t seq = (uint8_t)(l->run.event_seq + l->run.events_flying);
+    if (feagi_link_is_behind(seq, l->run.event_top)) { // for the first time
+        l->run.event_top = seq;
         // The count of rejected events rides on an event that the host cannot have yet, and stays as it is until that one is
         // acknowledged: so the host takes it once.
-        uint32_t lost = feagi_events_rejected(l->region) - l->lost_acked;
-        if (lost && !l->lost_flying) {
-            l->lost_flying = true;
+        const uint32_t lost = feagi_events_rejected(l->region) - l->lost_acked;
+        if (lost && !l->run.lost_flying) {
+            l->run.lost_flying = true;
             l->lost_seq = seq;
             l->lost_sent = (uint16_t)(lost < UINT16_MAX ? lost : UINT16_MAX);
         }
     }
-    feagi_frame_out_t out;
-    feagi_frame_start(&out, l->tx, FEAGI_LINK_MTU_BYTES, FEAGI_KIND_EVENT, seq);
-    feagi_frame_put_uint(&out, event.kind);
-    feagi_frame_put_uint(&out, event.arg);
-    feagi_frame_put_uint(&out, event.time_ms);
-    if (l->lost_flying && l->lost_seq == seq) {
-        feagi_frame_put_uint(&out, l->lost_sent);
+    feagi_link_start(l, out, FEAGI_KIND_EVENT, seq);
+    feagi_frame_put_uint(out, event.kind);
+    feagi_frame_put_uint(out, event.arg);
+    feagi_frame_put_uint(out, event.time_ms);
+    if (l->run.lost_flying && l->lost_seq == seq) {
+        feagi_frame_put_uint(out, l->lost_sent);
     }
-    l->tx_len = (uint16_t)feagi_frame_finish(&out, l->session);
-    l->events_flying++;
     l->event_at = (uint32_t)l->now_ms;
     return true;
 }
 
-static void make_pong(feagi_link_t *l) {
-    feagi_frame_out_t out;
-    feagi_frame_start(&out, l->tx, FEAGI_LINK_MTU_BYTES, FEAGI_KIND_PONG, 0);
-    feagi_frame_put_uint(&out, l->ping_t1);
-    feagi_frame_put_uint(&out, l->ping_t2);
-    feagi_frame_put_uint(&out, l->now_us);
-    l->tx_len = (uint16_t)feagi_frame_finish(&out, l->session);
-    l->pong_due = false;
+static void make_pong(feagi_link_t *l, feagi_frame_out_t *out) {
+    feagi_link_start(l, out, FEAGI_KIND_PONG, 0);
+    feagi_frame_put_uint(out, l->ping_t1);
+    feagi_frame_put_uint(out, l->ping_t2);
+    feagi_frame_put_uint(out, l->now_us);
+    l->run.pong_due = false;
 }
 
-static void make_reply(feagi_link_t *l) {
-    feagi_frame_out_t out;
-    feagi_frame_start(&out, l->tx, FEAGI_LINK_MTU_BYTES, FEAGI_KIND_REPLY, l->reply_seq);
-    feagi_frame_put_raw(&out, l->reply, l->reply_len);
-    l->tx_len = (uint16_t)feagi_frame_finish(&out, l->session);
-    l->reply_due = false;
+void feagi_link_answer(feagi_link_t *l, int status, unsigned count) {
+    l->reply_status = (int8_t)status;
+    l->reply_count = (uint8_t)(status ? 0 : count);
+    l->run.reply_known = l->run.reply_due = true;
+    l->run.digest_due = false;
 }
 
-static void make_keepalive(feagi_link_t *l) {
-    feagi_frame_out_t out;
-    feagi_frame_start(&out, l->tx, FEAGI_LINK_MTU_BYTES, FEAGI_KIND_KEEPALIVE, l->seq);
-    l->tx_len = (uint16_t)feagi_frame_finish(&out, l->session);
+static void make_reply(feagi_link_t *l, feagi_frame_out_t *out) {
+    feagi_link_start(l, out, FEAGI_KIND_REPLY, l->reply_seq);
+    feagi_frame_put_int(out, l->reply_status);
+    for (unsigned i = 0; i < l->reply_count; i++) {
+        feagi_frame_put_uint(out, l->reply_values[i]);
+    }
+    l->run.reply_due = false;
+}
+
+// Answers a DIGEST that waits, if everything has been sent. Returns whether.
+static bool answer_digest(feagi_link_t *l) {
+    if (!l->run.digest_due || !feagi_link_all_sent(l)) {
+        return false;
+    }
+    l->reply_values[0] = feagi_region_digest(l->region);
+    l->reply_values[1] = l->run.seq;
+    // An interrupt may have written meanwhile: then the digest is of no instant, and the next one is waited for.
+    if (!feagi_link_all_sent(l)) {
+        return false;
+    }
+    feagi_link_answer(l, 0, 2);
+    return true;
 }
 
 // What waited too long is sent again; what waited for good ends the session.
-static void check_times(feagi_link_t *l, uint32_t now) {
+static void check_times(feagi_link_t *l) {
+    const uint32_t now = (uint32_t)l->now_ms;
     bool late = false;
-    if (l->flights && now - l->delta_at >= FEAGI_RETRANSMIT_MS) {
+    if (l->run.flights && now - l->delta_at >= FEAGI_RETRANSMIT_MS) {
         late = true;
         l->delta_at = now;
         feagi_link_rewind(l);
     }
-    if (l->events_flying && now - l->event_at >= FEAGI_RETRANSMIT_MS) {
+    if (l->run.events_flying && now - l->event_at >= FEAGI_RETRANSMIT_MS) {
         late = true;
-        l->events_flying = 0;
+        l->run.events_flying = 0;
     }
     if (late) {
-        l->tries++;
+        l->run.tries++;
     }
-    if (l->up && (l->tries > FEAGI_RETRANSMIT_TRIES || now - l->heard_at >= FEAGI_HOST_SILENCE_MS)) {
+    if (l->up && (l->run.tries > FEAGI_RETRANSMIT_TRIES || now - l->heard_at >= FEAGI_HOST_SILENCE_MS)) {
         feagi_link_offer(l, 0);
     }
 }
 
 // Makes the frame that is most due. Returns false if none is.
-static bool make_frame(feagi_link_t *l, uint32_t now) {
+static bool make_frame(feagi_link_t *l) {
+    const uint32_t now = (uint32_t)l->now_ms;
+    feagi_frame_out_t out;
     if (!l->up) {
         if (!l->hello_due && now - l->hello_at < FEAGI_HELLO_PERIOD_MS) {
             return false;
         }
-        make_hello(l);
-        l->hello_due = false;
-        l->hello_at = now;
-        return true;
-    }
-    if (l->pong_due) {
-        make_pong(l);
-    } else if (l->reply_due) {
-        make_reply(l);
-    } else if (!feagi_link_make_delta(l, now) && !make_event(l)) {
-        if (l->digest_due && feagi_link_answer_digest(l)) {
-            make_reply(l);
+        make_hello(l, &out);
+    } else if (l->run.pong_due) {
+        make_pong(l, &out);
+    } else if (l->run.reply_due) {
+        make_reply(l, &out);
+    } else if (!feagi_link_make_delta(l, &out) && !make_event(l, &out)) {
+        if (answer_digest(l)) {
+            make_reply(l, &out);
         } else if (now - l->spoke_at >= FEAGI_KEEPALIVE_PERIOD_MS) {
-            make_keepalive(l);
+            feagi_link_start(l, &out, FEAGI_KIND_KEEPALIVE, l->run.seq);
         } else {
             return false;
         }
     }
+    l->tx_len = (uint16_t)feagi_frame_finish(&out, l->up ? l->session : 0);
     return true;
 }
 
 size_t feagi_link_output(feagi_link_t *l, const uint8_t **data) {
-    uint32_t now = (uint32_t)l->now_ms;
     if (l->up) {
-        check_times(l, now); // also while the stream takes nothing
+        check_times(l); // also while the stream takes nothing
     }
     if (l->tx_sent == l->tx_len) {
         l->tx_sent = l->tx_len = 0;
-        if (!make_frame(l, now)) {
+        if (!make_frame(l)) {
             return 0;
         }
         // Frames of one poll follow each other, and one delimiter serves two. Between polls the program may print.
         l->tx_sent = l->fresh ? 0 : 1;
         l->fresh = false;
-        l->spoke_at = now;
+        l->spoke_at = (uint32_t)l->now_ms;
     }
     *data = l->tx + l->tx_sent;
     return (size_t)(l->tx_len - l->tx_sent);
 }
 
 void feagi_link_sent(feagi_link_t *l, size_t len_bytes) {
-    size_t left = (size_t)(l->tx_len - l->tx_sent);
+    const size_t left = (size_t)(l->tx_len - l->tx_sent);
     l->tx_sent = (uint16_t)(l->tx_sent + (len_bytes < left ? len_bytes : left));
 }

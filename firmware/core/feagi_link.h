@@ -21,56 +21,59 @@ typedef struct {
     uint8_t seq;
 } feagi_link_flight_t;
 
+// What is 0 at the start of every session.
 typedef struct {
-    feagi_region_t *region;
-    const char *name; // of the device, at most FEAGI_DEVICE_NAME_LEN_BYTES of UTF-8
-
-    uint64_t now_ms, now_us; // as of the last tick
-    uint32_t session;        // id that is offered, or in use when up
-    uint32_t entropy;        // where session ids come from
-    bool up;                 // a host acknowledged the session
-    bool keep_clock;         // of the caller: hosts do not set the region's clock, since the application does
-
-    // Times are the low 32 bits of now_ms; only differences are used.
-    uint32_t hello_at, heard_at, spoke_at, delta_at, event_at, clock_at;
-    bool hello_due;
-    bool fresh; // nothing was sent since the last tick: anything may stand on the line
-
     // Deltas
-    uint8_t seq, acked;  // last sent, last acknowledged
-    uint8_t flights;     // of flight[], oldest first
-    uint8_t tries;       // retransmissions since the last answer
-    uint8_t cautious;    // deltas that still go alone and with one page, after a loss
-    bool repair;         // the next delta follows `acked`, not the last one sent
-    bool clock_waiting;  // the clock's page changed at clock_at
-    uint16_t next_page;  // where the next delta begins to look
-    uint32_t clock_sent; // version (low half) as the host will have it
-    feagi_link_flight_t flight[FEAGI_LINK_WINDOW];
-
+    uint8_t seq, acked; // last sent, last acknowledged
+    uint8_t flights;    // of flight[], oldest first
+    uint8_t tries;      // retransmissions since the last answer
+    uint8_t cautious;   // deltas that still go alone and with one page, after a loss
+    uint8_t next_page;  // where the next delta begins to look
+    bool repair;        // the next delta follows `acked`, not the last one sent
+    bool clock_waiting; // the clock's page changed at clock_at
     // Events
     uint8_t event_seq;     // last one acknowledged
     uint8_t event_top;     // last one sent for the first time
     uint8_t events_flying; // sent behind event_seq since the last loss
     bool lost_flying;      // `lost_sent` rides on event `lost_seq`, which is not acknowledged yet
-    uint8_t lost_seq;
-    uint16_t lost_sent;
-    uint32_t lost_acked; // rejected events that the host knows of
-
     // Answers
     bool pong_due, reply_due, reply_known, digest_due;
-    uint8_t reply_seq, reply_len;
-    uint64_t ping_t1, ping_t2;
-    uint8_t reply[FEAGI_REPLY_LEN_BYTES];
+} feagi_link_run_t;
 
-    uint32_t rejected; // segments that were no valid frame of the present session
-    feagi_frame_in_t in;
+// Bytes first: there short instructions reach them.
+typedef struct {
+    feagi_link_run_t run;
+    bool up;         // a host acknowledged the session
+    bool keep_clock; // of the caller: hosts do not set the region's clock, since the application does
+    bool hello_due;
+    bool fresh;        // nothing was sent since the last tick: anything may stand on the line
+    uint8_t lost_seq;  // see lost_flying
+    uint8_t reply_seq; // of the last reply, its status, and how many values it has
+    int8_t reply_status;
+    uint8_t reply_count;
+    uint16_t lost_sent;
     uint16_t tx_len, tx_sent;
+
+    feagi_region_t *region;
+    const char *name;        // of the device, at most FEAGI_DEVICE_NAME_LEN_BYTES of UTF-8
+    uint32_t session;        // id that is offered, or in use when up
+    uint32_t entropy;        // where session ids come from
+    uint64_t now_ms, now_us; // as of the last tick
+    // Times are the low 32 bits of now_ms; only differences are used.
+    uint32_t hello_at, heard_at, spoke_at, delta_at, event_at, clock_at;
+    uint32_t clock_sent; // version (low half) as the host will have it
+    uint32_t lost_acked; // rejected events that the host knows of
+    uint32_t rejected;   // segments that were no valid frame of the present session
+    uint64_t ping_t1, ping_t2;
+    uint64_t reply_values[2];
+    feagi_frame_in_t in;
+    feagi_link_flight_t flight[FEAGI_LINK_WINDOW];
     uint8_t rx[FEAGI_LINK_RXBUF_BYTES];
     uint8_t tx[FEAGI_FRAME_WIRE_BYTES];
 } feagi_link_t;
 
-// Makes a link for a region and begins to track the region's changes in `dirty`, region->pages words of the caller. `entropy`
-// should differ at every start (it makes session ids). `name` stays the caller's, and must stay. Set-up only.
+// Makes a link for a region and begins to track the region's changes in `dirty`, feagi_region_dirty_words(region) words of the
+// caller. `entropy` should differ at every start (it makes session ids). `name` stays the caller's, and must stay. Set-up only.
 // Returns 0, FEAGI_ERR_LENGTH (the region has more than FEAGI_LINK_PAGES pages, or the name is too long) or FEAGI_ERR_ENCODING.
 int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, const char *name, uint32_t entropy);
 

@@ -21,18 +21,24 @@ typedef struct {
 struct feagi_share;
 
 typedef struct {
-    uint8_t *base;         // first byte of the region, aligned to 8
-    uint32_t *dirty;       // a word a page: bit i says that the page's i-th word changed. NULL: changes are not tracked
-    uint64_t now_ms;       // the region's clock, for last_modified, agents and events
-    uint64_t epoch_ms;     // what it is ahead of the time since the owner's start: feagi_clock.h
-    uint32_t len_bytes;    // of the region
-    uint32_t events_at;    // offset of the events section
-    uint32_t events_mask;  // capacity of the ring - 1
-    feagi_place_t agents;  // an agent's entry is longer than feagi_agent_t by its metadata
-    feagi_place_t locks;   // feagi_lock_t
-    feagi_place_t windows; // feagi_window_t, behind one feagi_windows_t
-    feagi_place_t stats;   // feagi_stat_t
-    uint16_t pages;        // pages of the region
+    uint8_t *base;        // first byte of the region, aligned to 8
+    uint32_t *dirty;      // bit i % 32 of word i / 32 says that the region's i-th word changed. NULL: changes are not tracked
+    uint64_t now_ms;      // the region's clock, for last_modified, agents and events
+    uint64_t epoch_ms;    // what it is ahead of the time since the owner's start: feagi_clock.h
+    uint32_t len_bytes;   // of the region
+    uint32_t events_at;   // offset of the events section
+    uint32_t events_mask; // capacity of the ring - 1
+    uint32_t pages;       // pages of the region
+    union {
+        feagi_place_t tables[FEAGI_TABLES]; // by section - FEAGI_SECTION_AGENTS
+        struct {
+            feagi_place_t agents;  // an agent's entry is longer than feagi_agent_t by its metadata
+            feagi_place_t locks;   // feagi_lock_t
+            feagi_place_t windows; // feagi_window_t, behind one feagi_windows_t
+            feagi_place_t stats;   // feagi_stat_t
+            feagi_place_t events;  // feagi_event_t, behind one feagi_ring_t
+        };
+    };
 #if FEAGI_PORT_SHARED
     struct feagi_share *share; // feagi_shared.h; NULL: one thread writes this region
     const uint32_t *gate;      // its trailer's; NULL if it is not shared
@@ -56,8 +62,11 @@ int feagi_region_init(feagi_region_t *r, void *mem, uint32_t len_bytes, uint8_t 
 // Returns 0, FEAGI_ERR_LAYOUT (no region, or one of another layout) or FEAGI_ERR_LENGTH (too small or misaligned).
 int feagi_region_attach(feagi_region_t *r, void *mem, uint32_t len_bytes);
 
-// From now on mark changes in dirty[r->pages], which the caller zeroed, or in nothing when NULL. Set-up only.
-void feagi_region_track(feagi_region_t *r, uint32_t *dirty);
+// Words of `dirty` that tracking a region takes, a bit for each word in front of its events and more (FEAGI_DIRTY_WORDS_*). Any
+// context.
+static inline uint32_t feagi_region_dirty_words(const feagi_region_t *r) {
+    return r->events_at / 128 + 2;
+}
 
 // Sets the region's clock: to how long ago the owner started [ms], and what feagi_clock.h adds to that. A clock that hosts set
 // stands still rather than go back by up to FEAGI_CLOCK_STEP_MS. Main context; the interrupts that write state may preempt it.
@@ -85,14 +94,14 @@ static inline uint64_t *feagi_region_u64(const feagi_region_t *r, uint32_t offse
     return (uint64_t *)(void *)(r->base + offset);
 }
 
-// Marks the words that hold these bytes as changed; they must lie in pages. Any context, ISR-safe.
-void feagi_region_mark_bytes(const feagi_region_t *r, uint32_t offset, uint32_t len_bytes);
-
-// Marks words of a page as changed. Any context, ISR-safe.
-static inline void feagi_region_mark(const feagi_region_t *r, uint32_t page, uint32_t words) {
+// Marks the word at `offset` as changed, if changes are tracked. In a section (feagi_port_lock). Any context, ISR-safe.
+static inline void feagi_region_mark_word(const feagi_region_t *r, uint32_t offset) {
     if (r->dirty) {
-        feagi_port_or_u32(&r->dirty[page], words);
+        r->dirty[offset / 128] |= 1u << offset / 4 % 32;
     }
 }
+
+// Marks the words that hold these bytes, each in a section. Any context, ISR-safe.
+void feagi_region_mark(const feagi_region_t *r, uint32_t offset, uint32_t len_bytes);
 
 #endif

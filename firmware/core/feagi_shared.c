@@ -599,11 +599,11 @@ static int place_windows(feagi_region_t *r, const uint8_t *image) {
         feagi_window_t window;
         feagi_port_copy(&window, image + r->windows.at + slot * sizeof window, sizeof window);
         if (window.used && window.present) {
-            uint64_t *entry = feagi_areas_claim(&staged, &staged.windows, window.area);
-            if (!entry) {
+            const uint32_t at = feagi_areas_claim(&staged, &staged.windows, window.area);
+            if (!at) {
                 return FEAGI_ERR_FULL;
             }
-            store(entry + 1, 1ull << 32 | window.window);
+            store(word_at(staged.base, at + FEAGI_AREAS_VALUE), 1ull << 32 | window.window);
         }
     }
     return 0;

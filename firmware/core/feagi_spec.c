@@ -2,39 +2,38 @@
 // Schema hash 0x031a9976.
 #include "feagi_spec.h"
 
-const feagi_profile_t feagi_profiles[] = {
-    {4, 0, 8, 8, 4, 32, 1}, // tiny
-    {16, 24, 16, 16, 16, 128, 2}, // micro
-    {512, 256, 2048, 2048, 2048, 4096, 3}, // host
-    {0, 0, 0, 0, 0, 0, 0},
+const feagi_profile_t feagi_profiles[FEAGI_PROFILES] = {
+    {{4, 8, 8, 4, 32}, 0}, // tiny
+    {{16, 16, 16, 16, 128}, 24}, // micro
+    {{512, 2048, 2048, 2048, 4096}, 256}, // host
 };
 
 const feagi_field_t feagi_fields[FEAGI_FIELDS] = {
-    {0, FEAGI_TYPE_U8, 4, FEAGI_FIELD_WRITABLE, FEAGI_EVENT_KIND_GENOME_STATE_CHANGED}, // genome_state
-    {1, FEAGI_TYPE_U8, 5, FEAGI_FIELD_WRITABLE, 0}, // connectome_state
-    {2, FEAGI_TYPE_U8, 7, FEAGI_FIELD_WRITABLE, FEAGI_EVENT_KIND_BURST_ENGINE_STATE_CHANGED}, // burst_engine_state
-    {3, FEAGI_TYPE_U8, 4, FEAGI_FIELD_WRITABLE, 0}, // fq_sampler_state
-    {4, FEAGI_TYPE_U8, 4, FEAGI_FIELD_WRITABLE, 0}, // api_state
-    {5, FEAGI_TYPE_U8, 4, FEAGI_FIELD_WRITABLE, 0}, // zmq_state
-    {6, FEAGI_TYPE_BOOL, 1, FEAGI_FIELD_WRITABLE, 0}, // brain_readiness
-    {8, FEAGI_TYPE_U32, 0, 0, 0}, // agent_count
-    {12, FEAGI_TYPE_F32, 0, FEAGI_FIELD_WRITABLE, 0}, // burst_frequency
-    {16, FEAGI_TYPE_U32, 0, FEAGI_FIELD_WRITABLE, 0}, // neuron_count
-    {20, FEAGI_TYPE_U32, 0, FEAGI_FIELD_WRITABLE, 0}, // synapse_count
-    {24, FEAGI_TYPE_U32, 0, FEAGI_FIELD_WRITABLE, 0}, // cortical_area_count
-    {28, FEAGI_TYPE_U32, 0, FEAGI_FIELD_WRITABLE, 0}, // memory_usage
-    {32, FEAGI_TYPE_U32, 0, FEAGI_FIELD_WRITABLE, 0}, // regular_neuron_count
-    {36, FEAGI_TYPE_U32, 0, FEAGI_FIELD_WRITABLE, 0}, // memory_neuron_count
-    {40, FEAGI_TYPE_U32, 0, FEAGI_FIELD_WRITABLE, 0}, // neuron_capacity
-    {44, FEAGI_TYPE_U32, 0, FEAGI_FIELD_WRITABLE, 0}, // synapse_capacity
-    {48, FEAGI_TYPE_U64, 0, 0, 0}, // version
-    {56, FEAGI_TYPE_U64, 0, 0, 0}, // last_modified
-    {64, FEAGI_TYPE_U64, 0, FEAGI_FIELD_WRITABLE, 0}, // genome_timestamp
-    {72, FEAGI_TYPE_U8, 100, FEAGI_FIELD_WRITABLE | FEAGI_FIELD_CLAMPED, 0}, // fatigue_index
-    {73, FEAGI_TYPE_BOOL, 1, FEAGI_FIELD_WRITABLE, 0}, // fatigue_active
-    {74, FEAGI_TYPE_U8, 100, FEAGI_FIELD_WRITABLE | FEAGI_FIELD_CLAMPED, 0}, // regular_neuron_util
-    {75, FEAGI_TYPE_U8, 100, FEAGI_FIELD_WRITABLE | FEAGI_FIELD_CLAMPED, 0}, // memory_neuron_util
-    {76, FEAGI_TYPE_U8, 100, FEAGI_FIELD_WRITABLE | FEAGI_FIELD_CLAMPED, 0}, // synapse_util
+    {0, 4, FEAGI_TYPE_U8, FEAGI_FIELD_WRITABLE, FEAGI_EVENT_KIND_GENOME_STATE_CHANGED}, // genome_state
+    {1, 5, FEAGI_TYPE_U8, FEAGI_FIELD_WRITABLE, 0}, // connectome_state
+    {2, 7, FEAGI_TYPE_U8, FEAGI_FIELD_WRITABLE, FEAGI_EVENT_KIND_BURST_ENGINE_STATE_CHANGED}, // burst_engine_state
+    {3, 4, FEAGI_TYPE_U8, FEAGI_FIELD_WRITABLE, 0}, // fq_sampler_state
+    {4, 4, FEAGI_TYPE_U8, FEAGI_FIELD_WRITABLE, 0}, // api_state
+    {5, 4, FEAGI_TYPE_U8, FEAGI_FIELD_WRITABLE, 0}, // zmq_state
+    {6, 1, FEAGI_TYPE_BOOL, FEAGI_FIELD_WRITABLE, 0}, // brain_readiness
+    {8, 0, FEAGI_TYPE_U32, 0, 0}, // agent_count
+    {12, 0, FEAGI_TYPE_F32, FEAGI_FIELD_WRITABLE, 0}, // burst_frequency
+    {16, 0, FEAGI_TYPE_U32, FEAGI_FIELD_WRITABLE, 0}, // neuron_count
+    {20, 0, FEAGI_TYPE_U32, FEAGI_FIELD_WRITABLE, 0}, // synapse_count
+    {24, 0, FEAGI_TYPE_U32, FEAGI_FIELD_WRITABLE, 0}, // cortical_area_count
+    {28, 0, FEAGI_TYPE_U32, FEAGI_FIELD_WRITABLE, 0}, // memory_usage
+    {32, 0, FEAGI_TYPE_U32, FEAGI_FIELD_WRITABLE, 0}, // regular_neuron_count
+    {36, 0, FEAGI_TYPE_U32, FEAGI_FIELD_WRITABLE, 0}, // memory_neuron_count
+    {40, 0, FEAGI_TYPE_U32, FEAGI_FIELD_WRITABLE, 0}, // neuron_capacity
+    {44, 0, FEAGI_TYPE_U32, FEAGI_FIELD_WRITABLE, 0}, // synapse_capacity
+    {48, 0, FEAGI_TYPE_U64, 0, 0}, // version
+    {56, 0, FEAGI_TYPE_U64, 0, 0}, // last_modified
+    {64, 0, FEAGI_TYPE_U64, FEAGI_FIELD_WRITABLE, 0}, // genome_timestamp
+    {72, 100, FEAGI_TYPE_U8, FEAGI_FIELD_WRITABLE | FEAGI_FIELD_CLAMPED, 0}, // fatigue_index
+    {73, 1, FEAGI_TYPE_BOOL, FEAGI_FIELD_WRITABLE, 0}, // fatigue_active
+    {74, 100, FEAGI_TYPE_U8, FEAGI_FIELD_WRITABLE | FEAGI_FIELD_CLAMPED, 0}, // regular_neuron_util
+    {75, 100, FEAGI_TYPE_U8, FEAGI_FIELD_WRITABLE | FEAGI_FIELD_CLAMPED, 0}, // memory_neuron_util
+    {76, 100, FEAGI_TYPE_U8, FEAGI_FIELD_WRITABLE | FEAGI_FIELD_CLAMPED, 0}, // synapse_util
 };
 
 #if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED

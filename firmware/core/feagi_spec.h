@@ -513,32 +513,34 @@ _Static_assert(offsetof(feagi_image_t, saved_at) == 16, "image.saved_at: offset"
 _Static_assert(offsetof(feagi_image_t, reserved) == 24, "image.reserved: offset");
 
 #define FEAGI_HASHES_AT 256u // of the hashes section in any profile's region
-#define FEAGI_CORE_PAGES 3u // pages of the core block, at these offsets in it
-#define FEAGI_CORE_PAGE_OFFSETS {0u, 48u, 64u, 128u}
+#define FEAGI_FIRST_PAGES 5u // pages of header, core block and hashes, which begin at these offsets in any region
+#define FEAGI_FIRST_PAGE_OFFSETS {0u, 128u, 176u, 192u, 256u, 320u}
 #define FEAGI_CLOCK_PAGE 2u // page of the region that holds version and last_modified
 
+#define FEAGI_TABLES 5u // sections of a size that the profile gives: those from FEAGI_SECTION_AGENTS on
 // A profile's capacities.
 typedef struct {
-    uint16_t agents, agent_metadata_len_bytes, cortical_locks, fcl_windows, area_stats, events;
-    uint8_t id; // 0 ends the table
+    uint16_t capacities[FEAGI_TABLES]; // agents, cortical_locks, fcl_windows, area_stats, events
+    uint16_t agent_metadata_len_bytes;
 } feagi_profile_t;
+#define FEAGI_PROFILES 3u
+extern const feagi_profile_t feagi_profiles[FEAGI_PROFILES]; // of id 1, 2, ...
 #define FEAGI_PROFILE_TINY 1u // the smallest boards: 4 agents, 32 events
 #define FEAGI_REGION_LEN_TINY 1664u
-#define FEAGI_PAGES_TINY 13u
+#define FEAGI_DIRTY_WORDS_TINY 10u // that tracking its changes takes
 #define FEAGI_PROFILE_MICRO 2u // a microcontroller with 32 KiB of RAM or more: 16 agents, 128 events
 #define FEAGI_REGION_LEN_MICRO 4992u
-#define FEAGI_PAGES_MICRO 30u
+#define FEAGI_DIRTY_WORDS_MICRO 24u // that tracking its changes takes
 #define FEAGI_PROFILE_HOST 3u // a PC: 256 agents, 1024 areas in each table: 512 agents, 4096 events
 #define FEAGI_REGION_LEN_HOST 360960u
-extern const feagi_profile_t feagi_profiles[];
 
 // One field of the core block that holds a value.
 typedef struct {
-    uint8_t offset; // in the core block; also the field's name in a command
-    uint8_t type;   // FEAGI_TYPE_*
-    uint8_t limit;  // largest value of a u8 or bool
-    uint8_t flags;  // FEAGI_FIELD_*
-    uint8_t event;  // kind that a change emits, or 0
+    uint8_t offset;    // in the core block; also the field's name in a command
+    uint8_t limit;     // largest value of a u8 or bool
+    uint8_t type : 3;  // FEAGI_TYPE_*
+    uint8_t flags : 2; // FEAGI_FIELD_*
+    uint8_t event : 3; // kind that a change emits, or 0
 } feagi_field_t;
 enum {
     FEAGI_TYPE_U8 = 0,

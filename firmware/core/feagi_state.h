@@ -14,7 +14,7 @@ typedef struct {
     uint8_t field; // index in feagi_fields, or FEAGI_STATE_HASH + index of a hash, which takes SET alone
     uint64_t value;
 } feagi_state_write_t;
-enum { FEAGI_STATE_SET, FEAGI_STATE_ADD, FEAGI_STATE_SUBTRACT };
+enum { FEAGI_STATE_SET = FEAGI_WRITE_SET, FEAGI_STATE_ADD = FEAGI_WRITE_ADD, FEAGI_STATE_SUBTRACT = FEAGI_WRITE_SUBTRACT };
 #define FEAGI_STATE_HASH 0x80u
 // Writes that an update may have: the journal also takes their events.
 #define FEAGI_STATE_UPDATE_WRITES (FEAGI_JOURNAL_CHANGES - 8u)
@@ -23,7 +23,7 @@ enum { FEAGI_STATE_SET, FEAGI_STATE_ADD, FEAGI_STATE_SUBTRACT };
 // an atomic add to version and a store of the time. The value is not checked, and no event is pushed: not for burst_engine_state
 // and genome_state. Any context, ISR-safe.
 static inline uint8_t feagi_state_load_u8(const feagi_region_t *r, uint32_t offset) {
-    return __atomic_load_n(r->base + FEAGI_HEADER_LEN_BYTES + offset, __ATOMIC_ACQUIRE);
+    return feagi_port_load_u8(r->base + FEAGI_HEADER_LEN_BYTES + offset);
 }
 static inline uint32_t feagi_state_load_u32(const feagi_region_t *r, uint32_t offset) {
     return feagi_port_load_u32(feagi_region_u32(r, FEAGI_HEADER_LEN_BYTES + offset));
@@ -34,7 +34,11 @@ static inline uint64_t feagi_state_load_u64(const feagi_region_t *r, uint32_t of
 static inline void feagi_state_store(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, uint64_t value) {
     // One section, so that an interrupt that writes meanwhile finds version, time and marks to match the values.
     feagi_port_key_t key = feagi_write_begin(r);
-    feagi_write_store(r, FEAGI_HEADER_LEN_BYTES + offset, size_bytes, value);
+    feagi_write_word(r, FEAGI_HEADER_LEN_BYTES + offset, size_bytes, value);
+    feagi_region_mark_word(r, FEAGI_HEADER_LEN_BYTES + offset);
+    if (size_bytes == 8) {
+        feagi_region_mark_word(r, FEAGI_HEADER_LEN_BYTES + offset + 4);
+    }
     feagi_write_count_core(r);
     feagi_write_end(r, key);
 }
@@ -54,26 +58,30 @@ int feagi_state_field_at(uint64_t offset);
 // One untorn load. Any context, ISR-safe.
 uint64_t feagi_state_get(const feagi_region_t *r, unsigned field);
 
-// Stores a value. *stored (may be NULL) is what the field holds then: a percentage above 100 is stored as 100.
-// Any context, ISR-safe. In a shared region the two fields with events take its lock.
-// Returns 0, FEAGI_ERR_READ_ONLY, FEAGI_ERR_RANGE (an enum has no such value, or it does not fit) or, for a field with events in
-// a shared region, FEAGI_ERR_BUSY; errors change nothing.
-int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored);
+// Changes a field. *stored (may be NULL) is what it holds then: FEAGI_STATE_SET stores the value, a percentage above 100 as 100;
+// FEAGI_STATE_ADD adds it to a u32 or u64, which stays at its maximum (FEAGI's own panics or wraps there); FEAGI_STATE_SUBTRACT
+// subtracts it, and the field stays at 0 (FEAGI's own returns 0 there but stores 4294967295).
+// Any context, ISR-safe. One critical section of about 90 instructions on a Cortex-M3, and that of an event; in a shared region
+// none, but for the two fields with events, which take its lock.
+// Returns 0, FEAGI_ERR_READ_ONLY, FEAGI_ERR_RANGE (an enum has no such value, or it does not fit), FEAGI_ERR_OPERATION (an enum,
+// bool, percentage or f32 takes no sums) or, for a field with events in a shared region, FEAGI_ERR_BUSY; errors change nothing.
+int feagi_state_write(feagi_region_t *r, unsigned field, unsigned how, uint64_t value, uint64_t *stored);
 
-// Adds to a u32 or u64 field, which stays at its maximum (FEAGI's own panics or wraps there). Any context,
-// ISR-safe.
-// Returns 0, FEAGI_ERR_READ_ONLY, FEAGI_ERR_OPERATION (an enum, bool, percentage or f32) or FEAGI_ERR_RANGE (amount does not
-// fit).
-int feagi_state_add(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored);
+static inline int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored) {
+    return feagi_state_write(r, field, FEAGI_STATE_SET, value, stored);
+}
+static inline int feagi_state_add(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored) {
+    return feagi_state_write(r, field, FEAGI_STATE_ADD, amount, stored);
+}
+static inline int feagi_state_subtract(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored) {
+    return feagi_state_write(r, field, FEAGI_STATE_SUBTRACT, amount, stored);
+}
 
-// Subtracts; the field stays at 0 (FEAGI's own returns 0 there but stores 4294967295). Any context, ISR-safe. Otherwise as add.
-int feagi_state_subtract(feagi_region_t *r, unsigned field, uint64_t amount, uint64_t *stored);
-
-// Checks a write of these kinds as set, add and subtract do, without making it; *value is clamped. Any context.
-int feagi_state_check(unsigned field, unsigned kind, uint64_t *value);
+// Checks a write of these kinds, without making it; *value is clamped. Any context.
+int feagi_state_check(unsigned field, unsigned how, uint64_t *value);
 
 // The value that a field has after a write that was checked. Any context.
-uint64_t feagi_state_after(unsigned field, unsigned kind, uint64_t value, uint64_t before);
+uint64_t feagi_state_after(unsigned field, unsigned how, uint64_t value, uint64_t before);
 
 #if FEAGI_PORT_SHARED
 // Makes writes that were checked, in their order, as one group of a shared region. Any thread.

@@ -12,23 +12,26 @@ bool feagi_text_valid(const uint8_t *text, size_t len_bytes);
 uint32_t feagi_text_hash(const uint8_t *text, size_t len_bytes);
 
 // The first eight bytes of a text as a little-endian word, zero-filled if it has fewer. Any context.
-static inline uint64_t feagi_text_word(const uint8_t *text, size_t len_bytes) {
-    uint32_t first = 0, last = 0;
+#if FEAGI_PORT_SHARED
+static inline uint64_t feagi_text_word(const uint8_t *text, size_t len_bytes) { // inline and without loops
+    uint64_t word = 0;
     if (len_bytes >= 8) {
-        uint64_t word;
         feagi_port_copy(&word, text, 8);
-        return word;
-    }
-    if (len_bytes > 4) {
+    } else if (len_bytes >= 4) {
+        uint32_t first, last; // these overlap
         feagi_port_copy(&first, text, 4);
-        feagi_port_copy(&last, text + len_bytes - 4, 4); // these overlap
-        return first | (uint64_t)(last >> 8 * (8 - len_bytes)) << 32;
+        feagi_port_copy(&last, text + len_bytes - 4, 4);
+        word = first | (uint64_t)last << 8 * (len_bytes - 4);
+    } else {
+        for (size_t i = 0; i < len_bytes; i++) {
+            word |= (uint64_t)text[i] << 8 * i;
+        }
     }
-    for (size_t i = 0; i < len_bytes; i++) {
-        first |= (uint32_t)text[i] << 8 * i;
-    }
-    return first;
+    return word;
 }
+#else
+uint64_t feagi_text_word(const uint8_t *text, size_t len_bytes);
+#endif
 
 // Of four bytes as a word: none of these bits is set if all are ASCII.
 #define FEAGI_TEXT_NOT_ASCII 0x80808080u

@@ -749,7 +749,7 @@ static mp_obj_t link_make_new(const mp_obj_type_t *type, size_t n_args, size_t n
     open_port(&self->out, n_args > 3 && args[3] != mp_const_none ? args[3] : args[0], MP_STREAM_OP_WRITE, MP_STREAM_POLL_WR);
     feagi_region_t *region = &self->state->region;
     if (!self->state->dirty) {
-        self->state->dirty = m_malloc(region->pages * sizeof(uint32_t));
+        self->state->dirty = m_malloc(feagi_region_dirty_words(region) * sizeof(uint32_t));
     }
     const char *name = NULL;
     if (self->name != mp_const_none) {

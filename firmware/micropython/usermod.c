@@ -50,7 +50,7 @@ MP_DEFINE_EXCEPTION(PersistenceError, StateError)
 
 static uint8_t instance_memory[OF_PROFILE(FEAGI_REGION_LEN_, FEAGI_MICROPYTHON_PROFILE)]
     __attribute__((aligned(FEAGI_SECTION_ALIGN_BYTES)));
-static uint32_t instance_dirty[OF_PROFILE(FEAGI_PAGES_, FEAGI_MICROPYTHON_PROFILE)];
+static uint32_t instance_dirty[OF_PROFILE(FEAGI_DIRTY_WORDS_, FEAGI_MICROPYTHON_PROFILE)];
 static state_obj_t instance; // holds no pointer into the heap, which a soft reset empties
 static bool instance_is_there;
 static bool instance_is_of_c; // C has a pointer to its region

@@ -1,6 +1,8 @@
 """A C compiler for native modules on ESP32, S2 and S3, for where the vendor's is not installed.
 
-    xtensawin_gcc.py FLAGS... -c source.c -o object.o
+    xtensawin_gcc.py [FLAG...] -c SOURCE.c... [-o OBJECT.o]
+
+as gcc -c; what begins with -Wa, is for LLVM's assembler.
 
 Debian's gcc-xtensa-lx106 emits code with register windows, but Debian's assembler for it takes none, so LLVM's assembles it. LLVM
 does not rewrite as GNU as does what the compiler leaves to it (the functions over assembly text), and states relocations in
@@ -92,14 +94,17 @@ def with_gnu_relocations(object_file: Path) -> None:
 
 
 def main(args: list[str]) -> None:
-    object_file = Path(args[args.index("-o") + 1])
+    sources = [arg for arg in args if arg.endswith(".c")]
+    named = args[args.index("-o") + 1] if "-o" in args else None
     for_assembler = [arg for arg in args if arg.startswith("-Wa,")]
-    flags = [arg for arg in args if arg not in ("-c", "-o", str(object_file), *for_assembler)]
-    done = subprocess.run([*GCC, *flags, "-S", "-o", "-"], stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(done.returncode)
-    assemble(with_llvms_names(done.stdout), object_file, [arg.removeprefix("-Wa,") for arg in for_assembler])
-    with_gnu_relocations(object_file)
+    flags = [arg for arg in args if arg not in ("-c", "-o", named, *for_assembler, *sources)]
+    for source in sources:
+        object_file = Path(named or f"{Path(source).stem}.o")
+        done = subprocess.run([*GCC, *flags, "-S", "-o", "-", source], stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            sys.exit(done.returncode)
+        assemble(with_llvms_names(done.stdout), object_file, [arg.removeprefix("-Wa,") for arg in for_assembler])
+        with_gnu_relocations(object_file)
 
 
 if __name__ == "__main__":

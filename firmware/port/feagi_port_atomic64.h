@@ -17,6 +17,12 @@ static inline void feagi_port_unlock(feagi_port_key_t key) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
+static inline uint8_t feagi_port_load_u8(const uint8_t *p) {
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline void feagi_port_store_u8(uint8_t *p, uint8_t value) {
+    __atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
 static inline uint32_t feagi_port_load_u32(const uint32_t *p) {
     return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }

@@ -8,39 +8,42 @@
 // counts on an emulated CPU: gcc 12 -Os, profile micro with a link, the slowest case of each call.
 //
 //                                          RV32IMC
-//   feagi_agents_deregister                    566
-//   feagi_agents_evict                         544
-//   feagi_agents_heartbeat                     166
-//   feagi_agents_heartbeat_handle              166
-//   feagi_agents_register                     1018
+//   feagi_agents_deregister                    255
+//   feagi_agents_evict                         233
+//   feagi_agents_heartbeat                      66
+//   feagi_agents_heartbeat_handle               66
+//   feagi_agents_register                      888
 //   feagi_clock_hear                           561
 //   feagi_events_push                           38
 //   feagi_hashes_get                             5
-//   feagi_hashes_set                           125
-//   feagi_link_make_delta                      303
-//   feagi_link_start_deltas                      6
+//   feagi_hashes_set                            60
+//   feagi_image_open                             5
+//   feagi_image_restore                        866
+//   feagi_image_save                           393
+//   feagi_link_make_delta                      349
+//   feagi_link_start_deltas                     12
 //   feagi_locks_owner                            5
-//   feagi_locks_take_over                      196
-//   feagi_locks_try_lock                       197
-//   feagi_locks_unlock                         196
-//   feagi_region_mark                            6
+//   feagi_locks_take_over                       66
+//   feagi_locks_try_lock                        66
+//   feagi_locks_unlock                          66
+//   feagi_region_mark                           12
 //   feagi_region_set_time                        5
-//   feagi_state_add                            161
+//   feagi_state_add                             96
 //   feagi_state_get                              5
 //   feagi_state_load_u64                         5
-//   feagi_state_set                            250
-//   feagi_state_store_u32                      148
-//   feagi_state_store_u64                      154
-//   feagi_state_subtract                       161
-//   feagi_stats_add                            296
-//   feagi_stats_init                          1214
-//   feagi_stats_set                            299
-//   feagi_stats_subtract                       296
-//   feagi_stats_update                         935
+//   feagi_state_set                            179
+//   feagi_state_store_u32                       33
+//   feagi_state_store_u64                       48
+//   feagi_state_subtract                        90
+//   feagi_stats_add                             65
+//   feagi_stats_init                           218
+//   feagi_stats_set                             44
+//   feagi_stats_subtract                        58
+//   feagi_stats_update                         277
 //   feagi_windows_get                            5
-//   feagi_windows_remove                       263
-//   feagi_windows_set                          263
-//   feagi_windows_set_default                  241
+//   feagi_windows_remove                        66
+//   feagi_windows_set                           66
+//   feagi_windows_set_default                   44
 // (end of the table)
 #ifndef FEAGI_PORT_RV32_H
 #define FEAGI_PORT_RV32_H

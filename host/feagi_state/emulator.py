@@ -240,7 +240,11 @@ class UnixBoard(EmulatedBoard):
 
     def last_words(self) -> str:
         """What the board printed last: the text between its frames."""
-        text = re.sub(rb"\0[^\0]*\0", b"", self._bridge.tail if self._bridge is not None else b"")
+        if self._bridge is None:
+            return ""
+        if self.pid is None:
+            self._bridge.wait_for_end(STOP_TIMEOUT_S)  # the process may be gone before all that it said was read
+        text = re.sub(rb"\0[^\0]*\0", b"", self._bridge.tail)
         return "".join(char for char in text.decode("ascii", "ignore") if char.isprintable() or char == "\n")
 
     def _close(self) -> None:

@@ -40,6 +40,7 @@ class PtyBridge:
         self._lock = threading.Lock()
         self._board: int | None = None
         self._old_boards: list[int] = []
+        self._board_ended = threading.Event()  # and all that it said has been read
         self._to_host = bytearray()
         self._to_board = bytearray()
         self._host_open = False
@@ -56,8 +57,13 @@ class PtyBridge:
             if self._board is not None:
                 self._old_boards.append(self._board)
             self._board = board_fd
+            self._board_ended.clear()
             self._to_board.clear()
         self._wake()
+
+    def wait_for_end(self, timeout_s: float) -> bool:
+        """Wait until the board has ended and `tail` has all that it said. Whether that is so."""
+        return self._board_ended.wait(timeout_s)
 
     def close(self) -> None:
         """Take the port away."""
@@ -129,6 +135,7 @@ class PtyBridge:
                     if self._board is board:
                         self._old_boards.append(board)
                         self._board = None
+                        self._board_ended.set()
                 return
             self.tail = (self.tail + data)[-TAIL_LEN_BYTES:]
             if not self._host_open:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from .model import Field, Item, Shape, Spec, Struct, snake
 
 C_TYPES = {"u8": "uint8_t", "bool": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "f32": "uint32_t", "u64": "uint64_t"}
-CAPACITIES = ("agents", "agent_metadata_len_bytes", "cortical_locks", "fcl_windows", "area_stats", "events")
+# Sections that a profile gives a size, in their order.
+TABLES = ("agents", "cortical_locks", "fcl_windows", "area_stats", "events")
 FIELD_TYPES = ("u8", "bool", "u32", "f32", "u64")
 
 
@@ -55,33 +56,39 @@ def header(spec: Spec, banner: list[str]) -> str:
     for s in spec.structs.values():
         out += _struct(s, spec)
     core = spec.structs["core"]
+    _, hashes, agents, *_ = spec.sections("tiny")
+    header_len = spec.limits["header_len_bytes"]
+    first_pages = [0, *(header_len + p for p in core.pages), hashes.offset, agents.offset]
     out += [
         f"#define FEAGI_HASHES_AT {spec.sections('tiny')[1].offset}u // of the hashes section in any profile's region",
-        f"#define FEAGI_CORE_PAGES {len(core.pages)}u // pages of the core block, at these offsets in it",
-        f"#define FEAGI_CORE_PAGE_OFFSETS {{{', '.join(f'{p}u' for p in (*core.pages, core.size))}}}",
+        f"#define FEAGI_FIRST_PAGES {len(first_pages) - 1}u // pages of header, core block and hashes, which begin at these offsets in any region",
+        f"#define FEAGI_FIRST_PAGE_OFFSETS {{{', '.join(f'{p}u' for p in first_pages)}}}",
         f"#define FEAGI_CLOCK_PAGE {1 + _page_of(core, 'version')}u // page of the region that holds version and last_modified",
         "",
+        f"#define FEAGI_TABLES {len(TABLES)}u // sections of a size that the profile gives: those from FEAGI_SECTION_{TABLES[0].upper()} on",
         "// A profile's capacities.",
         "typedef struct {",
-        f"    uint16_t {', '.join(CAPACITIES)};",
-        "    uint8_t id; // 0 ends the table",
+        f"    uint16_t capacities[FEAGI_TABLES]; // {', '.join(TABLES)}",
+        "    uint16_t agent_metadata_len_bytes;",
         "} feagi_profile_t;",
+        f"#define FEAGI_PROFILES {len(spec.profiles)}u",
+        "extern const feagi_profile_t feagi_profiles[FEAGI_PROFILES]; // of id 1, 2, ...",
     ]
     for name, p in spec.profiles.items():
         out.append(f"#define FEAGI_PROFILE_{name.upper()} {p['id']}u // {p['doc']}: {p['agents']} agents, {p['events']} events")
         out.append(f"#define FEAGI_REGION_LEN_{name.upper()} {spec.region_len(name)}u")
         if len(spec.pages(name)) <= spec.limits["link_pages"]:
-            out.append(f"#define FEAGI_PAGES_{name.upper()} {len(spec.pages(name))}u")
+            events_at = spec.sections(name)[-1].offset
+            out.append(f"#define FEAGI_DIRTY_WORDS_{name.upper()} {events_at // 128 + 2}u // that tracking its changes takes")
     out += [
-        "extern const feagi_profile_t feagi_profiles[];",
         "",
         "// One field of the core block that holds a value.",
         "typedef struct {",
-        "    uint8_t offset; // in the core block; also the field's name in a command",
-        "    uint8_t type;   // FEAGI_TYPE_*",
-        "    uint8_t limit;  // largest value of a u8 or bool",
-        "    uint8_t flags;  // FEAGI_FIELD_*",
-        "    uint8_t event;  // kind that a change emits, or 0",
+        "    uint8_t offset;    // in the core block; also the field's name in a command",
+        "    uint8_t limit;     // largest value of a u8 or bool",
+        "    uint8_t type : 3;  // FEAGI_TYPE_*",
+        "    uint8_t flags : 2; // FEAGI_FIELD_*",
+        "    uint8_t event : 3; // kind that a change emits, or 0",
         "} feagi_field_t;",
         "enum {",
     ]
@@ -132,7 +139,7 @@ def _field_row(f: Field, spec: Spec) -> str:
     flags += ["FEAGI_FIELD_CLAMPED"] if f.clamp else []
     event = f"FEAGI_EVENT_KIND_{f.event}" if f.event else "0"
     limit = spec.maximum(f) if f.size == 1 else 0
-    return f"    {{{f.offset}, FEAGI_TYPE_{f.type.upper()}, {limit}, {' | '.join(flags) or '0'}, {event}}}, // {f.name}"
+    return f"    {{{f.offset}, {limit}, FEAGI_TYPE_{f.type.upper()}, {' | '.join(flags) or '0'}, {event}}}, // {f.name}"
 
 
 MAJORS = {"U": 0b0001, "I": 0b0011, "B": 0b0100, "T": 0b1000, "V": 0b0111}
@@ -170,11 +177,12 @@ def _shape_row(name: str, shape: Shape) -> str:
 
 def tables(spec: Spec, banner: list[str]) -> str:
     out = [f"// {line}" for line in banner]
-    out += ['#include "feagi_spec.h"', "", "const feagi_profile_t feagi_profiles[] = {"]
-    for name, p in spec.profiles.items():
-        capacities = ", ".join(str(p[c.removesuffix("_bytes")]) for c in CAPACITIES)
-        out.append(f"    {{{capacities}, {p['id']}}}, // {name}")
-    out += [f"    {{{'0, ' * len(CAPACITIES)}0}},", "};", "", "const feagi_field_t feagi_fields[FEAGI_FIELDS] = {"]
+    out += ['#include "feagi_spec.h"', "", "const feagi_profile_t feagi_profiles[FEAGI_PROFILES] = {"]
+    for number, (name, p) in enumerate(spec.profiles.items(), 1):
+        assert p["id"] == number, f"profile {name} should have id {number}"
+        capacities = ", ".join(str(p[c]) for c in TABLES)
+        out.append(f"    {{{{{capacities}}}, {p['agent_metadata_len']}}}, // {name}")
+    out += ["};", "", "const feagi_field_t feagi_fields[FEAGI_FIELDS] = {"]
     out += [_field_row(f, spec) for f in spec.core_fields]
     out += ["};", "", "#if defined(FEAGI_PORT_SHARED) && FEAGI_PORT_SHARED", "const char *const feagi_attribute_names[FEAGI_ATTRIBUTES] = {"]
     out += [f'    "{name}",' for name in (*(f.name for f in spec.core_fields), *spec.hash_attributes)]

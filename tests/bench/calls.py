@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ FLAGS = ["-std=c99", "-Os", "-ffreestanding", "-fno-tree-loop-distribute-pattern
 # Never on a device: natmod.mk leaves it out as well.
 HOST_ONLY = {"feagi_mirror", "feagi_shared"}
 CALLER = "calls"  # the function whose calls are counted
+HANDLER = "on_illegal_instruction"
 
 
 class CannotCount(Exception):
@@ -38,36 +41,69 @@ class Cpu:
     """How code for it is built and run, and which instructions begin and end a critical section."""
 
     title: str
-    prefix: str
-    flags: tuple[str, ...]
-    emulator: tuple[str, ...]
-    code_at: int
-    memory_at: int
+    compiler: tuple[str, ...]
+    linker: tuple[str, ...]
+    objdump: tuple[str, ...]
+    emulator: tuple[str, ...]  # without the program, which is its last argument
     locks: str
     unlocks: str
 
 
-ARM = {"prefix": "arm-none-eabi-", "code_at": 0, "memory_at": 0x2000_0000, "locks": r"cpsid\s+i", "unlocks": r"msr\s+PRIMASK"}
+def bare(compiler: tuple[str, ...], code_at: int, memory_at: int) -> tuple[str, ...]:
+    """Links for a machine without an operating system."""
+    # 16 KiB of RAM are enough, and what the smallest machine has.
+    places = {"--section-start=.start": code_at, "-Ttext": code_at + 0x100, "-Tbss": memory_at, "--defsym=stack_end": memory_at + 0x4000}
+    return (*compiler, "-nostdlib", "-Wl,-e,start", *(f"-Wl,{option}={value:#x}" for option, value in places.items()))
+
+
+MACHINE = ("-nographic", "-monitor", "none", "-serial", "none", "-kernel")
+
+
+def cortex_m(title: str, cpu: str, machine: str) -> Cpu:
+    compiler = ("arm-none-eabi-gcc", "-mthumb", f"-mcpu={cpu}")
+    return Cpu(
+        title,
+        compiler=compiler,
+        linker=bare(compiler, 0, 0x2000_0000),
+        objdump=("arm-none-eabi-objdump", "-d", "-M", "force-thumb"),
+        emulator=("qemu-system-arm", "-M", machine, "-semihosting", *MACHINE),
+        locks=r"cpsid\s+i",
+        unlocks=r"msr\s+PRIMASK",
+    )
+
+
+def xtensa(title: str, *flags: str) -> Cpu:
+    # What the compiler for native modules makes, also for what only firmware has; as a program of Linux, see tests/xtensa/linux.h.
+    return Cpu(
+        title,
+        compiler=(sys.executable, str(ROOT / "firmware" / "micropython" / "xtensawin_gcc.py"), "-fpic", *flags),
+        linker=("xtensa-lx106-elf-ld", "--no-relax"),
+        # Without the bytes: where constants are no instruction it may crash showing them.
+        objdump=("llvm-objdump-22", "-d", "--no-show-raw-insn", "--mattr=+windowed,+density,+mul16,+mul32,+nsa,+interrupt,+exception,+s32c1i,+prid"),
+        emulator=("qemu-xtensa", "-cpu", "dc233c"),
+        locks=r"\trsil\s",
+        unlocks=r"\trsync",
+    )
+
+
+RV32IMC = ("riscv64-unknown-elf-gcc", "-march=rv32imc_zicsr", "-mabi=ilp32", "-msmall-data-limit=0")
 CPUS = {
-    "armv6m": Cpu(
-        "Cortex-M0", flags=("-mthumb", "-mcpu=cortex-m0"), emulator=("qemu-system-arm", "-M", "microbit", "-semihosting"), **ARM
-    ),
-    "armv7m": Cpu(
-        "Cortex-M3", flags=("-mthumb", "-mcpu=cortex-m3"), emulator=("qemu-system-arm", "-M", "mps2-an385", "-semihosting"), **ARM
-    ),
+    "armv6m": cortex_m("Cortex-M0", "cortex-m0", "microbit"),
+    "armv7m": cortex_m("Cortex-M3", "cortex-m3", "mps2-an385"),
     "rv32imc": Cpu(
         "RV32IMC",
-        prefix="riscv64-unknown-elf-",
-        flags=("-march=rv32imc_zicsr", "-mabi=ilp32", "-msmall-data-limit=0"),
-        emulator=("qemu-system-riscv32", "-M", "virt", "-cpu", "rv32,a=false", "-bios", "none"),
-        code_at=0x8000_0000,
-        memory_at=0x8010_0000,
+        compiler=RV32IMC,
+        linker=bare(RV32IMC, 0x8000_0000, 0x8010_0000),
+        objdump=("riscv64-unknown-elf-objdump", "-d", "-M", "no-aliases"),
+        emulator=("qemu-system-riscv32", "-M", "virt", "-cpu", "rv32,a=false", "-bios", "none", *MACHINE),
         locks=r"csrrci\s+\w+,mstatus,8",
         unlocks=r"csrrs\s+zero,mstatus",
     ),
+    "xtensawin": xtensa("one core"),
+    "xtensawin_2": xtensa("two cores", "-DFEAGI_PORT_CORES=2", "-Wa,--mattr=+s32c1i,+prid"),
 }
 # A port's header, and the CPUs whose sections it states.
-HEADERS = {PORT / "feagi_port_cortexm.h": ("armv6m", "armv7m"), PORT / "feagi_port_rv32.h": ("rv32imc",)}
+HEADERS = {PORT / "feagi_port_cortexm.h": ("armv6m", "armv7m"), PORT / "feagi_port_rv32.h": ("rv32imc",), PORT / "feagi_port_xtensa.h": ("xtensawin", "xtensawin_2")}
 
 
 @dataclass(frozen=True)
@@ -78,10 +114,15 @@ class Cost:
     section: int  # its longest critical section, 0 if it has none
 
 
-def run(*command: str | Path) -> str:
+def missing(cpu: Cpu) -> list[str]:
+    """The commands that counting on it needs and that are not there. A linker comes with its compiler."""
+    return [command[0] for command in (cpu.linker, cpu.objdump, cpu.emulator) if not shutil.which(command[0])]
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
     """What the command prints. Raises CannotCount."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd)
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
         raise CannotCount(f"{command[0]}: {error}") from error
     if done.returncode:
@@ -93,27 +134,30 @@ def build(cpu: Cpu, folder: Path, core: Path = CORE) -> Path:
     """The program for a CPU."""
     program = folder / "calls.elf"
     sources = [HERE / "calls.c", *(file for file in sorted(core.glob("*.c")) if file.stem not in HOST_ONLY)]
-    places = {"--section-start=.start": cpu.code_at, "-Ttext": cpu.code_at + 0x100, "-Tbss": cpu.memory_at}
-    # 16 KiB of RAM are enough, and what the smallest machine has.
-    symbols = {"--defsym=stack_end": cpu.memory_at + 0x4000}
-    link = [f"-Wl,{option}={value:#x}" for option, value in (places | symbols).items()]
-    run(f"{cpu.prefix}gcc", *FLAGS, *cpu.flags, f"-I{core}", f"-I{PORT}", *map(str, sources), "-nostdlib", *link, "-Wl,-e,start", "-o", program)
+    run(*cpu.compiler, *FLAGS, f"-I{core}", f"-I{PORT}", "-c", *sources, cwd=folder)
+    run(*cpu.linker, *(f"{source.stem}.o" for source in sources), "-o", program, cwd=folder)
     return program
+
+
+def after(function: int, functions: Iterable[int]) -> int:
+    """Where the next function begins."""
+    return min(at for at in functions if at > function)
 
 
 def count(cpu: Cpu, program: Path, folder: Path) -> dict[str, Cost]:
     """The cost of each function that CALLER calls."""
     log = folder / "trace"
-    quiet = ["-nographic", "-monitor", "none", "-serial", "none"]
-    run(*cpu.emulator, *quiet, "-singlestep", "-d", "exec,nochain", "-D", log, "-kernel", program)
+    run(*cpu.emulator[:1], "-singlestep", "-d", "exec,nochain", "-D", log, *cpu.emulator[1:], program)
 
-    listing = run(f"{cpu.prefix}objdump", "-d", "-M", "no-aliases" if "riscv" in cpu.prefix else "force-thumb", program)
-    places = {int(at, 16): text for at, text in re.findall(r"^ *([0-9a-f]+):\t(.*)$", listing, re.MULTILINE)}
+    listing = run(*cpu.objdump, program)
+    places = {int(at, 16): text for at, text in re.findall(r"^ *([0-9a-f]+):[ \t](.*)$", listing, re.MULTILINE)}
     locks = {at for at, text in places.items() if re.search(cpu.locks, text)}
     unlocks = {at for at, text in places.items() if re.search(cpu.unlocks, text)}
     functions = {int(at, 16): name for at, name in re.findall(r"^([0-9a-f]+) <(\w+)>:$", listing, re.MULTILINE)}
     begin = next(at for at, name in functions.items() if name == CALLER)
-    end = min(at for at in functions if at > begin)
+    end = after(begin, functions)
+    # What does privileged instructions in a program's stead is none of the calls.
+    aside = next((range(at, after(at, functions)) for at, name in functions.items() if name == HANDLER), range(0))
 
     costs: dict[str, Cost] = {}
     name = None
@@ -122,6 +166,8 @@ def count(cpu: Cpu, program: Path, folder: Path) -> dict[str, Cost]:
     with log.open() as trace:
         for line in trace:
             at = int(line.split("/")[1], 16)  # Trace 0: <address in QEMU> [<state>/<address>/<flags>/<flags>]
+            if at in aside or at not in places:
+                continue
             if begin <= at < end:
                 begun = True
                 if name:

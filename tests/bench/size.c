@@ -7,19 +7,19 @@
 #include "feagi_region.h"
 
 int main(void) {
-    for (const feagi_profile_t *profile = feagi_profiles; profile->id; profile++) {
-        uint32_t len_bytes = feagi_region_len(profile);
+    for (uint8_t profile = 1; profile <= FEAGI_PROFILES; profile++) {
+        uint32_t len_bytes = feagi_region_len(feagi_region_profile(profile));
         feagi_header_t *header = calloc(1, len_bytes);
         feagi_region_t region;
-        int status = header ? feagi_region_init(&region, header, len_bytes, profile->id, 1) : FEAGI_ERR_LENGTH;
+        int status = header ? feagi_region_init(&region, header, len_bytes, profile, 1) : FEAGI_ERR_LENGTH;
         if (status) {
-            fprintf(stderr, "profile %u: the core says %d\n", profile->id, status);
+            fprintf(stderr, "profile %u: the core says %d\n", profile, status);
             return 1;
         }
-        printf("%u %" PRIu32 "\n", profile->id, len_bytes);
+        printf("%u %" PRIu32 "\n", profile, len_bytes);
         for (unsigned i = 0; i < FEAGI_SECTION_SLOTS; i++) {
             if (header->sections[i].offset) {
-                printf("%u %u %" PRIu32 "\n", profile->id, i, header->sections[i].offset);
+                printf("%u %u %" PRIu32 "\n", profile, i, header->sections[i].offset);
             }
         }
         free(header);

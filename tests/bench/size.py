@@ -43,7 +43,7 @@ MODULE_CEILINGS = {
 
 # Without the checks that the host's compiler would add.
 HOST = ["gcc", "-DFEAGI_PORT_SHARED=1", "-D_GNU_SOURCE", "-fno-stack-protector"]
-TARGETS = {"host": HOST} | {name: [f"{cpu.prefix}gcc", *cpu.flags] for name, cpu in calls.CPUS.items()}
+TARGETS = {"host": HOST} | {name: list(cpu.compiler) for name, cpu in calls.CPUS.items()}
 PARTS = ("text", "data", "bss")
 
 Numbers = dict[str, int]
@@ -153,11 +153,11 @@ def measure(build: Path) -> Numbers:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         numbers = region_sizes(folder)
-        for target, command in TARGETS.items():
-            if target == "host" or shutil.which(command[0]):
-                numbers |= object_sizes(target, folder)
+        numbers |= object_sizes("host", folder)
         for target, cpu in calls.CPUS.items():
-            if shutil.which(f"{cpu.prefix}gcc") and shutil.which(cpu.emulator[0]):
+            if shutil.which(cpu.linker[0]):
+                numbers |= object_sizes(target, folder)
+            if not calls.missing(cpu):
                 numbers |= call_costs(target)
     return numbers | module_sizes(build)
 
@@ -210,8 +210,7 @@ def table(numbers: Mapping[str, int], ceilings: Mapping[str, int]) -> str:
     row("native module, bytes", "file", "text", "bss")
     for arch in parts_of("mpy", 1):
         row(f"  {arch}", *(cell(f"mpy.{arch}.{part}") for part in ("feagi_state", "text", "bss")), note=ceiling(f"mpy.{arch}.text"))
-    missing = [command[0] for command in TARGETS.values() if not shutil.which(command[0])]
-    missing += [cpu.emulator[0] for cpu in calls.CPUS.values() if not shutil.which(cpu.emulator[0])]
+    missing = [name for cpu in calls.CPUS.values() for name in calls.missing(cpu)]
     if missing:
         lines.append(f"not measured for want of {', '.join(dict.fromkeys(missing))}")
     if not parts_of("mpy", 1):

@@ -130,7 +130,7 @@ int main(int argc, char **argv) {
     if (feagi_region_init(&region, memory, len, profile, boot_id)) {
         return 2;
     }
-    uint32_t *dirty = malloc(region.pages * sizeof *dirty);
+    uint32_t *dirty = malloc(feagi_region_dirty_words(&region) * sizeof *dirty);
     if (feagi_link_init(link_state, &region, dirty, "device", boot_id)) {
         return 2;
     }

@@ -96,7 +96,7 @@ static inline void check_areas(const feagi_region_t *r, const feagi_place_t *tab
         const uint32_t *entry = feagi_region_u32(r, table->at + slot * table->entry_len);
         CHECK(entry[1] <= 1);
         if (entry[1]) {
-            CHECK(feagi_areas_find(r, table, entry[0]) == (const void *)entry); // no search misses it, no area has two
+            CHECK(feagi_areas_find(r, table, entry[0]) == feagi_table_at(table, slot)); // no search misses it, no area has two
         } else {
             CHECK(all_zero(entry, table->entry_len));
         }

@@ -70,6 +70,6 @@ def test_ports_state_how_long_interrupts_wait(costs: dict[str, dict[str, calls.C
 
 @pytest.mark.qemu
 def test_every_call_for_interrupts_is_measured(costs: dict[str, dict[str, calls.Cost]]) -> None:
-    inside_others = {"feagi_region_mark_bytes", "feagi_state_load_u8", "feagi_state_store_u8", "feagi_state_store"}
+    inside_others = {"feagi_region_mark_word", "feagi_state_load_u8", "feagi_state_store_u8", "feagi_state_store"}
     for target, found in costs.items():
         assert isr_safe() - inside_others <= found.keys(), target

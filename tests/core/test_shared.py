@@ -82,8 +82,8 @@ MUTATIONS = {
         "feagi_shared.c", {"store_u32(&r->share->trailer->gate, 1)": "store_u32(&r->share->trailer->gate, 0)"}, "shared_history", ("groups", 20000, 1)
     ),
     "locked-by-two": Mutation(
-        "feagi_locks.c",
-        {"feagi_port_cas_u64(&lock->owner, from, to)": "(feagi_port_store_u64(&lock->owner, to), from != to)"},
+        "feagi_write.h",
+        {"const bool done = feagi_write_cas(r, offset, 8, from, to)": "const bool done = (feagi_write_word(r, offset, 8, to), from != to)"},
         "shared_history",
         ("locks", 20000, 1),
     ),
@@ -116,7 +116,7 @@ MUTATIONS = {
     "half-of-an-agent-is-restored": Mutation("feagi_shared.c", {"if (load(word_at(r->base, at)) != first) {": "if (false) {"}, "shared_crash", ("readers",)),
     "counts-are-reset-with-the-gate-open": Mutation("feagi_stats.c", {"feagi_write_keep_out(r);  ": ""}, "shared_crash", ("crash",)),
     "counts-are-changed-with-the-gate-open": Mutation("feagi_stats.c", {"feagi_write_keep_out(r);\n": "\n"}, "shared_crash", ("crash",)),
-    "a-window-in-another-area's-slot": Mutation("feagi_windows.c", {"feagi_areas_is(entry, area) && ": ""}, "shared_crash", ("flight",)),
+    "a-window-in-another-area's-slot": Mutation("feagi_windows.c", {"feagi_areas_is(r, at, area) && ": ""}, "shared_crash", ("flight",)),
 }
 
 

@@ -79,6 +79,20 @@ def test_the_port_outlives_the_board(bridge):
     wire.close()
 
 
+def test_a_board_that_ended_has_said_all_when_its_end_is_told(bridge):
+    wire = Wire(bridge)
+    with bridge._lock:  # the bridge is late
+        os.write(wire.fd, b"no such wheel")
+        wire.close()
+        assert not bridge.wait_for_end(0)
+    assert bridge.wait_for_end(5)
+    assert bridge.tail == b"no such wheel"
+    wire = Wire(bridge)
+    assert not bridge.wait_for_end(0), "another one runs"
+    wire.close()
+    assert bridge.wait_for_end(5)
+
+
 def test_nobody_hears_what_was_said_before(bridge):
     wire = Wire(bridge)
     os.write(wire.fd, b"x" * 100)

@@ -17,16 +17,11 @@ from elftools.elf.elffile import ELFFile
 
 import feagi_state
 from boards_by_cli import CLI, Started, run_cli, until
-from common import ROOT
+from common import ROOT, emulated_boards, has_own_repl
 from feagi_state import install as installer
 from feagi_state import spec
-from feagi_state.boards import find_board, known_boards
+from feagi_state.boards import find_board
 from feagi_state.prompt import Prompt
-
-EMULATED = [name for name, board in known_boards().items() if board.emulated]
-BOARDS = [pytest.param(name, marks=[] if name == "unix" else pytest.mark.qemu) for name in EMULATED]
-ITS_OWN_PROMPT = [name for name in EMULATED if any(port.repl and not port.frames for port in find_board(name).serial)]
-WITH_PROMPT = [pytest.param(name, marks=pytest.mark.qemu) for name in ITS_OWN_PROMPT]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,7 +78,7 @@ class Quiet:
 # ----------------------------------------------------------------------------------------------- as it should be
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", emulated_boards())
 def test_from_an_empty_board_to_a_live_mirror_by_one_command(empty, name):
     empty(name)
     installing = subprocess.Popen([CLI, "install", name, "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -105,7 +100,7 @@ def test_from_an_empty_board_to_a_live_mirror_by_one_command(empty, name):
         assert theirs == ours
 
 
-@pytest.mark.parametrize("name", WITH_PROMPT)
+@pytest.mark.parametrize("name", emulated_boards(has_own_repl))
 def test_again_it_copies_nothing_and_starts_the_program(empty, name):
     empty(name)
     first = json.loads(run_cli("install", name, "--json", timeout_s=120).stdout)

@@ -20,15 +20,27 @@ static long system_call(long number, long a, long b, long c, long d) {
     return a2;
 }
 
-__attribute__((noreturn)) static void leave(int status) {
+__attribute__((noreturn)) static void leave_with(int status) {
     for (;;) {
         system_call(SYS_EXIT_GROUP, status, 0, 0, 0);
     }
 }
 
-// Gives the CPU's PRID, and the level of interrupts that PS holds.
+// The PRID of the core whose stack this is, and the level of interrupts in its PS.
+#ifdef TWO_CORES
 static word_t processor_id(word_t stack_pointer);
 static word_t *interrupt_level(word_t stack_pointer);
+#else
+static word_t level;
+static word_t processor_id(word_t stack_pointer) {
+    (void)stack_pointer;
+    return 0xcdcd;
+}
+static word_t *interrupt_level(word_t stack_pointer) {
+    (void)stack_pointer;
+    return &level;
+}
+#endif
 
 // As Linux lays it out on Xtensa.
 typedef struct {
@@ -49,18 +61,19 @@ static void on_illegal_instruction(int signal, void *info, context_t *context) {
     } else if (instruction == 0x03eb00) { // rsr at, prid
         *operand = processor_id(context->a[1]);
     } else {
-        leave(100);
+        leave_with(100);
     }
     context->pc += 3;
 }
 
-static void handle_privileged_instructions(void) {
+// The program begins with start(), on a stack of Linux, and ends when that returns.
+static void start(void);
+__attribute__((used)) static void enter(void) {
     static const word_t action[] = {(word_t)on_illegal_instruction, 4 /* SA_SIGINFO */, 0, 0, 0};
     system_call(SYS_SIGACTION, 4 /* SIGILL */, (long)action, 0, 8);
+    start();
+    leave_with(0);
 }
-
-// The program begins with start(), on a stack of Linux.
-__attribute__((used)) static void start(void);
-__asm(".global _start\n\t.type _start, @function\n_start:\n\tmovi a0, 0\n\tcall4 start\n");
+__asm(".global _start\n\t.type _start, @function\n_start:\n\tmovi a0, 0\n\tcall4 enter\n");
 
 #endif

@@ -24,7 +24,7 @@ static void transfer(long number, void *data, size_t len) {
     for (uint8_t *at = data; len;) {
         long done = system_call(number, number == SYS_WRITE, (long)at, (long)len, 0);
         if (done <= 0) {
-            leave(done < 0); // the other end has gone
+            leave_with(done < 0); // the other end has gone
         }
         at += done;
         len -= (size_t)done;
@@ -34,17 +34,6 @@ static void transfer(long number, void *data, size_t len) {
 static void send(word_t operation, word_t a, word_t b) {
     word_t message[] = {operation, a, b};
     transfer(SYS_WRITE, message, sizeof message);
-}
-
-// It only has to be what it was when a call is over.
-static word_t level;
-static word_t *interrupt_level(word_t stack_pointer) {
-    (void)stack_pointer;
-    return &level;
-}
-static word_t processor_id(word_t stack_pointer) {
-    (void)stack_pointer;
-    leave(101); // code for one core does not ask
 }
 
 // ---- Calls
@@ -93,8 +82,8 @@ static word_t serve(void) {
             raised = 0;
             const word_t value = run(message[1], arguments);
             frame = outer;
-            if (level != outer_level) {
-                leave(3);
+            if (level != outer_level) { // a section was left open
+                leave_with(3);
             }
             send(raised ? RAISE : RETURN, value, 0);
             raised = 0;
@@ -103,7 +92,7 @@ static word_t serve(void) {
         } else if (message[0] == RAISE) {
             raise();
         } else {
-            leave(4);
+            leave_with(4);
         }
     }
 }
@@ -129,11 +118,9 @@ ALL(FUNCTION)
 static word_t (*const functions[])(word_t, word_t, word_t, word_t, word_t, word_t) = {ALL(ADDRESS)};
 
 static void start(void) {
-    handle_privileged_instructions();
     system_call(SYS_MPROTECT, (long)memory, sizeof memory, 7, 0);
     send(HELLO, (word_t)memory, sizeof memory);
     send(HELLO, sizeof functions / sizeof *functions, 0);
     transfer(SYS_WRITE, (void *)functions, sizeof functions);
     serve();
-    leave(0);
 }

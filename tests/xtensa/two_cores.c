@@ -1,5 +1,6 @@
 // Two threads of an emulated Xtensa machine as the two cores of an ESP32: both write the same fields and push events, ROUNDS
 // times, and one reads. Exits with 0, or with the number of what was wrong.
+#define TWO_CORES
 #include "linux.h"
 
 #include "feagi_events.h"
@@ -54,23 +55,22 @@ static void take(uint32_t *next) {
     feagi_event_t event;
     while (feagi_events_pop(&region, &event)) {
         if (event.arg != next[event.kind - 256]++) {
-            leave(EVENTS_OUT_OF_ORDER);
+            leave_with(EVENTS_OUT_OF_ORDER);
         }
     }
 }
 
 static void start(void) {
-    handle_privileged_instructions();
     feagi_region_init(&region, memory, sizeof memory, FEAGI_PROFILE_MICRO, 1);
     if (spawn(SYS_CLONE, THREAD_FLAGS, second_stack + STACK_WORDS) < 0) {
-        leave(NO_THREAD);
+        leave_with(NO_THREAD);
     }
     uint32_t next[2] = {0, 0};
     for (uint32_t i = 0; i < ROUNDS; i++) {
         write();
         const uint64_t value = feagi_state_get(&region, FEAGI_FIELD_GENOME_TIMESTAMP);
         if ((uint32_t)value != value >> 32) {
-            leave(TORN);
+            leave_with(TORN);
         }
         while (feagi_events_push(&region, 256, i) != 0) {
             take(next);
@@ -82,16 +82,15 @@ static void start(void) {
     }
     take(next);
     if (feagi_state_get(&region, FEAGI_FIELD_NEURON_COUNT) != 2 * ROUNDS) {
-        leave(SUM_OF_32_BITS);
+        leave_with(SUM_OF_32_BITS);
     }
     if (feagi_state_get(&region, FEAGI_FIELD_GENOME_TIMESTAMP) != ((uint64_t)2 * ROUNDS << 32 | 2 * ROUNDS)) {
-        leave(SUM_OF_64_BITS);
+        leave_with(SUM_OF_64_BITS);
     }
     if (feagi_state_get(&region, FEAGI_FIELD_VERSION) != 4 * ROUNDS) {
-        leave(VERSION);
+        leave_with(VERSION);
     }
     if (next[0] != ROUNDS || next[1] != ROUNDS) {
-        leave(EVENTS_LOST);
+        leave_with(EVENTS_LOST);
     }
-    leave(0);
 }
