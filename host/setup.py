@@ -78,7 +78,7 @@ FOR_BOARDS = (
     *(path for path in sorted((TOP / "boards").glob("*/board.toml")) if not path.parent.name.startswith("qemu_")),
     *(path for path in sorted((TOP / "boards").glob("*/main.py")) if not path.parent.name.startswith("qemu_")),
     *sorted((TOP / "firmware" / "python").glob("*.py")),
-    *sorted((TOP / "build" / "mpy").glob("*/feagi_state.mpy")),
+    *sorted((TOP / "build" / "mpy").glob("*/*.mpy")),
 )
 
 

@@ -53,7 +53,7 @@ static uint32_t agent_at(const feagi_region_t *r, uint32_t slot) {
     return feagi_table_at(&r->agents, slot);
 }
 // Offset of a field in the slot that lies at `at`.
-#define IN(at, field) ((at) + (uint32_t)offsetof(feagi_agent_t, field))
+#define FIELD_AT(at, field) ((at) + (uint32_t)offsetof(feagi_agent_t, field))
 
 static first_t first_of(const feagi_region_t *r, uint32_t slot) {
     return feagi_write_load(r, agent_at(r, slot), 8);
@@ -121,14 +121,14 @@ int feagi_agents_read(const feagi_region_t *r, uint32_t slot, uint64_t *out) {
 // group that has nothing else. A full ring counts it; the agent stands. In a section.
 static void put_agent(feagi_region_t *r, uint32_t slot, first_t first, uint32_t count, uint16_t kind) {
     const uint32_t at = agent_at(r, slot), handle = handle_of(slot, generation_of(first));
-    const uint32_t sequence = feagi_port_load_u32(feagi_region_u32(r, IN(at, sequence))) + 2;
+    const uint32_t sequence = feagi_port_load_u32(feagi_region_u32(r, FIELD_AT(at, sequence))) + 2;
 #if FEAGI_PORT_SHARED
     if (r->share) {
         feagi_shared_make_agent(r, at, first, (uint64_t)sequence << 32 | count, kind, handle);
         return;
     }
 #endif
-    feagi_write_store(r, IN(at, sequence), 4, sequence);
+    feagi_write_store(r, FIELD_AT(at, sequence), 4, sequence);
     feagi_write_store(r, at, 8, first);
     feagi_write_store(r, FEAGI_HEADER_LEN_BYTES + (uint32_t)offsetof(feagi_core_t, agent_count), 4, count);
     feagi_write_count_core(r);
@@ -185,14 +185,14 @@ int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_l
     const uint64_t now = feagi_write_group_now(r);
     // One section for slot and count. Until the first word says that there is an agent, nobody looks at the rest.
     feagi_port_key_t key = feagi_port_lock();
-    feagi_write_word(r, IN(at, registered_at), 8, now);
-    feagi_write_word(r, IN(at, last_seen), 8, now);
+    feagi_write_word(r, FIELD_AT(at, registered_at), 8, now);
+    feagi_write_word(r, FIELD_AT(at, last_seen), 8, now);
     for (uint32_t i = 0; i < sizeof id.words / 8; i++) {
-        feagi_write_word(r, IN(at, id) + 8 * i, 8, id.words[i]);
+        feagi_write_word(r, FIELD_AT(at, id) + 8 * i, 8, id.words[i]);
     }
-    feagi_write_word(r, IN(at, id_hash), 4, id.hash);
+    feagi_write_word(r, FIELD_AT(at, id_hash), 4, id.hash);
     put_text(r, at + (uint32_t)sizeof(feagi_agent_t), metadata, metadata_len_bytes, text_len);
-    feagi_region_mark(r, IN(at, registered_at),
+    feagi_region_mark(r, FIELD_AT(at, registered_at),
                       (uint32_t)(sizeof(feagi_agent_t) - offsetof(feagi_agent_t, registered_at) + text_len));
     put_agent(r, slot, first, count + 1, FEAGI_EVENT_KIND_AGENT_REGISTERED);
     feagi_port_unlock(key);
@@ -251,7 +251,7 @@ int feagi_agents_evict(feagi_region_t *r, uint64_t older_than_ms) {
             return status;
         }
         const first_t first = first_of(r, slot);
-        const uint64_t seen = feagi_write_load(r, IN(agent_at(r, slot), last_seen), 8), now = feagi_write_group_now(r);
+        const uint64_t seen = feagi_write_load(r, FIELD_AT(agent_at(r, slot), last_seen), 8), now = feagi_write_group_now(r);
         if (!is_registered(first) || now <= seen || now - seen <= older_than_ms) {
             (void)feagi_write_refuse(r, 0);
             continue;
@@ -265,7 +265,7 @@ int feagi_agents_evict(feagi_region_t *r, uint64_t older_than_ms) {
 // Sets last_seen if the slot's first word is still this one. The exchange fails if the agent was seen, or another one registered,
 // after the word was looked at: then once more.
 static int heartbeat(feagi_region_t *r, uint32_t slot, first_t first) {
-    const uint32_t at = IN(agent_at(r, slot), last_seen);
+    const uint32_t at = FIELD_AT(agent_at(r, slot), last_seen);
     for (;;) {
         const uint64_t seen = feagi_write_load(r, at, 8);
         if (first_of(r, slot) != first) {

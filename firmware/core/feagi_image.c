@@ -102,17 +102,15 @@ _Static_assert(offsetof(feagi_image_t, saved_at) == offsetof(feagi_image_t, crc)
 // Makes a page of a region what it is in another one of the same layout. In one section: interrupts never meet half of it, and
 // the link sends it whole.
 static void copy_page(feagi_region_t *to, const feagi_region_t *from, uint32_t page) {
-    uint32_t len_bytes, changed = 0;
-    const uint32_t at = feagi_region_page(from, page, &len_bytes);
-    const uint32_t *source = feagi_region_u32(from, at), *end = source + len_bytes / 4;
-    uint32_t *target = feagi_region_u32(to, at);
+    uint32_t len_bytes, at = feagi_region_page(from, page, &len_bytes);
     feagi_port_key_t key = feagi_port_lock();
-    for (uint32_t bit = 1; source < end; bit <<= 1) {
-        const uint32_t word = *source++;
-        changed |= *target != word ? bit : 0;
-        *target++ = word;
+    for (const uint32_t end = at + len_bytes; at < end; at += 4) {
+        const uint32_t word = *feagi_region_u32(from, at);
+        if (*feagi_region_u32(to, at) != word) {
+            *feagi_region_u32(to, at) = word;
+            feagi_region_mark_word(to, at);
+        }
     }
-    feagi_region_mark(to, page, changed);
     feagi_port_unlock(key);
 }
 

@@ -61,12 +61,12 @@ uint64_t feagi_state_get(const feagi_region_t *r, unsigned field);
 // Changes a field. *stored (may be NULL) is what it holds then: FEAGI_STATE_SET stores the value, a percentage above 100 as 100;
 // FEAGI_STATE_ADD adds it to a u32 or u64, which stays at its maximum (FEAGI's own panics or wraps there); FEAGI_STATE_SUBTRACT
 // subtracts it, and the field stays at 0 (FEAGI's own returns 0 there but stores 4294967295).
-// Any context, ISR-safe. One critical section of about 90 instructions on a Cortex-M3, and that of an event; in a shared region
-// none, but for the two fields with events, which take its lock.
+// Any context, ISR-safe. In a shared region the two fields with events take its lock.
 // Returns 0, FEAGI_ERR_READ_ONLY, FEAGI_ERR_RANGE (an enum has no such value, or it does not fit), FEAGI_ERR_OPERATION (an enum,
 // bool, percentage or f32 takes no sums) or, for a field with events in a shared region, FEAGI_ERR_BUSY; errors change nothing.
 int feagi_state_write(feagi_region_t *r, unsigned field, unsigned how, uint64_t value, uint64_t *stored);
 
+// feagi_state_write of each kind. Any context, ISR-safe.
 static inline int feagi_state_set(feagi_region_t *r, unsigned field, uint64_t value, uint64_t *stored) {
     return feagi_state_write(r, field, FEAGI_STATE_SET, value, stored);
 }

@@ -13,6 +13,7 @@ int feagi_windows_set(feagi_region_t *r, uint32_t area, uint32_t window);
 // Lets the area have the default again. Any context, ISR-safe. Returns 1 if it had one of its own, else 0.
 int feagi_windows_remove(feagi_region_t *r, uint32_t area);
 
+// Where the default lies. Any context.
 static inline uint32_t feagi_windows_default_at(const feagi_region_t *r) {
     return r->windows.at - (uint32_t)(sizeof(feagi_windows_t) - offsetof(feagi_windows_t, default_window));
 }

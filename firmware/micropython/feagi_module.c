@@ -33,7 +33,7 @@ typedef struct {
     mp_obj_base_t base;
     feagi_region_t region;
     void *memory;     // as allocated; the region is aligned inside
-    uint32_t *dirty;  // where a link tracks changes: a word a page, or NULL before there is a link
+    uint32_t *dirty;  // feagi_region_dirty_words() for a link, or NULL before there is one
     const void *link; // the link_obj_t that serves it; only compared
     uint64_t now_us, now_ms;
     mp_uint_t last_ticks;
@@ -340,7 +340,7 @@ static mp_obj_t state_register_agent(size_t n_args, const mp_obj_t *args) {
     if (n_args > 3 && args[3] != mp_const_none) {
         metadata = text_within(args[3], 0, self->region.agents.entry_len - sizeof(feagi_agent_t), &metadata_len);
     }
-    uint32_t handle;
+    uint32_t handle = 0;
     int status = feagi_agents_register(&self->region, id, id_len, type > UINT8_MAX ? UINT8_MAX : (uint8_t)type, metadata,
                                        metadata_len, &handle);
     bool metadata_is_wrong = status == FEAGI_ERR_ENCODING && feagi_text_valid(id, id_len);
@@ -395,7 +395,7 @@ static mp_obj_t agent_info_type(void) {
     return FEAGI_AGENT_INFO;
 }
 
-static mp_obj_t agent_at(state_obj_t *self, uint32_t slot) {
+static mp_obj_t agent_info_at(state_obj_t *self, uint32_t slot) {
     const feagi_agent_t *a = feagi_agents_slot(&self->region, slot);
     mp_obj_t values[] = {mp_obj_new_str((const char *)a->id, a->id_len),
                          MP_OBJ_NEW_SMALL_INT(a->agent_type),
@@ -412,7 +412,7 @@ static mp_obj_t state_get_agent(mp_obj_t self_in, mp_obj_t id_in) {
     const uint8_t *id = text_of(id_in, &len);
     int slot = feagi_agents_find(&self->region, id, len);
     check(slot, id_in);
-    return agent_at(self, (uint32_t)slot);
+    return agent_info_at(self, (uint32_t)slot);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(state_get_agent_obj, state_get_agent);
 
@@ -421,7 +421,7 @@ static mp_obj_t state_get_agents(mp_obj_t self_in) {
     mp_obj_t list = mp_obj_new_list(0, NULL);
     for (uint32_t slot = 0; slot < self->region.agents.capacity; slot++) {
         if (feagi_agents_slot(&self->region, slot)->state == FEAGI_AGENT_SLOT_STATE_REGISTERED) {
-            mp_obj_list_append(list, agent_at(self, slot));
+            mp_obj_list_append(list, agent_info_at(self, slot));
         }
     }
     return list;
@@ -660,7 +660,7 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(state_save_obj, 1, 2, state_save);
 
 // Restores a state, or a new one (None), from a path or buffer. Returns the state.
 static mp_obj_t restored(mp_obj_t state, mp_obj_t source) {
-    if (mp_obj_is_str(source)) {
+    if (mp_obj_get_type(source) == &mp_type_str) {
         return by_files(MP_QSTR_restore, state, source);
     }
     size_t len;

@@ -3,11 +3,14 @@
 #include "feagi_module.h"
 #include "feagi_names.h"
 
-mp_obj_full_type_t feagi_state_type, feagi_link_type;
-mp_obj_full_type_t feagi_state_error, feagi_agent_not_found, feagi_agent_already_registered, feagi_capacity_error,
-    feagi_area_not_found, feagi_not_lock_owner, feagi_persistence_error;
-mp_obj_t feagi_instance, feagi_agent_info, feagi_ticks_us;
-qstr_short_t feagi_name_qstrs[FEAGI_NAMES];
+// The linker wants these names, although nobody else does.
+#define LINKED __attribute__((externally_visible))
+
+LINKED mp_obj_full_type_t feagi_state_type, feagi_link_type;
+LINKED mp_obj_full_type_t feagi_state_error, feagi_agent_not_found, feagi_agent_already_registered;
+LINKED mp_obj_full_type_t feagi_capacity_error, feagi_area_not_found, feagi_not_lock_owner, feagi_persistence_error;
+LINKED mp_obj_t feagi_instance, feagi_agent_info, feagi_ticks_us;
+LINKED qstr_short_t feagi_name_qstrs[FEAGI_NAMES];
 
 #define FEAGI_STATE_TYPE ((const mp_obj_type_t *)&feagi_state_type)
 #define FEAGI_STATE_ERROR ((const mp_obj_type_t *)&feagi_state_error)
@@ -34,9 +37,9 @@ static mp_obj_t state_instance(size_t n_args, const mp_obj_t *args) {
 }
 
 #define COUNT(name, function) +1
-mp_map_elem_t feagi_state_methods[1 FEAGI_METHODS(COUNT)];
+LINKED mp_map_elem_t feagi_state_methods[1 FEAGI_METHODS(COUNT)];
 static MP_DEFINE_CONST_DICT(feagi_state_locals, feagi_state_methods);
-mp_map_elem_t feagi_link_methods[1];
+LINKED mp_map_elem_t feagi_link_methods[1];
 static MP_DEFINE_CONST_DICT(feagi_link_locals, feagi_link_methods);
 
 static void make_exception(mp_obj_full_type_t *type, qstr name, const void *base) {
@@ -61,7 +64,7 @@ static void fill_methods(void) {
     method->value = mp_call_function_n_kw(mp_load_global(MP_QSTR_staticmethod), 1, 0, &load);
 }
 
-mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
+LINKED mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
     MP_DYNRUNTIME_INIT_ENTRY(void) n_args;
     (void)n_kw;
     (void)args;

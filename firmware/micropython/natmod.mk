@@ -58,14 +58,15 @@ endif
 
 # What is for hosts alone is left out.
 SOURCES := $(HERE)/natmod.c $(HERE)/feagi_names.c $(filter-out %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
-OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(notdir $(SOURCES)))
+# They are compiled as one: the compiler sees every call of every function, and leaves out what nobody calls.
+OBJECT := $(BUILD)/native.o
 HEADERS := $(wildcard $(HERE)/*.h $(HERE)/feagi_module.c $(CORE)/*.h $(ROOT)/firmware/port/*.h)
 CONFIG := $(BUILD)/feagi_state.config.h
 
 # C99 with GNU atomics. -fno-tree-loop-distribute-patterns keeps byte loops from becoming calls of memcpy and memset.
 CFLAGS := -std=c99 -Os -Wall -Wextra -Werror -Wno-unused-parameter -DNDEBUG -DNO_QSTR -DMICROPY_ENABLE_DYNRUNTIME \
 	-DMP_CONFIGFILE='<$(CONFIG)>' -DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_$(FLOAT_$(ARCH)) -fpic -fno-common -U_FORTIFY_SOURCE \
-	-ffreestanding -fno-tree-loop-distribute-patterns -I$(HERE) -I$(CORE) -I$(ROOT)/firmware/port -isystem $(MPY_DIR) $(FLAGS_$(ARCH))
+	-ffreestanding -fno-tree-loop-distribute-patterns -fwhole-program -I$(HERE) -I$(CORE) -I$(ROOT)/firmware/port -isystem $(MPY_DIR) $(FLAGS_$(ARCH))
 
 .DELETE_ON_ERROR:
 .PHONY: all
@@ -80,7 +81,7 @@ $(OUT)/feagi_files.mpy: $(ROOT)/firmware/python/feagi_files.py | $(OUT)
 $(OUT)/package.json: $(ROOT)/host/pyproject.toml $(firstword $(MAKEFILE_LIST)) | $(OUT)
 	printf '{"version": "%s", "urls": [["feagi_state.mpy", "feagi_state.mpy"], ["feagi_files.mpy", "feagi_files.mpy"]]}\n' "$$(sed -n 's/^version = "\(.*\)"/\1/p' $<)" >$@
 
-$(BUILD)/native.mpy: $(OBJECTS)
+$(BUILD)/native.mpy: $(OBJECT)
 	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(CONFIG) -o $@ $^
 
 $(BUILD)/enums.mpy: $(HERE)/enums.py | $(BUILD)
@@ -90,9 +91,9 @@ $(BUILD)/enums.mpy: $(HERE)/enums.py | $(BUILD)
 $(CONFIG): $(HERE)/natmod.c $(HERE)/feagi_module.c $(HERE)/feagi_module.h $(HERE)/feagi_names.c | $(BUILD)
 	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --preprocess -o $@ $^
 
-vpath %.c $(HERE) $(CORE)
-$(BUILD)/%.o: %.c $(CONFIG) $(HEADERS) $(CC_TOOL) $(MAKEFILE_LIST) | $(BUILD)
-	$(CC) $(CFLAGS) -c $< -o $@
+$(OBJECT): $(SOURCES) $(CONFIG) $(HEADERS) $(CC_TOOL) $(MAKEFILE_LIST) | $(BUILD)
+	printf '#include "%s"\n' $(SOURCES) >$(@:.o=.c)
+	$(CC) $(CFLAGS) -c $(@:.o=.c) -o $@
 
 $(BUILD) $(OUT):
 	mkdir -p $@

@@ -30,6 +30,7 @@ __all__ = [
     "known_boards",
     "known_names",
     "load_board",
+    "module_files",
     "module_path",
 ]
 
@@ -108,6 +109,11 @@ class Board:
     def module(self) -> Path:
         """The native module for this board."""
         return module_path(self.mpy, self.folder.parent.parent)
+
+    @property
+    def modules(self) -> list[Path]:
+        """`module`, and what it imports, as far as they have been built."""
+        return module_files(self.module)
 
     @property
     def module_made_by(self) -> str:
@@ -272,6 +278,11 @@ def module_path(arch: str, root: Path | None = None) -> Path:
     `root`: the folder of boards/ and build/, else that of `boards_dir`, which raises BoardError when there is none.
     """
     return (root or boards_dir().parent) / "build" / "mpy" / f"{arch}_{ABI}" / "feagi_state.mpy"
+
+
+def module_files(module: Path) -> list[Path]:
+    """A native module and what it imports: all that has been built beside it."""
+    return sorted(module.parent.glob("*.mpy"))
 
 
 def boards_dir() -> Path:

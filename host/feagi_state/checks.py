@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import operator
+from collections.abc import Iterable
 from typing import Any, Final
 
 from . import spec
@@ -17,6 +18,7 @@ __all__ = [
     "cortical_area",
     "file_mode",
     "milliseconds",
+    "no_attribute",
     "text_bytes",
     "timeout",
     "whole",
@@ -37,14 +39,18 @@ def whole(value: Any, what: str, least: int, most: int) -> int:
     return number
 
 
+def no_attribute(name: Any, names: Iterable[str]) -> InvalidField:
+    """What to say of a name that is none of a state's, with those near it."""
+    near = difflib.get_close_matches(str(name), names, n=2)
+    return InvalidField(f"a state has no {name!r}" + (f": did you mean {' or '.join(near)}?" if near else ""))
+
+
 def core_field(name: str) -> spec.Field:
     """The field of the core block that has this name. Raises InvalidField with the nearest names."""
-    found = spec.CORE_FIELDS.get(name)
-    if found is not None:
-        return found
-    near = difflib.get_close_matches(str(name), spec.CORE_FIELDS, n=2)
-    hint = f": did you mean {' or '.join(near)}?" if near else ""
-    raise InvalidField(f"the core block has no field {name!r}{hint}")
+    found = spec.CORE_FIELDS.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise no_attribute(name, spec.CORE_FIELDS)
+    return found
 
 
 def cortical_area(value: Any) -> int:

@@ -330,8 +330,7 @@ class QemuBoard(EmulatedBoard):
 
     def _put_program(self, repl: str, program: Program) -> None:
         """Copy modules and program, then let a soft reset run main.py as on any board."""
-        modules = sorted(self.board.module.parent.glob("*.mpy"))
-        files = [*modules, *self.board.files, *program.files]
+        files = [*self.board.modules, *self.board.files, *program.files]
         self._progress(f"copying {len(files) + 1} files to the board with mpremote")
         steps = [["resume", "exec", PROBE]]
         steps += [["+", "fs", "cp", str(path), f":{path.name}"] for path in files]

@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Protocol
 
 from . import spec
-from .boards import Board, board_of, find_board, known_boards, module_path
+from .boards import Board, board_of, find_board, known_boards, module_files, module_path
 from .errors import PortError, StateError
 from .identity import ABI, Identity
 from .prompt import BoardFull, ExecError, Prompt, PromptError
 
 __all__ = ["InstallError", "Installed", "Progress", "Request", "check_native", "install"]
 
-MODULE = "feagi_state.mpy"
 PROGRAM = "main.py"
 KEPT_PROGRAM = "main.py.bak"
-# Looks past the files for a module that is part of the firmware: nothing is found in a folder that is not there.
+# Looks for a module that is part of the firmware, past the one that runs and past files: there is no such folder.
 BUILT_IN = (
-    "import sys\npath = sys.path[:]\nsys.path[:] = ['/nonexistent']\n"
+    "import sys\nold, path = sys.modules.pop('feagi_state', None), sys.path[:]\nsys.path[:] = ['/nonexistent']\n"
     "try:\n import feagi_state\n print(feagi_state.schema_hash())\n"
-    "except ImportError:\n print(None)\nfinally:\n sys.path[:] = path"
+    "except ImportError:\n print(None)\n"
+    "finally:\n sys.path[:] = path\n if old: sys.modules['feagi_state'] = old"
 )
 
 
@@ -74,14 +74,14 @@ def install(request: Request, progress: Progress) -> Installed:
     with Prompt(request.port, request.baudrate) as prompt:
         prompt.interrupt()
         identity = prompt.identity()
-        board = find_board(request.board) if request.board else board_of(identity)
+        board = _named(request.board, identity) if request.board else board_of(identity)
         what = board.title if board else identity.machine
         progress.say(f"{request.port}: {what}, MicroPython {identity.micropython}")
-        if not identity.is_process:
-            prompt.soft_reset()
         module, files = _module(prompt, identity, board)
         if not request.no_main:
             files += _program(request, identity, board, program)
+        if not identity.is_process:
+            prompt.soft_reset()
         _copy(prompt, files, progress)
         _verify(prompt)
         if request.no_main:
@@ -90,6 +90,17 @@ def install(request: Request, progress: Progress) -> Installed:
         else:
             _start(prompt)
     return Installed(identity, board, module, tuple(name for name, _ in files))
+
+
+def _named(name: str, identity: Identity) -> Board:
+    """The board that somebody says it is, unless it cannot be."""
+    board = find_board(name)
+    if identity.module_architectures() and board.mpy not in identity.module_architectures():
+        raise InstallError(
+            f"this board ({identity.machine}) takes native modules for {identity.mpy_arch}: it is no {name}, "
+            f"which takes those for {board.mpy}"
+        )
+    return board
 
 
 def _read_program(path: Path | None) -> bytes | None:
@@ -132,7 +143,7 @@ def _numbers(abi: str) -> list[int]:
 
 
 def _module(prompt: Prompt, identity: Identity, board: Board | None) -> tuple[str, list[tuple[str, bytes]]]:
-    """(its architecture, the file to copy); no file where the firmware has the module."""
+    """(its architecture, the files to copy); no file where the firmware has the module."""
     built_in = prompt.run(BUILT_IN).split()[-1]
     if built_in != "None":
         if int(built_in) != spec.SCHEMA_HASH:
@@ -143,12 +154,11 @@ def _module(prompt: Prompt, identity: Identity, board: Board | None) -> tuple[st
         return "built-in", []
     arch = check_native(identity, board)
     path = module_path(arch)
-    try:
-        return arch, [(MODULE, path.read_bytes())]
-    except OSError:
+    if not path.is_file():
         raise InstallError(
             f"the native module for {arch} is missing, {path}: in a checkout `make natmod ARCH={arch}` makes it"
-        ) from None
+        )
+    return arch, [(file.name, file.read_bytes()) for file in module_files(path)]
 
 
 def _program(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import mmap
 import os
 import struct
@@ -16,10 +15,11 @@ from typing import Any, Final, NoReturn
 
 from . import spec
 from ._core import SharedRegion, set_enums, set_errors, shared_len
-from .checks import U32_MAX, file_mode, whole
+from .checks import U32_MAX, file_mode, no_attribute, whole
 from .closing import Closing
 from .core_fields import CoreFields
 from .errors import (
+    STATUS,
     InvalidField,
     InvalidOperation,
     InvalidValue,
@@ -28,7 +28,7 @@ from .errors import (
     error_from_status,
 )
 from .events import EventStream, Ring, full_time
-from .manager_agents import NOT_FOUND, AgentRegistry, no_agent
+from .manager_agents import AgentRegistry, no_agent
 from .manager_areas import AreaTables, owner_number
 from .persistence import read_image
 from .region_files import anonymous, make_file, map_file, path_text, pid_namespace, profile_name, profile_named
@@ -39,7 +39,6 @@ from .spec import BurstEngineState, GenomeState
 __all__ = ["StateManager"]
 
 _PROFILE: Final = spec.HEADER_FIELDS["profile"].offset
-_STATUS: Final = {name: -number for number, (name, _, _) in spec.ERRORS.items()}
 _PLACES: Final = {name: number for name, number in spec.SECTIONS.items() if name != "events"}
 # Core block and hashes lie one behind the other.
 _HEALTH: Final = (spec.HEADER_LEN_BYTES, spec.CORE_LEN_BYTES + spec.HASHES_LEN_BYTES)
@@ -51,17 +50,18 @@ _LOCK: Final = spec.SHARED_FIELDS["lock"].offset
 def _error(status: int, name: str | None, value: Any) -> Exception:
     """What the core's status means, for the field or hash called `name` or the agent `value`."""
     field = _ATTRIBUTES.get(name) if isinstance(name, str) else None
-    if status == NOT_FOUND:
+    if status == STATUS["NOT_FOUND"]:
         return no_agent(value)
-    if status == _STATUS["FIELD"]:
+    if status == STATUS["FIELD"]:
         public = [other for other in dir(StateManager) if not other.startswith("_")]
-        near = difflib.get_close_matches(str(name), [*_ATTRIBUTES, *public], n=2)
-        return InvalidField(f"a state has no {name!r}" + (f": did you mean {' or '.join(near)}?" if near else ""))
-    if status == _STATUS["READ_ONLY"]:
+        return InvalidField(f"{name} cannot be set") if name in public else no_attribute(name, [*_ATTRIBUTES, *public])
+    if status == STATUS["READ_ONLY"]:
         return InvalidField(f"{name} follows from what is written elsewhere and cannot be set")
-    if status == _STATUS["OPERATION"]:
+    if status == STATUS["OPERATION"]:
         return InvalidOperation(f"{name} is no counter: it takes no add or subtract")
-    if status == _STATUS["RANGE"] and field is not None:
+    if status == STATUS["RANGE"] and field is not None:
+        if field.type == "bool":
+            return InvalidValue(f"{name} is True or False, not {value!r}")
         if field.enum is not None:
             members = ", ".join(f"{member.name} {member.value}" for member in field.enum)
             return InvalidValue(f"{name} is one of {members}, not {value!r}")

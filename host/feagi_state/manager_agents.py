@@ -7,17 +7,13 @@ from typing import Final
 from . import spec
 from ._core import SharedRegion
 from .checks import U32_MAX, milliseconds, text_bytes, whole
-from .errors import AgentNotFound, CapacityError, InvalidOperation, StateError, error_from_status
+from .errors import STATUS, AgentNotFound, CapacityError, InvalidOperation, StateError, error_from_status
 from .sections import AgentInfo, decode_agent, decode_agent_id, decode_agents
 from .spec import AgentType
 
 __all__ = ["AgentRegistry", "agent_type_of", "slots_in_use"]
 
 _SECTION: Final = spec.SECTIONS["agents"]
-_NUMBERS: Final = {name: number for number, (name, _, _) in spec.ERRORS.items()}
-FULL: Final = -_NUMBERS["FULL"]
-NOT_FOUND: Final = -_NUMBERS["NOT_FOUND"]
-LOCKED: Final = -_NUMBERS["LOCKED"]
 LOOKS: Final = 1000  # at an entry that others replace meanwhile, before it is taken for damaged
 
 
@@ -119,9 +115,9 @@ class AgentRegistry(SharedRegion):
         return decode_agent_id(self._snapshot(at + offset, spec.AGENT_LEN_BYTES), handle)
 
     def _agent_error(self, status: int, agent_id: str | bytes) -> StateError:
-        if status == NOT_FOUND:
+        if status == STATUS["NOT_FOUND"]:
             return no_agent(agent_id)
-        if status == FULL:
+        if status == STATUS["FULL"]:
             slots = self._section(_SECTION)[1] // self._agent_len
             return CapacityError(
                 f"agent {agent_id!r} cannot be registered: there are {slots_in_use(slots)}, no more fit this region"

@@ -11,8 +11,8 @@ from typing import Final
 from . import spec
 from ._core import SharedRegion, is_gone, process_id
 from .checks import U32_MAX, U64_MAX, cortical_area, text_bytes, whole
-from .errors import AreaLocked, AreaNotFound, CapacityError, NotLockOwner, error_from_status
-from .manager_agents import FULL, LOCKED, LOOKS, NOT_FOUND, slots_in_use
+from .errors import STATUS, AreaLocked, AreaNotFound, CapacityError, NotLockOwner, error_from_status
+from .manager_agents import LOOKS, slots_in_use
 from .sections import AreaStats, decode_area_stats, decode_fcl_windows, decode_locked_areas
 from .waiting import Patience
 
@@ -136,9 +136,9 @@ class AreaTables(SharedRegion):
             status = self._try_lock(area, owner)
             if status == 0:
                 return True
-            if status == FULL:
+            if status == STATUS["FULL"]:
                 raise self._full(area, "locks", _LOCKS, 0, spec.LOCK_LEN_BYTES)
-            if status != LOCKED:
+            if status != STATUS["LOCKED"]:
                 raise error_from_status(status, f"area {area}")
             held = self._lock_owner(area)
             if held and not self._is_dead(held):
@@ -168,7 +168,7 @@ class AreaTables(SharedRegion):
             return
         area = cortical_area(area)
         status = self._set_window(area, window)
-        if status == FULL:
+        if status == STATUS["FULL"]:
             raise self._full(area, "windows", _WINDOWS, spec.WINDOWS_LEN_BYTES, spec.WINDOW_LEN_BYTES)
         if status < 0:
             raise error_from_status(status, f"area {area}")
@@ -189,7 +189,7 @@ class AreaTables(SharedRegion):
         Raises InvalidValue, CapacityError, or RegionBusy.
         """
         status = self._init_stats(_area_id(area_id))
-        if status == FULL:
+        if status == STATUS["FULL"]:
             most = slots_in_use(self._section(_STATS)[1] // spec.STAT_LEN_BYTES)
             raise CapacityError(f"area {area_id!r}: this region keeps statistics of {most} areas, and these are others")
         if status < 0:
@@ -233,7 +233,7 @@ class AreaTables(SharedRegion):
 
     def _change_stats(self, area_id: str | bytes, changes: Iterable[tuple[int, int]]) -> None:
         status = self._update_stats(_area_id(area_id), *itertools.chain.from_iterable(changes))
-        if status == NOT_FOUND:
+        if status == STATUS["NOT_FOUND"]:
             raise _no_stats(area_id)
         if status < 0:
             raise error_from_status(status, f"area {area_id!r}")

@@ -4,7 +4,6 @@ serves.
 
 from __future__ import annotations
 
-import difflib
 import mmap
 import os
 import stat
@@ -14,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final
 
 from . import spec
 from ._core import Mirror
 from .changes import ChangeStream, FieldWatch
+from .checks import core_field
 from .closing import Closing
-from .core_fields import CoreValues
 from .errors import InvalidField, MemoryMapError, StaleMirror
 from .events import EventStream, Ring, full_time
 from .mirror_files import default_dir, is_locked, mirror_names, mirror_path, no_permission
@@ -32,7 +31,7 @@ from .sections import (
     field_value,
 )
 from .spec import LinkState
-from .views import SectionViews, add_properties
+from .views import Attributes, SectionViews, add_properties
 from .waiting import LONGEST_PAUSE_S
 
 __all__ = [
@@ -63,6 +62,7 @@ class LinkInfo:
     session: int
     owner_pid: int
     round_trip_us: int  # 0: not measured yet
+    clock_offset_us: int  # the device's clock minus this computer's monotonic one, to within round_trip_us / 2
     frames: int
     deltas: int
     events: int
@@ -79,7 +79,7 @@ class LinkInfo:
         return {name: getattr(self, name) for name in names}
 
 
-class StateView(CoreValues):
+class StateView(Attributes):
     """The core block's fields and the hashes as attributes: enums, bool, float and int. Each read is one atomic access,
     however old the mirror.
     """
@@ -92,15 +92,11 @@ class StateView(CoreValues):
         """`core` gives the mirror as it is mapped now."""
         object.__setattr__(self, "_core", core)
 
-    if not TYPE_CHECKING:  # to a type checker, what is not there is an error too
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Only called for names that are no field."""
-            near = difflib.get_close_matches(name, [*spec.CORE_FIELDS, *spec.HASH_ATTRIBUTES], n=2)
-            raise InvalidField(f"a state has no {name!r}" + (f": did you mean {' or '.join(near)}?" if near else ""))
-
     def __setattr__(self, name: str, value: Any) -> None:
         """Always refuses: the device is the authority for its state."""
+        if name in spec.HASH_ATTRIBUTES:
+            raise InvalidField(f"a mirror is read-only: the device's own program sets {name}")
+        core_field(name)
         raise InvalidField(f"a mirror is read-only: ask the device with set({name!r}, {value!r})")
 
     def as_dict(self) -> dict[str, Any]:
@@ -156,7 +152,7 @@ class MirrorView(Closing, SectionViews):
     @property
     def agents(self) -> list[AgentInfo]:
         """The registered agents, in the order of their slots."""
-        core = self._current()
+        core = self.region()
         found = (decode_agent(core.read_agent(slot), slot) for slot in range(core.agents))
         return [agent for agent in found if agent is not None]
 
@@ -185,7 +181,7 @@ class MirrorView(Closing, SectionViews):
         how many versions it can have missed of it (Change.passed_over). A value that went and came back between two
         looks, which are at most 10 ms apart while the reader waits, is no change. Raises InvalidField, InvalidValue.
         """
-        watch = FieldWatch(self._current, lambda: self._name, fields, from_start)
+        watch = FieldWatch(self.region, lambda: self._name, fields, from_start)
         return ChangeStream(lambda: (watch,), timeout_s, ended)
 
     @property
@@ -193,12 +189,12 @@ class MirrorView(Closing, SectionViews):
         """Whether the device's times are Unix milliseconds, as they are once a host that knows the time was connected;
         else they are milliseconds since the device's start.
         """
-        return _has_unix_time(self._current())
+        return _has_unix_time(self.region())
 
     @property
     def link(self) -> LinkInfo:
         """What the link knows about the mirror, at this instant."""
-        core = self._current()
+        core = self.region()
         values: dict[str, Any] = {}
         for name, field in spec.MIRROR_FIELDS.items():
             if field.type == "bytes":
@@ -206,6 +202,7 @@ class MirrorView(Closing, SectionViews):
             else:
                 values[name] = (core.trailer_u32 if field.size == 4 else core.trailer_u64)(field.offset)
         age_s = time.monotonic() - values["heard_ms"] / 1000 if values["heard_ms"] else None
+        values["clock_offset_us"] -= values["clock_offset_us"] >> 63 << 64  # signed
         for unused in ("magic", "mirror_version", "heard_ms", "publications"):
             del values[unused]
         state = field_value(spec.MIRROR_FIELDS["link_state"], values.pop("link_state"))
@@ -219,7 +216,7 @@ class MirrorView(Closing, SectionViews):
         """Whether the values may be old: the link is not live, nothing was heard for stale_after_ms, or its owner is
         gone.
         """
-        return _is_stale(self._current())
+        return _is_stale(self.region())
 
     @property
     def is_served(self) -> bool:
@@ -278,20 +275,20 @@ class MirrorView(Closing, SectionViews):
         return core, (found.st_dev, found.st_ino)
 
     def _section(self, name: str) -> bytes:
-        return self._current().read_section(spec.SECTIONS[name])
+        return self.region().read_section(spec.SECTIONS[name])
 
     def _state_core(self) -> Mirror:
-        """As `_current`, but for reads that must be cheap: who replaces a mirror's file closes the old one first."""
+        """As `region`, but for reads that must be cheap: who replaces a mirror's file closes the old one first."""
         core = self._core
-        return core if core.closed or core.trailer_u32(_LINK_STATE) == _LIVE else self._current()
+        return core if core.closed or core.trailer_u32(_LINK_STATE) == _LIVE else self.region()
 
     def _ring(self) -> Ring:
-        core = self._current()
+        core = self.region()
         agent_id, time_ms = partial(_agent_id, core), partial(_full_time, core)
         return Ring(core, core.events_head, core.events_capacity, core.read_event, agent_id, time_ms)
 
-    def _current(self) -> Mirror:
-        """The mirror as it is mapped, after a look for a new file if this one is not live."""
+    def region(self) -> Mirror:
+        """The memory as it is mapped, after a look for a new file if this one is not live."""
         core = self._core
         if core.closed or not _is_stale(core):
             return core

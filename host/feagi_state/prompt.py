@@ -21,9 +21,9 @@ from typing import Any, Final
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport as MpremoteTransport
 
-from .device import served_elsewhere
 from .errors import LinkError, PortError
 from .identity import PROBE, Identity, parse_identity
+from .port_finder import served_elsewhere
 from .transport import SerialTransport, port_failures
 
 __all__ = ["BoardFull", "ExecError", "Prompt", "PromptError"]

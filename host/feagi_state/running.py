@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .boards import BoardError, known_names
-from .errors import MemoryMapError, PortError
+from .errors import MemoryMapError, PortError, StateError
 from .mirror_files import default_dir, files_in, is_locked, lock_file, make_own_dir
 
 __all__ = ["PortEntry", "RunningBoard", "port_path", "resolve_port", "resolve_prompt", "running_boards"]
@@ -180,3 +180,10 @@ def port_path(port: str) -> str:
         return resolve_port(port)[0]
     except BoardError as error:
         raise PortError(str(error), "absent") from None
+
+
+def board_name(port: str) -> str | None:
+    """Name of the running emulated board that `port` leads to, None for any other port."""
+    with suppress(StateError):
+        return resolve_port(port)[1]
+    return None

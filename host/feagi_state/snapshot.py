@@ -9,12 +9,11 @@ from typing import Any, Final, NoReturn
 
 from . import spec
 from .checks import file_mode
-from .core_fields import CoreValues
 from .errors import InvalidField
 from .persistence import write_image
 from .region_files import path_text, profile_name
 from .sections import AgentInfo, decode_agents, decode_core, decode_core_field
-from .views import SectionViews, add_properties
+from .views import Attributes, SectionViews, add_properties
 
 __all__ = ["Snapshot"]
 
@@ -22,7 +21,7 @@ _CORE_AT: Final = spec.HEADER_LEN_BYTES
 _PROFILE: Final = spec.HEADER_FIELDS["profile"].offset
 
 
-class Snapshot(SectionViews, CoreValues):
+class Snapshot(SectionViews, Attributes):
     """A region's state as it was at one instant: fields and hashes as attributes, and all sections but events.
 
     Made by StateManager.create_snapshot. It never changes, costs no more than its bytes, and decodes what is asked for.

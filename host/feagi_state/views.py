@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import spec
-from .checks import cortical_area
+from .checks import cortical_area, no_attribute
+from .core_fields import CoreValues
 from .sections import (
     AreaStats,
     decode_area_stats,
@@ -16,7 +17,7 @@ from .sections import (
     decode_locked_areas,
 )
 
-__all__ = ["SectionViews", "add_properties"]
+__all__ = ["Attributes", "SectionViews", "add_properties"]
 
 _Read = Callable[[Any], Any]
 
@@ -30,6 +31,20 @@ def add_properties(cls: type, field: Callable[[spec.Field], _Read], hash_number:
         setattr(cls, name, property(field(found), doc=found.doc))
     for number, (name, found) in enumerate(spec.HASH_ATTRIBUTES.items()):
         setattr(cls, name, property(hash_number(number), doc=found.doc))
+
+
+class Attributes(CoreValues):
+    """Fields and hashes as attributes that are only read, see add_properties; what is none says which are near."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # to a type checker, what is not there is an error too
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Only called for what is not there."""
+            if name.startswith("_"):  # Python's own protocols ask for it
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise no_attribute(name, [other for other in dir(self) if not other.startswith("_")])
 
 
 class SectionViews:

@@ -153,7 +153,7 @@ def _item_kinds(spec: Spec) -> list[tuple[str, int, int]]:
 
 def _item_name(kind: tuple[str, int, int]) -> str:
     item, _, most = kind
-    return {"U": f"U{8 * most}", "I": "INT", "B": f"BYTES_{most}", "T": f"TEXT_{most}", "V": "VALUE"}[item]
+    return "ITEM_" + {"U": f"U{8 * most}", "I": "INT", "B": f"BYTES_{most}", "T": f"TEXT_{most}", "V": "VALUE"}[item]
 
 
 def _item_row(kind: tuple[str, int, int]) -> str:

@@ -3,6 +3,7 @@
 //
 // It runs on a bare CPU: no libc, no interrupts, main is all there is.
 #include "feagi_agents.h"
+#include "feagi_areas.h"
 #include "feagi_clock.h"
 #include "feagi_events.h"
 #include "feagi_hashes.h"
@@ -74,6 +75,7 @@ __attribute__((noipa)) static void calls(void) {
     CALL(feagi_state_store_u64, r, offsetof(feagi_core_t, genome_timestamp), 1);
     for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
         (void)feagi_state_get(r, field);
+        (void)feagi_state_write(r, field, FEAGI_STATE_SET, 1, NULL);
         (void)CALL(feagi_state_set, r, field, 1, NULL);
         (void)CALL(feagi_state_add, r, field, 1, NULL);
         (void)CALL(feagi_state_subtract, r, field, 1, NULL);
@@ -90,6 +92,7 @@ __attribute__((noipa)) static void calls(void) {
     }
     for (uint32_t area = 0; area < r->locks.capacity; area++) {
         (void)feagi_locks_try_lock(r, area, 1);
+        (void)feagi_areas_get(r, &r->locks, area);
         (void)CALL(feagi_locks_owner, r, area);
         (void)feagi_locks_take_over(r, area, 1, 2);
         (void)CALL(feagi_locks_unlock, r, area, 2);

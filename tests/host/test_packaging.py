@@ -83,7 +83,7 @@ def package_files(*suffixes: str) -> set[str]:
 
 def for_boards() -> set[str]:
     """What goes to boards, by its path in a checkout: this one's native modules are those that have been built."""
-    patterns = ("boards/*/board.toml", "boards/*/main.py", "firmware/python/*.py", "build/mpy/*/feagi_state.mpy")
+    patterns = ("boards/*/board.toml", "boards/*/main.py", "firmware/python/*.py", "build/mpy/*/*.mpy")
     found = {path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern)}
     assert any(name.endswith(".mpy") for name in found), "no native module has been built"
     return {name for name in found if not name.startswith("boards/qemu_")}
@@ -227,7 +227,7 @@ def test_a_board_is_installed_on_from_a_wheel(wheel: Path, tmp_path: Path) -> No
         board.communicate(timeout=10)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert (report["module"], report["files"]) == ("x64", ["feagi_state.mpy", "feagi_demo.py", "main.py"])
+    assert (report["module"], report["files"]) == ("x64", ["feagi_files.mpy", "feagi_state.mpy", "feagi_demo.py", "main.py"])
 
 
 def test_pip_builds_the_same_wheel_from_a_checkout(checkout: Path, wheel: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 
 import feagi_state
 from boards_by_cli import CLI, Started, run_cli, until
-from common import ROOT, emulated_boards, has_own_repl
+from common import ROOT, emulated_boards
 from feagi_state import install as installer
 from feagi_state import spec
 from feagi_state.boards import find_board
@@ -46,6 +46,10 @@ def empty(request):
     yield make
     for board in started:
         board.stop()
+
+
+def files_for(name: str) -> list[str]:
+    return ["feagi_files.mpy", "feagi_state.mpy", *(path.name for path in find_board(name).files), "main.py"]
 
 
 def prompt_of(board: Started) -> str:
@@ -82,34 +86,34 @@ class Quiet:
 def test_from_an_empty_board_to_a_live_mirror_by_one_command(empty, name):
     empty(name)
     installing = subprocess.Popen([CLI, "install", name, "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    live = []
     try:
         assert installing.stdout is not None
-        live = [installing.stdout.readline()]
-        assert re.match(rf"{name} on \S+: live, ", live[0])
+        lines = [installing.stdout.readline() for _ in range(3)]
+        assert lines[0] == f"feagi_state ({find_board(name).mpy}) is on the board and imported, schema {spec.SCHEMA_HASH:#010x} as here\n"
+        assert lines[1].startswith("the link is live: neuron_count = ")
+        assert re.match(rf"{name} on \S+: live, ", lines[2])
         started = int(until(lambda: run_cli("get", "neuron_count", name).stdout, 5, "a value from the mirror"))
         until(lambda: int(run_cli("get", "neuron_count", name).stdout) > started, 10, "the program at work")
     finally:
         installing.send_signal(signal.SIGINT)
         _out, said = installing.communicate(timeout=10)
     assert installing.returncode == 130, said
-    assert "feagi_state.mpy: " in said, live
-    assert f"feagi_state ({find_board(name).mpy}) is on the board and imported, schema {spec.SCHEMA_HASH:#010x} as here" in said
+    assert "feagi_state.mpy: " in said
     with feagi_state.connect(name, timeout_s=20) as device:
         theirs, ours = device.digest()
         assert theirs == ours
 
 
-@pytest.mark.parametrize("name", emulated_boards(has_own_repl))
-def test_again_it_copies_nothing_and_starts_the_program(empty, name):
-    empty(name)
-    first = json.loads(run_cli("install", name, "--json", timeout_s=120).stdout)
-    second = run_cli("install", name, "--json", timeout_s=120)
-    assert second.stderr.count("is on the board already") == len(first["files"]) == 3
+@pytest.mark.qemu
+def test_again_it_copies_nothing_and_starts_the_program(empty):
+    empty("qemu_m3")
+    first = json.loads(run_cli("install", "qemu_m3", "--json").stdout)
+    second = run_cli("install", "qemu_m3", "--json")
+    assert second.stderr.count("is on the board already") == len(first["files"])
     report = json.loads(second.stdout)
     assert report == {**first, "neuron_count": report["neuron_count"]}
-    board = find_board(name)
-    assert (report["board"], report["module"], report["abi"]) == (name, board.mpy, "6.3")
+    assert report["files"] == files_for("qemu_m3")
+    assert (report["board"], report["module"], report["abi"]) == ("qemu_m3", "armv7m", "6.3")
     assert report["schema"] == f"{spec.SCHEMA_HASH:#010x}"
 
 
@@ -125,9 +129,8 @@ def test_what_is_on_the_board_is_not_lost(empty, tmp_path):
     assert files == {"main.py": "x = 1", "other.py": "y = 2"}
     program = tmp_path / "mine.py"
     program.write_text("import feagi_state\ns = feagi_state.StateManager.instance()\ns.memory_usage = 77\n")
-    done = run_cli("install", port, "--program", str(program), "--board", "qemu_m3", "--no-main")
-    assert done.returncode == 2
-    installer.install(installer.Request(port, program=program), Quiet())
+    done = run_cli("install", "qemu_m3", "--program", str(program))
+    assert done.returncode == 0, done.stderr
     files = on_board(port, "{name: open(name).read() for name in os.listdir() if name.startswith('main')}")
     assert files == {"main.py": program.read_text(), "main.py.bak": "x = 1"}
     assert on_board(port, "__import__('feagi_state').StateManager.instance().memory_usage") == 77
@@ -154,7 +157,7 @@ def test_a_copy_that_was_interrupted_leaves_the_old_file_and_is_made_good(empty)
         installer.install(installer.Request(port), Quiet(ctrl_c))
     assert on_board(port, "open('feagi_state.mpy').read()") == "old"
     assert run_cli("install", "qemu_m3").returncode == 0
-    assert sorted(on_board(port, "os.listdir()")) == ["feagi_demo.py", "feagi_state.mpy", "main.py"]
+    assert sorted(on_board(port, "os.listdir()")) == sorted(files_for("qemu_m3"))
 
 
 # --------------------------------------------------------------------------------------------------- as it can go
@@ -218,7 +221,7 @@ def test_a_full_board(empty):
     with Prompt(port) as prompt:
         prompt.interrupt()
         prompt.run("f = open('big', 'wb')\ntry:\n while True: f.write(bytes(4096))\nexcept OSError: pass\nf.close()")
-    assert_fails(run_cli("install", "qemu_m3"), "the board is full", "feagi_state.mpy has", "bytes are free", "fs rm :NAME")
+    assert_fails(run_cli("install", "qemu_m3"), "the board is full: feagi_files.mpy has", "0 bytes are free", "fs rm :NAME")
     assert on_board(port, "os.listdir()") == ["big"]
 
 
@@ -286,6 +289,11 @@ def test_a_program_that_ends_with_an_error_is_quoted(empty, tmp_path, program, s
     path = tmp_path / "mine.py"
     path.write_text(program + "\n")
     assert_fails(run_cli("install", "unix", "--program", str(path)), "its main.py ended", says)
+
+
+def test_the_name_of_another_board(empty):
+    empty("unix")
+    assert_fails(run_cli("install", "unix", "--board", "ESP32_GENERIC_C3"), "for x64: it is no ESP32_GENERIC_C3, which takes those for rv32imc")
 
 
 def test_a_program_that_is_not_there(empty):

@@ -1,6 +1,7 @@
 """Runs on a board: saved states in files and buffers. Prints each failure and a closing count."""
 
 import os
+import sys
 
 import feagi_state as f
 
@@ -121,7 +122,8 @@ def buffers_hold_a_state():
         loaded.restore(source)
         check(content(loaded) == content(state), "restore from a buffer")
     refuses(state.restore, bytes(memory), "something follows")
-    refuses(state.restore, memoryview(b"1234" + image)[4:], "multiple of 8")
+    if sys.implementation.name == "micropython":  # not where a PC's Python plays its part
+        refuses(state.restore, memoryview(b"1234" + image)[4:], "multiple of 8")
     refuses(state.restore, bytearray(5), "no saved state")
     refuses(state.restore, b"", "no saved state")
     for call in (lambda: state.save(bytearray(100)), lambda: state.save(bytearray(0))):
@@ -176,7 +178,7 @@ def files_that_are_none_are_refused():
         refuses(call, PATH, "saved.fgi is no saved state")
         write(PATH, b"")
         refuses(call, PATH, "saved.fgi is no saved state")
-        write(PATH, state)
+        write(PATH, bytes(state))
         refuses(call, PATH, "saved.fgi is no saved state")
         write(PATH, bytes(state.save()) + b"\0")
         refuses(call, PATH, "something follows")
@@ -253,10 +255,10 @@ def a_full_disk_leaves_the_old_state():
 
 
 def run(every=1):
-    """`every`: of so many bits one is flipped."""
+    """`every`: of so many bits one is flipped; a number or its text."""
     what_was_saved_is_loaded_and_restored()
     buffers_hold_a_state()
-    damage_is_noticed(every)
+    damage_is_noticed(int(every))
     files_that_are_none_are_refused()
     a_loss_of_power_leaves_the_old_or_the_new_state()
     a_full_disk_leaves_the_old_state()

@@ -15,6 +15,7 @@ import pytest
 from common import ROOT, VECTORS, build_firmware
 from feagi_state.boards import Board, find_board
 from feagi_state.emulator import EmulatedBoard, Program, start_board
+from feagi_state.install import Request, install
 
 HERE = Path(__file__).resolve().parent
 # Script -> what to call in it, and how many checks it makes at least.
@@ -88,6 +89,19 @@ def test_native_module_on_a_cortex_m3(cortex_m3: EmulatedBoard, script: str) -> 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_user_c_module_on_a_cortex_m3(cortex_m3_with_user_module: EmulatedBoard, script: str) -> None:
     assert_all_passed(script, run_on(cortex_m3_with_user_module, program_of(script, "", 61)), may_skip="host")
+
+
+class Quiet:
+    def say(self, line: str) -> None: ...
+
+    def copying(self, name: str, done: int, total: int) -> None: ...
+
+
+@pytest.mark.qemu
+def test_firmware_that_has_the_module_is_given_none(cortex_m3_with_user_module: EmulatedBoard) -> None:
+    assert cortex_m3_with_user_module.repl_port is not None
+    done = install(Request(cortex_m3_with_user_module.repl_port, no_main=True), Quiet())
+    assert (done.module, done.files) == ("built-in", ())
 
 
 @pytest.mark.qemu

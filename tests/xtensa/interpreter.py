@@ -26,8 +26,9 @@ WORD_MASK = 0xFFFFFFFF
 SMALL_INTS = range(-(2**30), 2**30)
 NULL, SENTINEL = 0, 4  # MP_OBJ_NULL, MP_OBJ_SENTINEL
 NATIVE_BOOL, NATIVE_INT, NATIVE_QSTR = 1, 2, 8  # MP_NATIVE_TYPE_...
-READ_BUFFER, RAISE_IF_UNSUPPORTED = 1, 4  # MP_BUFFER_...
+READ_BUFFER, WRITE_BUFFER, RAISE_IF_UNSUPPORTED = 1, 2, 4  # MP_BUFFER_...
 STREAM_ERROR = WORD_MASK
+MEMORYVIEW = memoryview  # the type, which run.py hides
 # mp_obj_type_t: the index of each slot is a byte from 8 on, in this order, and the slots are words from 20 on.
 SLOTS = ["make_new", "print", "call", "unary_op", "binary_op", "attr", "subscr", "iter", "buffer", "protocol", "parent", "locals_dict"]
 TYPE_LEN_BYTES = 20 + 4 * len(SLOTS)
@@ -39,11 +40,51 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 }
 
 
-class NativeObject:
-    """Base of the types that the module makes; `_type_at` is the address of their mp_obj_type_t."""
+class NativeFunction:
+    """A function object of the module; `at` is its address."""
+
+    def __init__(self, vm: Interpreter, at: int) -> None:
+        self.vm = vm
+        self.at = at
+
+    def __get__(self, instance: object, _owner: type) -> Callable[..., object]:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: object) -> object:
+        kind, second, third = self.vm.cpu.read_words(self.at, 3)
+        words = [self.vm.word(arg) for arg in args]
+        if kind == self.vm.type_fun_builtin_var:
+            least, most = second >> 17, second >> 1 & 0xFFFF
+            function, parameters = third, [len(args), self.vm.words(*words)]
+        else:
+            least = most = self.vm.function_types.index(kind)
+            function, parameters = second, words
+        if not least <= len(args) <= most:
+            raise TypeError(f"{len(args)} arguments where {least} to {most} are taken")
+        return self.vm.object(self.vm.cpu.call(function, *parameters))
+
+
+class NativeType(type):
+    """Of the types that the module makes; `_type_at` is the address of the mp_obj_type_t."""
 
     _vm: Interpreter
     _type_at: int
+
+    def _local(cls, name: str, instance: object) -> object:
+        """What the type's dict has, as an attribute of an instance or, with None, of the type."""
+        methods = cls._vm.locals_of(cls._type_at)
+        if name not in methods:
+            raise AttributeError(name)
+        return methods[name].__get__(instance, cls)
+
+    def __getattr__(cls, name: str) -> object:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return cls._local(name, None)
+
+
+class NativeObject(metaclass=NativeType):
+    """Base of those types."""
 
     def __init__(self, *args: object) -> None:
         at = self._call_slot("make_new", self._type_at, len(args), 0, self._vm.words(*map(self._vm.word, args)))
@@ -58,10 +99,9 @@ class NativeObject:
         value, more = self._vm.cpu.read_words(result, 2)
         if value != NULL:
             return self._vm.object(value)
-        methods = self._vm.locals_of(self._type_at)
-        if more != SENTINEL or name not in methods:
+        if more != SENTINEL:
             raise AttributeError(name)
-        return lambda *args: self._vm.call_native(methods[name], (self, *args))
+        return type(self)._local(name, self)
 
     def __setattr__(self, name: str, value: object) -> None:
         result = self._vm.words(SENTINEL, self._vm.word(value))
@@ -117,6 +157,7 @@ class Interpreter:
 
     def _load(self, module: NativeModule) -> None:
         table = [self._entry(i, name) for i, name in enumerate(self._table)]
+        self.function_types = [self.type_fun_builtin_0, self.type_fun_builtin_1, self.type_fun_builtin_2, self.type_fun_builtin_3]
         table_at = self.words(*table)
         numbers = [name if isinstance(name, int) else self.qstr(name) for name in module.names]
         qstrs_at = self.cpu.reserve(2 * len(numbers))
@@ -178,7 +219,8 @@ class Interpreter:
         if key not in self._addresses:
             if self._heap_is_locked and self._answering:
                 raise MemoryError("memory allocation failed, heap is locked")
-            self.name_object(value, self.cpu.reserve(8))
+            kind = self.type_type if isinstance(value, type) else self.word(type(value))
+            self.name_object(value, self.words(kind, 0))
         return self._addresses[key]
 
     def object(self, word: int) -> Any:
@@ -187,9 +229,13 @@ class Interpreter:
             return (word >> 1) - (word >> 31 << 31)
         if word & 2:
             return self._qstrs[word >> 3]
-        if word not in self._objects:  # the module made it by itself: an instance of one of its types
-            made = self.object(self.cpu.read_words(word, 1)[0])
-            self.name_object(made.__new__(made), word)
+        if word not in self._objects:  # the module made it by itself
+            [kind] = self.cpu.read_words(word, 1)
+            if kind in (*self.function_types, self.type_fun_builtin_var):
+                self.name_object(NativeFunction(self, word), word)
+            else:
+                made = self._objects[kind]
+                self.name_object(made.__new__(made), word)
         return self._objects[word]
 
     def objects(self, at: int, count: int) -> list[Any]:
@@ -208,34 +254,19 @@ class Interpreter:
         return self.cpu.read_words(type_at + 20 + 4 * (index - 1), 1)[0] if index else 0
 
     @functools.cache  # noqa: B019
-    def locals_of(self, type_at: int) -> dict[str, int]:
-        """The methods of a type and where their objects are."""
+    def locals_of(self, type_at: int) -> dict[str, Any]:
+        """What the dict of a type has: functions and static methods."""
         _, head, _, entries = self.cpu.read_words(self.slot(type_at, "locals_dict"), 4)  # an mp_obj_dict_t
         pairs = self.cpu.read_words(entries, 2 * (head >> 3))
-        return {self.object(name): function for name, function in zip(pairs[::2], pairs[1::2])}
-
-    def call_native(self, at: int, args: Sequence[object]) -> object:
-        """Calls a function object of the module as MicroPython does."""
-        kind, second, third = self.cpu.read_words(at, 3)
-        words = [self.word(arg) for arg in args]
-        if kind == self.type_fun_builtin_var:
-            least, most = second >> 17, second >> 1 & 0xFFFF
-            if not least <= len(args) <= most:
-                raise TypeError(f"{len(args)} arguments where {least} to {most} are taken")
-            return self.object(self.cpu.call(third, len(args), self.words(*words)))
-        count = [self.type_fun_builtin_0, self.type_fun_builtin_1, self.type_fun_builtin_2, self.type_fun_builtin_3].index(kind)
-        if len(args) != count:
-            raise TypeError(f"{len(args)} arguments where {count} are taken")
-        return self.object(self.cpu.call(second, *words))
+        return {self.object(name): self.object(value) for name, value in zip(pairs[::2], pairs[1::2])}
 
     def _new_type(self, at: int, name: str) -> object:
         parent = self.slot(at, "parent")
-        made = type(name, (self.object(parent),), {}) if parent else type(name, (NativeObject,), {"_vm": self, "_type_at": at})
+        if parent:
+            made: object = type(name, (self.object(parent),), {})
+        else:
+            made = NativeType(name, (NativeObject,), {"_vm": self, "_type_at": at})
         self.name_object(made, at)
-        if not parent:
-            for method in self.locals_of(at):
-                # As in MicroPython, where instance() may be called on the type.
-                setattr(made, method, lambda *args, method=method: self.call_native(self.locals_of(at)[method], args))
         return made
 
     # ---- What the module calls
@@ -273,10 +304,7 @@ class Interpreter:
     def do_store_global(self, name: int, word: int) -> None:
         text = self._qstrs[name]
         [kind] = self.cpu.read_words(word, 1)
-        if kind == self.type_type:
-            self.globals[text] = self._new_type(word, text)
-        else:
-            self.globals[text] = lambda *args: self.call_native(word, args)
+        self.globals[text] = self._new_type(word, text) if kind == self.type_type else self.object(word)
 
     def do_load_attr(self, word: int, name: int) -> int:
         return self.word(getattr(self.object(word), self._qstrs[name]))
@@ -317,6 +345,9 @@ class Interpreter:
     def do_obj_new_bytes(self, data: int, length: int) -> int:
         return self.word(self.cpu.read(data, length))
 
+    def do_obj_new_bytearray_by_ref(self, length: int, data: int) -> int:
+        return self.word(bytearray(self.cpu.read(data, length)))
+
     def do_realloc_(self, old: int, length: int) -> int:
         assert not old
         if self._heap_is_locked:
@@ -329,13 +360,18 @@ class Interpreter:
 
     def do_get_buffer(self, word: int, info: int, flags: int) -> bool:
         value = self.object(word)
-        if not isinstance(value, (str, bytes)):
+        if isinstance(value, NativeObject):
+            return not self.cpu.call(self.slot(value._type_at, "buffer"), word, info, flags)
+        writable = isinstance(value, bytearray) or (isinstance(value, MEMORYVIEW) and not value.readonly)
+        if not isinstance(value, (str, bytes, bytearray, MEMORYVIEW)) or (flags & WRITE_BUFFER and not writable):
             if flags & RAISE_IF_UNSUPPORTED:
                 raise TypeError("object with buffer protocol required")
             return False
-        if word not in self._buffers:
-            data = value.encode() if isinstance(value, str) else value
-            at = self.cpu.reserve(len(data) + 1)
+        if word not in self._buffers or writable:
+            data = value.encode() if isinstance(value, str) else bytes(value)
+            # As far from a multiple of 16 as it is from the beginning of what it is a view of, as a view to the end is.
+            beyond = len(value.obj) - len(data) if isinstance(value, MEMORYVIEW) else 0
+            at = self.cpu.reserve(beyond + len(data) + 1) + beyond
             self.cpu.write(at, data)
             self._buffers[word] = at, len(data)
         self.cpu.write_words(info, *self._buffers[word], ord("B"))

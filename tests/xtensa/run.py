@@ -2,11 +2,12 @@
 
     run.py PROGRAM MPY_DIR MPY SCRIPT [ARGUMENT]
 
-calls SCRIPT's run(), whose other imports and whose own code are this Python's.
+calls SCRIPT's run() with the arguments, which are Python's literals. Its other imports and its own code are this Python's.
 """
 
 from __future__ import annotations
 
+import ast
 import builtins
 import gc
 import importlib
@@ -31,6 +32,17 @@ class BytesIO(io.BytesIO):
         super().__init__(b"" if isinstance(initial, int) else initial)
 
 
+class File(io.FileIO):
+    """A file that takes a state's bytes, as MicroPython's do."""
+
+    def write(self, data: Any) -> int:
+        return super().write(bytes(data) if isinstance(data, NativeObject) else data)
+
+
+def open_file(path: str, mode: str = "r", real: Callable[..., Any] = open) -> Any:
+    return File(path, mode) if mode == "wb" else real(path, mode)
+
+
 def view(value: Any, real: Callable[[Any], memoryview] = memoryview) -> memoryview:
     """memoryview(), which a class of this Python cannot support by itself."""
     return real(bytes(value) if isinstance(value, NativeObject) else value)
@@ -50,7 +62,7 @@ def main(program: str, mpy_dir: str, mpy: str, script: str, *arguments: str) -> 
         ticks_diff=lambda a, b: a - b,
     )
     vars(gc).update(mem_free=lambda: 2**20)
-    vars(builtins).update(memoryview=view)
+    vars(builtins).update(memoryview=view, open=open_file)
     vars(io).update(BytesIO=BytesIO)
     with Interpreter(Path(program), Path(mpy_dir), Path(mpy)) as vm:
         add_module("micropython", heap_lock=lambda: vm.lock_heap(True), heap_unlock=lambda: vm.lock_heap(False))
@@ -58,8 +70,8 @@ def main(program: str, mpy_dir: str, mpy: str, script: str, *arguments: str) -> 
         module = add_module("feagi_state", **vm.globals)
         # The file's bytecode part, of which this is the source.
         exec((HERE.parents[1] / "firmware" / "micropython" / "enums.py").read_text(), module.__dict__)
-        sys.path.insert(0, str(HERE.parent / "micropython"))
-        importlib.import_module(script).run(*arguments)
+        sys.path[:0] = [str(HERE.parent / "micropython"), str(HERE.parents[1] / "firmware" / "python")]
+        importlib.import_module(script).run(*map(ast.literal_eval, arguments))
 
 
 if __name__ == "__main__":
