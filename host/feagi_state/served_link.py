@@ -51,7 +51,7 @@ class ServedLink:
         self._numbers = itertools.count(1)
         self._asked_text = False
         self._again_at = 0.0
-        runner.call(partial(self._begin, connection))
+        runner.call(partial(self._begin, connection), self)
 
     # ---------------------------------------------------------------------------------------------- for any thread
 
@@ -67,12 +67,12 @@ class ServedLink:
 
     def start(self, batch: Batch) -> None:
         """Runs commands; the batch is told when they are done. Any thread."""
-        if not self._runner.call(partial(self._start, batch)):
+        if not self._runner.call(partial(self._start, batch), self):
             batch.finish(self._was_closed())
 
     def cancel(self, batch: Batch) -> None:
         """Forgets commands whose caller has given up. The device may have run the one that was sent. Any thread."""
-        self._runner.call(partial(self._cancel, batch))
+        self._runner.call(partial(self._cancel, batch), self)
 
     def close(self) -> None:
         """Ends the connection; the process that serves the mirror goes on. Any thread; may be called more than once."""
@@ -121,7 +121,7 @@ class ServedLink:
     def failed(self, error: BaseException) -> None:
         """This link is over."""
         self.fatal = error if isinstance(error, StateError) else LinkError(f"the link to {self.port} failed: {error!r}")
-        self._close()
+        self._end()
 
     # ------------------------------------------------------------------------------------------------- the connection
 
@@ -242,9 +242,10 @@ class ServedLink:
     # ----------------------------------------------------------------------------------------------------- the end
 
     def _close(self) -> None:
-        if self.closed:
-            return
         self.closed = True
+        self._end()
+
+    def _end(self) -> None:
         self._lost(ended=False)
         self._runner.remove(self)
 
@@ -252,7 +253,7 @@ class ServedLink:
         return f"process {self._server}, which serves {self._view.name},"
 
     def _unknown(self) -> SessionLost:
-        lost = "the link was closed" if self.closed else f"{self._who()} ended"
+        lost = f"{self._who()} ended" if self.fatal is None and not self.closed else "the link was closed"
         return SessionLost(f"{lost} before the command was answered: its outcome is unknown")
 
     def _not_sent(self) -> PortError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -121,7 +122,8 @@ def object_sizes(target: str, folder: Path) -> Numbers:
 
 
 def module_sizes(build: Path) -> Numbers:
-    """Of each native module in `build`: mpy.ARCH.feagi_state, bytes of the file, and mpy.ARCH.PART, bytes of what was linked into it.
+    """Of each native module in `build`: mpy.ARCH.feagi_state, bytes of the file; mpy.ARCH.text, bytes of its machine code and
+    constants as the linker says, and mpy.ARCH.bss.
 
     Empty if there is none.
     """
@@ -129,9 +131,10 @@ def module_sizes(build: Path) -> Numbers:
     for file in sorted(build.glob("mpy/*_6.3/feagi_state.mpy")):
         arch = file.parent.name.removesuffix("_6.3")
         numbers[f"mpy.{arch}.feagi_state"] = file.stat().st_size
-        linked = build / "natmod" / arch / "native.o"
-        if linked.is_file():
-            numbers |= {f"mpy.{arch}.{part}": number for part, number in sections_of(linked).items()}
+        said = build / "natmod" / arch / "native.sizes"
+        if said.exists():
+            found = {part: int(number) for part, number in re.findall(r"^(\w+) size: +(\d+)$", said.read_text(), re.MULTILINE)}
+            numbers |= {f"mpy.{arch}.text": found["text"] + found.get("rodata", 0), f"mpy.{arch}.bss": found.get("bss", 0)}
     return numbers
 
 

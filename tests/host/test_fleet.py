@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from fake_device import FakeDevice, PtyDevice
-from feagi_state import Change, Fleet, InvalidField, LinkError, PortError, attach, mirrors
+from feagi_state import Change, Fleet, InvalidField, LinkError, MemoryMapError, PortError, attach, connect, mirrors
+from feagi_state.mirror_files import OwnedMirror
 
 WAIT_S = 30.0
 BOARDS = 12
@@ -56,6 +57,16 @@ def test_one_thread_serves_all_and_each_has_a_mirror_of_its_name(boards):
             fleet["nobody"]
     assert threading.active_count() == before
     assert len(fleet) == 0 and all(attach(name).stale for name in mirrors())
+
+
+def test_many_boards_that_call_themselves_the_same(tmp_path):
+    made = [PtyDevice(FakeDevice(1000 + n, "tiny", "pico")) for n in range(BOARDS)]
+    with Fleet(board.port for board in made) as fleet:
+        fleet.wait_live(WAIT_S)
+        assert {device.name for device in fleet} == {"pico"} | {f"pico-{n}" for n in range(2, BOARDS + 1)}
+        assert all(attach(device.name).link.port == device.port for device in fleet)
+    for board in made:
+        board.close()
 
 
 def test_boards_come_and_go(tmp_path):
@@ -147,6 +158,43 @@ def test_a_callback_that_never_returns_holds_up_no_board(boards):
             assert fleet["board1"].set("neuron_count", n) == n
         assert not fleet["board0"].stale
         go_on.set()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("of ours"), MemoryMapError("no room")])
+def test_a_board_whose_mirror_cannot_be_made_is_no_other_boards_affair(boards, monkeypatch, error):
+    make = OwnedMirror.open
+
+    def fail(self, header, device_name, port):
+        if device_name == "board0":
+            raise error
+        return make(self, header, device_name, port)
+
+    monkeypatch.setattr(OwnedMirror, "open", fail)
+    with Fleet(board.port for board in boards[:3]) as fleet:
+        broken, *others = fleet
+        until(lambda: broken.problem is not None)
+        assert str(error) in str(broken.problem)
+        for call in (broken.wait_live, lambda: broken.set("neuron_count", 1)):
+            with pytest.raises(type(broken.problem), match=str(error)):
+                call()
+        for device in others:
+            device.wait_live(WAIT_S)
+            assert device.set("neuron_count", 3) == 3
+        assert len(fleet) == 3
+
+
+def test_a_callback_may_close_its_device(boards):
+    with Fleet(board.port for board in boards[:2]) as fleet:
+        fleet.wait_live(WAIT_S)
+        one, other = fleet
+        one.on_change(lambda change: one.close(), "neuron_count")
+        one.set("neuron_count", 1)
+        until(lambda: one.closed)
+        assert fleet.devices == (other,) and other.set("neuron_count", 3) == 3
+    device = connect(boards[2].port)
+    device.on_change(lambda change: device.close(), "neuron_count")
+    device.set("neuron_count", 1)
+    until(lambda: device.closed)
 
 
 def test_changes_of_all_boards_come_in_one_stream(boards):

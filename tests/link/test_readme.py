@@ -50,7 +50,7 @@ def run_until_it_works(command: str, env: dict[str, str]) -> str:
 
 
 def test_the_readme_has_the_blocks_that_are_tested_here() -> None:
-    words = ("make run", "feagi-state get", "feagi-state install", "device.add(", "feagi_state.attach", "brain.saved", "create_snapshot",
+    words = ("make run", "feagi-state get", "feagi-state install", "device.add(", "feagi_state.attach", "Fleet(", "brain.saved", "create_snapshot",
              "state.fgi", "make check")  # fmt: skip
     tested = [block(word) for word in words]
     assert sorted(tested) == sorted(text for _kind, text in BLOCKS), "the README has an example that no test runs"
@@ -98,6 +98,8 @@ def test_python_examples(environment: dict[str, str], tmp_path: Path, monkeypatc
     with start_board(find_board("unix")):
         done = subprocess.run([sys.executable, serving], env=environment, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
+        fleet = subprocess.run([sys.executable, "-c", block("Fleet(")], env=environment, capture_output=True, text=True, timeout=60)
+        assert fleet.returncode == 0 and fleet.stdout.startswith("unix "), fleet.stderr
         import feagi_state
 
         with feagi_state.connect("unix"):

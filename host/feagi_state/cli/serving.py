@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from ..errors import PortError
+from ..errors import LinkError, StateError
 from .app import (
     DEFAULT_BAUD,
     DEFAULT_TIMEOUT_S,
@@ -90,12 +90,17 @@ class _Watched:
             self._was_there, self._since = True, time.monotonic()
             return f"{device.name}: live on {device.port}, session {device.link.session:#010x}", "live"
         problem = device.problem
-        if isinstance(problem, PortError) and problem.reason in CANNOT_BE and not self._was_there:
+        if problem is not None and not self._was_there and not _passes(problem):
             raise CommandError(str(problem))
         waited_s = time.monotonic() - self._since
         if problem is None and waited_s < self._timeout_s:
             return self._said, ""
         return f"{device.port}: {problem or device.why_not_live(self._timeout_s)}", "stale"
+
+
+def _passes(problem: StateError) -> bool:
+    """Whether this is better by itself once a board is plugged in, or has other firmware."""
+    return isinstance(problem, LinkError) and getattr(problem, "reason", "") not in CANNOT_BE
 
 
 @app.command()
