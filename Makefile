@@ -108,9 +108,8 @@ lint: host ## check style and types
 	@cd host && ../$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff check --quiet --config tests/ruff.toml tests boards firmware shared_spec
 	@cd host && ../$(BIN)/mypy --strict feagi_state
-	@files=$$(git ls-files --cached --others --exclude-standard 'firmware/*.[ch]' 'host/*.[ch]' 'boards/*.[ch]' 'tests/*.[ch]' \
-		| grep -v -e feagi_spec -e feagi_names); \
-	if [[ -e .clang-format && -n $$files ]]; then $(BIN)/clang-format --dry-run -Werror $$files; fi
+	@find firmware host boards tests -name build -prune -o -name '*.[ch]' ! -name 'feagi_spec.*' ! -name 'feagi_names.*' -print0 \
+		| xargs -0 $(BIN)/clang-format --dry-run -Werror
 
 .PHONY: setup
 setup: host ## make .venv with pinned tools and the package feagi_state in it
@@ -138,7 +137,7 @@ freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for Free
 	@ls -l build/freertos/firmware.elf
 
 .PHONY: size
-size: $(BOARDS:%=apt-%) $(STAMPS)/apt-qemu-riscv $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
+size: $(BOARDS:%=apt-%) $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
 	@$(BIN)/python tests/bench/size.py
 
 .PHONY: bench

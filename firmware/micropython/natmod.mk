@@ -82,7 +82,7 @@ $(OUT)/package.json: $(ROOT)/host/pyproject.toml $(firstword $(MAKEFILE_LIST)) |
 	printf '{"version": "%s", "urls": [["feagi_state.mpy", "feagi_state.mpy"], ["feagi_files.mpy", "feagi_files.mpy"]]}\n' "$$(sed -n 's/^version = "\(.*\)"/\1/p' $<)" >$@
 
 $(BUILD)/native.mpy: $(OBJECT)
-	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(CONFIG) -o $@ $^
+	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(CONFIG) -o $@ $^ >$(BUILD)/native.sizes
 
 $(BUILD)/enums.mpy: $(HERE)/enums.py | $(BUILD)
 	$(MPY_CROSS) -march=$(ARCH) -s feagi_state.py -o $@ $<

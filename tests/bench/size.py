@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -94,16 +95,15 @@ def region_sizes(folder: Path) -> Numbers:
     return numbers
 
 
-def sections_of(objects: list[Path]) -> Numbers:
-    """text, data and bss in bytes of these object files together. Tables for exceptions, which some hosts have, are not counted."""
+def sections_of(file: Path) -> Numbers:
+    """text, data and bss in bytes of an object file. Tables for exceptions, which some hosts have, are not counted."""
     found = dict.fromkeys(PARTS, 0)
-    for file in objects:
-        with file.open("rb") as stream:
-            for section in ELFFile(stream).iter_sections():
-                if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section.name != ".eh_frame":
-                    writable = section["sh_flags"] & SH_FLAGS.SHF_WRITE
-                    part = "bss" if section["sh_type"] == "SHT_NOBITS" else "data" if writable else "text"
-                    found[part] += section["sh_size"]
+    with file.open("rb") as stream:
+        for section in ELFFile(stream).iter_sections():
+            if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section.name != ".eh_frame":
+                writable = section["sh_flags"] & SH_FLAGS.SHF_WRITE
+                part = "bss" if section["sh_type"] == "SHT_NOBITS" else "data" if writable else "text"
+                found[part] += section["sh_size"]
     return found
 
 
@@ -116,13 +116,14 @@ def object_sizes(target: str, folder: Path) -> Numbers:
     place = folder / target
     place.mkdir()
     run(*TARGETS[target], *calls.FLAGS, *INCLUDES, "-c", *sources, cwd=place)
-    files = {source.stem: sections_of([place / f"{source.stem}.o"]) for source in sources}
+    files = {source.stem: sections_of(place / f"{source.stem}.o") for source in sources}
     files["total"] = {part: sum(found[part] for name, found in files.items() if name not in calls.HOST_ONLY) for part in PARTS}
     return {f"object.{target}.{name}.{part}": found[part] for name, found in files.items() for part in PARTS}
 
 
 def module_sizes(build: Path) -> Numbers:
-    """Of each native module in `build`: mpy.ARCH.feagi_state, bytes of the file, and mpy.ARCH.PART, bytes of what was linked into it.
+    """Of each native module in `build`: mpy.ARCH.feagi_state, bytes of the file; mpy.ARCH.text, bytes of its machine code and
+    constants as the linker says, and mpy.ARCH.bss.
 
     Empty if there is none.
     """
@@ -130,9 +131,10 @@ def module_sizes(build: Path) -> Numbers:
     for file in sorted(build.glob("mpy/*_6.3/feagi_state.mpy")):
         arch = file.parent.name.removesuffix("_6.3")
         numbers[f"mpy.{arch}.feagi_state"] = file.stat().st_size
-        objects = sorted(build.glob(f"natmod/{arch}/*.o"))
-        if objects:
-            numbers |= {f"mpy.{arch}.{part}": number for part, number in sections_of(objects).items()}
+        said = build / "natmod" / arch / "native.sizes"
+        if said.exists():
+            found = {part: int(number) for part, number in re.findall(r"^(\w+) size: +(\d+)$", said.read_text(), re.MULTILINE)}
+            numbers |= {f"mpy.{arch}.text": found["text"] + found.get("rodata", 0), f"mpy.{arch}.bss": found.get("bss", 0)}
     return numbers
 
 

@@ -225,6 +225,7 @@ def test_a_full_board(empty):
     assert on_board(port, "os.listdir()") == ["big"]
 
 
+@pytest.mark.slow
 def test_a_missing_module(empty, tmp_path, monkeypatch):
     shutil.copytree(ROOT / "boards" / "unix", tmp_path / "boards" / "unix")
     monkeypatch.setenv("FEAGI_STATE_BOARDS", str(tmp_path / "boards"))
@@ -240,6 +241,7 @@ def test_ports_that_are_none(tmp_path):
     assert_fails(run_cli("install", str(tmp_path / "file")), "is no serial port")
 
 
+@pytest.mark.slow
 def test_a_busy_port(empty):
     board = empty("unix")
     port = prompt_of(board)
@@ -263,6 +265,7 @@ def test_no_permission():
     os.close(slave)
 
 
+@pytest.mark.slow
 def test_a_port_with_nothing_behind_it():
     master, slave = pty.openpty()
     tty.setraw(slave)
@@ -271,6 +274,7 @@ def test_a_port_with_nothing_behind_it():
     os.close(slave)
 
 
+@pytest.mark.slow
 def test_the_port_of_a_link():
     started = Started("unix")
     started.start()
@@ -280,6 +284,7 @@ def test_the_port_of_a_link():
         started.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "says"),
     [("import nothing_such", "ImportError: no module named 'nothing_such'"), ("x = (", "SyntaxError"), ("1 / 0", "ZeroDivisionError")],
@@ -291,16 +296,19 @@ def test_a_program_that_ends_with_an_error_is_quoted(empty, tmp_path, program, s
     assert_fails(run_cli("install", "unix", "--program", str(path)), "its main.py ended", says)
 
 
+@pytest.mark.slow
 def test_the_name_of_another_board(empty):
     empty("unix")
     assert_fails(run_cli("install", "unix", "--board", "ESP32_GENERIC_C3"), "for x64: it is no ESP32_GENERIC_C3, which takes those for rv32imc")
 
 
+@pytest.mark.slow
 def test_a_program_that_is_not_there(empty):
     empty("unix")
     assert_fails(run_cli("install", "unix", "--program", "/nonexistent/main.py"), "/nonexistent/main.py")
 
 
+@pytest.mark.slow
 def test_another_module_in_the_way(empty, tmp_path):
     """A feagi_state.py is imported before our .mpy."""
     port = prompt_of(empty("unix"))
