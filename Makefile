@@ -140,6 +140,10 @@ freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for Free
 size: $(BOARDS:%=apt-%) $(STAMPS)/apt-qemu-riscv $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
 	@$(BIN)/python tests/bench/size.py
 
+.PHONY: conformance
+conformance: $(BOARDS:%=apt-%) $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator host $(BOARDS:%=board-%) build/mpy/xtensawin_6.3/feagi_state.mpy ## run the golden vectors on every target, count them into build/conformance.json (2 minutes)
+	@$(BIN)/python tests/conformance.py
+
 .PHONY: bench
 bench: host ## measure what an access costs into build/bench.json, beside peers and against ceilings (3 minutes)
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
