@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Says on what the golden vectors of shared_spec/vectors/ pass: the native module of each architecture on its board, the C core,
-and CPython's StateManager.
+and the package feagi_state of CPython.
 
 A number is of checks: a vector that is a frame is decoded and encoded, one that is an operation on a region has a result, and a
 region has bytes in the end. Boards have no room for regions of the profile `host`; those are counted as left out. No MicroPython
@@ -106,11 +106,18 @@ def core(cpu: str, compiler: str, flags: list[str], emulator: list[str], vectors
     return Result("C core", cpu, None, *numbers, {}, said=frames.said + regions.said)
 
 
+def cpython(vectors: Path, folder: Path) -> Result:
+    """The package feagi_state of this Python."""
+    done = run(sys.executable, ROOT / "tests" / "host" / "golden.py", vectors, cwd=folder)
+    return result(f"CPython {platform.python_version()}", platform.machine(), done.stdout + done.stderr)
+
+
 def targets() -> dict[str, Target]:
     """What there is to run, by name."""
     found: dict[str, Target] = {board.name: partial(on_board, board) for board in known_boards().values() if board.emulated}
     return found | {
         "xtensawin": on_xtensa,
+        "cpython": cpython,
         "core": partial(core, platform.machine(), "gcc", SANITIZERS, []),
         "core_aarch64": partial(core, "aarch64", "aarch64-linux-gnu-gcc", ["-static"], ["qemu-aarch64"]),
     }
