@@ -137,7 +137,7 @@ freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for Free
 	@ls -l build/freertos/firmware.elf
 
 .PHONY: size
-size: $(BOARDS:%=apt-%) $(STAMPS)/apt-qemu-riscv $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
+size: $(BOARDS:%=apt-%) $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
 	@$(BIN)/python tests/bench/size.py
 
 .PHONY: conformance
