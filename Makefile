@@ -67,7 +67,7 @@ FIRMWARE_SOURCES := $(filter-out %.md,$(wildcard boards/qemu_common/*))
 .PHONY: help
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 15
 	@echo "Boards: $(BOARDS). V=1 shows what the steps say. PYTHON=... chooses the Python (3.11 or later)."
 
 # ------------------------------------------------------------------------------------------------- to look at it
