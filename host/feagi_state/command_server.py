@@ -213,7 +213,7 @@ class _Client:
 
     def _drop(self) -> None:
         """Closes the connection soon: what has just called may be in the midst of its commands."""
-        self._runner.call(self.close)
+        self._runner.call(self.close, self)
 
 
 def _number(value: Any) -> int:

@@ -82,7 +82,7 @@ class Link(Protocol):
 
 
 class Device(Closing, SectionViews):
-    """A device that this process serves.
+    """A device: what its mirror shows, and commands to it, be its port this process's or another's.
 
     Made by `connect`, or by a Fleet. All methods may be called from any thread, callbacks of the device's included.
     Those whose names end in `_async` are the same for asyncio, on any event loop: other tasks run while they wait.
@@ -254,7 +254,7 @@ class Device(Closing, SectionViews):
     def update(self, fields: Fields = (), /, *, timeout_s: float = _COMMAND_S, **more: Any) -> dict[str, Any]:
         """Asks the device to write several fields, in this order; returns the values after it, by name.
 
-        Not at once, as StateManager.update does: the link takes one command at a time, and those of others may come
+        Unlike StateManager.update not at once: the link takes one command at a time, and those of others may come
         between. But nobody waits between two of them: each goes to the device when the one before was answered. The
         first that fails ends it. `timeout_s` is for all. Raises as `set`, and before anything is sent if any field or
         value cannot be; the error's `written` has what was written before it, and what came after it was not sent.

@@ -80,7 +80,7 @@ class PortLink(Observer):
         self._open_at = 0.0
         self._pause_s = _REOPEN_S[0]
         self._heard = b""
-        runner.call(partial(self._begin, transport))
+        runner.call(partial(self._begin, transport), self)
 
     # ---------------------------------------------------------------------------------------------- for any thread
 
@@ -92,12 +92,12 @@ class PortLink(Observer):
 
     def start(self, batch: Batch) -> None:
         """Runs commands; the batch is told when they are done. Any thread."""
-        if not self._runner.call(partial(self.run, batch)):
+        if not self._runner.call(partial(self.run, batch), self):
             batch.finish(self._was_closed())
 
     def cancel(self, batch: Batch) -> None:
         """Forgets commands whose caller has given up. The device may have run the one that was sent. Any thread."""
-        self._runner.call(partial(self.forget, batch))
+        self._runner.call(partial(self.forget, batch), self)
 
     def close(self) -> None:
         """Ends the link: the port is free, the mirror is marked closed, commands have failed. Any thread; may be called
@@ -187,6 +187,7 @@ class PortLink(Observer):
     def live(self, mirror: Mirror) -> None:
         """Readers can be told where the mirror is."""
         self.problem = None
+        self._pause_s = _REOPEN_S[0]
         if self.view is None:
             assert self._owned is not None
             self.view = MirrorView(self._owned.path)
@@ -226,23 +227,26 @@ class PortLink(Observer):
             transport = self._open_port()
         except StateError as error:
             problem = error
-            self._runner.call(lambda: self._not_opened(problem))
+            self._runner.call(lambda: self._not_opened(problem), self)
         else:
-            if not self._runner.call(lambda: self._opened(transport)):
+            if not self._runner.call(lambda: self._opened(transport), self):
                 transport.close()
 
     def _opened(self, transport: Transport) -> None:
         if self.closed or self.fatal is not None:
             transport.close()
             return
+        try:
+            self._file = transport.fileno()
+        except PortError as error:
+            self._not_opened(error)
+            return
         if self._opening:
             self.listeners.log(logging.INFO, "%s is there", transport.name)
         self._opening = False
-        self._pause_s = _REOPEN_S[0]
         self.problem = None
         self.port = transport.name
         self._transport = transport
-        self._file = transport.fileno()
         self._events = EVENT_READ
         self._unsent = b""
         self._runner.watch(self, self._file, EVENT_READ)
@@ -252,16 +256,18 @@ class PortLink(Observer):
     def _not_opened(self, error: StateError) -> None:
         self._opening = False
         self.problem = error
-        self._open_at = time.monotonic() + self._pause_s
-        self._pause_s = min(2 * self._pause_s, _REOPEN_S[1])
+        self._open_later()
 
     def _lost(self, error: PortError) -> None:
         self._drop_transport()
         self.problem = error
-        now = time.monotonic()
-        self._open_at = now + self._pause_s
-        self._session.port_lost(now)
+        self._open_later()
+        self._session.port_lost(time.monotonic())
         self.listeners.log(logging.INFO, "%s", error)
+
+    def _open_later(self) -> None:
+        self._open_at = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _REOPEN_S[1])
 
     def _drop_transport(self) -> None:
         if self._transport is not None:

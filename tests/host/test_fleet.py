@@ -59,6 +59,16 @@ def test_one_thread_serves_all_and_each_has_a_mirror_of_its_name(boards):
     assert len(fleet) == 0 and all(attach(name).stale for name in mirrors())
 
 
+def test_many_boards_that_call_themselves_the_same(tmp_path):
+    made = [PtyDevice(FakeDevice(1000 + n, "tiny", "pico")) for n in range(BOARDS)]
+    with Fleet(board.port for board in made) as fleet:
+        fleet.wait_live(WAIT_S)
+        assert {device.name for device in fleet} == {"pico"} | {f"pico-{n}" for n in range(2, BOARDS + 1)}
+        assert all(attach(device.name).link.port == device.port for device in fleet)
+    for board in made:
+        board.close()
+
+
 def test_boards_come_and_go(tmp_path):
     path = str(tmp_path / "ttyBOARD")
     with PtyDevice(FakeDevice(1, name="other")) as other, Fleet([path, other.port]) as fleet:

@@ -27,7 +27,7 @@ class Steps:
 
     tick_s = 1.0
 
-    def call(self, function) -> bool:
+    def call(self, function, member=None) -> bool:
         function()
         return True
 

@@ -228,8 +228,15 @@ def test_times_are_those_of_the_day_from_the_first_session_on(board):
         assert on_repl(board, "print(s.unix_time)") == "True"
 
 
-def test_set_on_a_served_port_names_the_process(board, served):
+def test_set_on_a_served_port_goes_through_the_process_that_serves_it(board, served):
     done = run_cli("set", "memory_usage", "5", board.board)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "5\n", "")
+    known = json.loads(run_cli("status", board.board, "--json").stdout)
+    assert known["pid"] == served.process.pid and known["takes_commands"]
+
+
+def test_a_served_port_is_not_served_twice(board, served):
+    done = run_cli("serve", board.board)
     assert done.returncode == 1
     assert re.fullmatch(r"feagi-state: [^\n]+\n", done.stderr)
     assert f"process {served.process.pid}" in done.stderr

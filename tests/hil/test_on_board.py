@@ -6,13 +6,13 @@ import ast
 import re
 
 import pytest
+from board_scripts import SCRIPTS, assert_all_passed, program_of
 
 import feagi_state
 from boards_by_cli import until
 from common import ROOT
 from feagi_state.prompt import Prompt, PromptError
 from on_bench import Bench, mpremote
-from scripts import SCRIPTS, assert_all_passed, program_of
 
 STATE = "import feagi_state; s = feagi_state.StateManager.instance(); "
 STOP = 123456789

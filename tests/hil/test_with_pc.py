@@ -52,7 +52,7 @@ def test_a_command_changes_the_device(device: Device) -> None:
 def test_the_prompt_shows_the_state_while_the_link_runs(device: Device, with_program: Bench) -> None:
     """The real mpremote, on a port of its own."""
     if with_program.shares_port:
-        pytest.skip("one port: test_module.py has how they take turns")
+        pytest.skip("one port: test_on_board.py has how they take turns")
     sessions = device.link.sessions
     device.set("memory_usage", 4711)
     assert with_program.run(STATE + "print(s.memory_usage); s.memory_usage = 4712").strip() == "4711"
