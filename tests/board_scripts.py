@@ -13,6 +13,8 @@ from feagi_state.boards import Board, find_board
 from feagi_state.emulator import EmulatedBoard, Program, start_board
 
 FOLDER = ROOT / "tests" / "micropython"
+# Script -> what to call in it, and how many checks it makes at least.
+SCRIPTS = {"run_vectors": ("run({folder!r})", 690), "check_module": ("run()", 99), "check_files": ("run({every})", 68)}
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,19 @@ def counted(output: str) -> Counted:
     if match is None:
         raise CannotRun(f"there is no closing count in:\n{output}")
     return Counted(int(match[1]), int(match[2]), tuple(line for line in output.splitlines() if line.startswith("skipped:")))
+
+
+def program_of(script: str, folder: str, every: int) -> str:
+    """Code that runs the script. Vectors are in `folder`; of so many bits one is flipped."""
+    return f"import {script}; {script}.{SCRIPTS[script][0].format(folder=folder, every=every)}"
+
+
+def assert_all_passed(script: str, output: str, may_skip: str = "nothing") -> None:
+    """Of the regions those of one profile may have had no room."""
+    count = counted(output)
+    assert count.failed == 0, output
+    assert count.ran >= SCRIPTS[script][1]
+    assert all(f"profile {may_skip} " in line for line in count.skipped), output
 
 
 def run_on_unix(code: str, folder: Path) -> str:

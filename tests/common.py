@@ -60,11 +60,6 @@ def emulated_boards(which: Callable[[Board], bool] = lambda board: True) -> list
     ]
 
 
-def has_own_repl(board: Board) -> bool:
-    """Whether the REPL has a port beside the link's, so that both can be used at once."""
-    return any(port.repl and not port.frames for port in board.serial)
-
-
 def build_firmware(board: str, name: str, user_c_modules: Path) -> Path:
     """Builds an emulated board's firmware with these modules inside, and what ours has in Python, and returns it."""
     build = ROOT / "build" / "firmware" / name

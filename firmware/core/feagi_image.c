@@ -137,10 +137,13 @@ void feagi_image_save(const feagi_region_t *r, void *mem) {
 
 int feagi_image_open(feagi_region_t *saved, const void *mem, uint32_t len_bytes) {
     const feagi_image_t *image = (const feagi_image_t *)mem;
+    if (len_bytes < sizeof *image) { // first: what is empty lies anywhere
+        return FEAGI_IMAGE_MAGIC;
+    }
     if ((uintptr_t)mem % 8) {
         return FEAGI_IMAGE_ALIGNMENT;
     }
-    if (len_bytes < sizeof *image || image->magic != FEAGI_MAGIC_IMAGE) {
+    if (image->magic != FEAGI_MAGIC_IMAGE) {
         return FEAGI_IMAGE_MAGIC;
     }
     if (image->image_version != FEAGI_IMAGE_VERSION) {

@@ -151,6 +151,8 @@ def resolve_port(port: str) -> tuple[str, str | None]:
             os.path.exists(port) and os.path.exists(entry.link) and os.path.samefile(port, entry.link)
         ):
             return str(entry.link), entry.name
+        if Path(port) == entry.repl:
+            return port, None
     if Path(port).parent == _ports_dir():  # what a killed runner left: its pty's number may be another terminal's now
         raise BoardError(f"board {Path(port).name} is not running any more")
     if port in known_names() and not os.path.exists(port):

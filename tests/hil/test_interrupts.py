@@ -6,22 +6,19 @@ instructions, and none is missed however busy the host is.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from board_scripts import run_on, start_quiet
 
 from common import ROOT, build_firmware, emulated_boards
 from feagi_state import spec
 from feagi_state.boards import find_board
-from feagi_state.emulator import EmulatedBoard, Program, start_board
+from feagi_state.emulator import EmulatedBoard
 
 pytestmark = pytest.mark.qemu
 HERE = Path(__file__).resolve().parent
@@ -33,16 +30,11 @@ STAMP_AT = CORE_AT + spec.CORE_FIELDS["genome_timestamp"].offset
 TWINS_AT = [CORE_AT + spec.CORE_FIELDS[name].offset for name in ("regular_neuron_count", "memory_neuron_count")]
 
 
-@contextmanager
-def running(name: str, firmware: Path, folder: Path) -> Iterator[EmulatedBoard]:
+def running(name: str, firmware: Path, folder: Path) -> EmulatedBoard:
     """The board with this firmware, and the check on its file system."""
     board = find_board(name)
-    main = folder / "main.py"
-    main.write_text("")
     board = replace(board, firmware=firmware, arguments=(*board.arguments, "-icount", "shift=4"))
-    program = Program(main, (HERE / "check_driver.py",))
-    with start_board(board, program=program, name=f"{firmware.parent.name}-{os.getpid()}") as started:
-        yield started
+    return start_quiet(board, folder, HERE / "check_driver.py")
 
 
 def modules(folder: Path, ours: Path) -> Path:
@@ -55,11 +47,9 @@ def modules(folder: Path, ours: Path) -> Path:
 
 def run(board: EmulatedBoard, code: str) -> dict[str, int]:
     """Runs code on the board after a soft reset. Returns the numbers that it printed."""
-    port = os.path.realpath(board.repl_port or board.link_port)
-    command = [sys.executable, "-m", "mpremote", "connect", port, "exec", f"import check_driver as c; {code}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=170, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return {name: int(number) for name, number in re.findall(r"(\w+) (-?\d+)", done.stdout)}
+    said = run_on(board, f"import check_driver as c; {code}", "soft-reset", "resume")
+    assert "Traceback" not in said, said
+    return {name: int(number) for name, number in re.findall(r"(\w+) (-?\d+)", said)}
 
 
 def hammer(board: EmulatedBoard, rounds: int) -> dict[str, int]:

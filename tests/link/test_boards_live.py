@@ -17,7 +17,7 @@ import pytest
 
 import feagi_state
 from boards_by_cli import CLI, Started, Watching, is_alive, run_cli, until
-from common import emulated_boards, has_own_repl
+from common import emulated_boards
 from feagi_state import spec
 
 BOARDS = emulated_boards()
@@ -308,14 +308,6 @@ def on_repl(board: Started, code: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-@pytest.mark.parametrize("board", emulated_boards(has_own_repl), indirect=True)
-def test_the_repl_reads_the_same_while_the_link_is_served(board, served):
-    before = served.seen[-1]
-    assert on_repl(board, "s.memory_usage = 4711; print(s.memory_usage)") == "4711"
-    shown = served.until(lambda entry: entry["state"]["memory_usage"] == 4711, 5, "the value from the REPL")
-    assert shown["link"]["sessions"] == before["link"]["sessions"]
 
 
 # --------------------------------------------------------------------------------------------------- being killed

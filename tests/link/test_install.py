@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 
 import feagi_state
 from boards_by_cli import CLI, Started, run_cli, until
-from common import ROOT, emulated_boards
+from common import ROOT
 from feagi_state import install as installer
 from feagi_state import spec
 from feagi_state.boards import find_board
@@ -82,7 +82,8 @@ class Quiet:
 # ----------------------------------------------------------------------------------------------- as it should be
 
 
-@pytest.mark.parametrize("name", emulated_boards())
+# On every board: tests/hil.
+@pytest.mark.parametrize("name", ["unix", pytest.param("qemu_m3", marks=pytest.mark.qemu)])
 def test_from_an_empty_board_to_a_live_mirror_by_one_command(empty, name):
     empty(name)
     installing = subprocess.Popen([CLI, "install", name, "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
