@@ -6,9 +6,9 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from types import TracebackType
 
 from .changes import Change, ChangeStream, FieldWatch
+from .closing import Closing
 from .device import Device
 from .errors import LinkError, PortError, StaleMirror
 from .listeners import Subscription
@@ -21,7 +21,7 @@ from .waiting import Patience
 __all__ = ["Fleet", "FleetSubscription"]
 
 
-class Fleet:
+class Fleet(Closing):
     """Devices on any number of ports, and one thread that serves all of them.
 
     Boards come and go: a port need not be there when it is added, and is opened whenever it is. Each board has a Device
@@ -165,16 +165,6 @@ class Fleet:
         for device in self.devices:
             device.close()
         self._runner.close()
-
-    def __enter__(self) -> Fleet:
-        """The fleet itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Closes all devices."""
-        self.close()
 
     def __repr__(self) -> str:
         """How many devices it has."""

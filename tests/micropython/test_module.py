@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import board_scripts
 import pytest
+from board_scripts import counted, run_on, run_on_unix, start_quiet
 
 from common import ROOT, VECTORS, build_firmware
-from feagi_state.boards import Board, find_board
-from feagi_state.emulator import EmulatedBoard, Program, start_board
+from feagi_state.boards import find_board
+from feagi_state.emulator import EmulatedBoard
 from feagi_state.install import Request, install
 
-HERE = Path(__file__).resolve().parent
 # Script -> what to call in it, and how many checks it makes at least.
 SCRIPTS = {"run_vectors": ("run({folder!r})", 690), "check_module": ("run()", 99), "check_files": ("run({every})", 68)}
+ON_BOARD = (*(board_scripts.FOLDER / f"{script}.py" for script in SCRIPTS), VECTORS / "frames.txt", VECTORS / "regions.txt")
 
 
 def assert_all_passed(script: str, output: str, may_skip: str = "nothing") -> None:
-    match = re.search(r"^(\d+) checks, (\d+) failed", output, re.MULTILINE)
-    assert match, f"{script} did not come to its end:\n{output}"
-    assert match[2] == "0", output
-    assert int(match[1]) >= SCRIPTS[script][1], f"only {match[1]} checks ran"
-    skipped = [line for line in output.splitlines() if line.startswith("skipped:")]
-    assert all(f"profile {may_skip} " in line for line in skipped), skipped
+    count = counted(output)
+    assert count.failed == 0, output
+    assert count.ran >= SCRIPTS[script][1]
+    assert all(f"profile {may_skip} " in line for line in count.skipped), output
 
 
 def program_of(script: str, folder: str, every: int) -> str:
@@ -38,26 +34,12 @@ def program_of(script: str, folder: str, every: int) -> str:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_native_module_on_the_unix_port(script: str, tmp_path: Path) -> None:
-    path = ":".join([".frozen", *map(str, find_board("unix").path), str(HERE)])
-    command = [str(Path(sys.executable).parent / "micropython"), "-c", program_of(script, str(VECTORS), 1)]
-    environment = {**os.environ, "MICROPYPATH": path}
-    done = subprocess.run(
-        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
-    )
-    assert_all_passed(script, done.stdout + done.stderr)
-
-
-def start_quiet(board: Board, folder: Path) -> EmulatedBoard:
-    """The board with the scripts and vectors on it and nothing running."""
-    main = folder / "main.py"
-    main.write_text("")
-    files = (*(HERE / f"{script}.py" for script in SCRIPTS), VECTORS / "frames.txt", VECTORS / "regions.txt")
-    return start_board(board, program=Program(main, files), name=f"{folder.name}-{os.getpid()}")
+    assert_all_passed(script, run_on_unix(program_of(script, str(VECTORS), 1), tmp_path))
 
 
 @pytest.fixture(scope="module")
 def cortex_m3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedBoard]:
-    with start_quiet(find_board("qemu_m3"), tmp_path_factory.mktemp("m3")) as board:
+    with start_quiet(find_board("qemu_m3"), tmp_path_factory.mktemp("m3"), *ON_BOARD) as board:
         yield board
 
 
@@ -65,18 +47,10 @@ def cortex_m3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedBoar
 def cortex_m3_with_user_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedBoard]:
     """Firmware with the module inside, built here."""
     firmware = build_firmware("qemu_m3", "qemu_m3_usermod", ROOT / "firmware")
-    with start_quiet(replace(find_board("qemu_m3"), firmware=firmware), tmp_path_factory.mktemp("usermod")) as running:
+    with start_quiet(replace(find_board("qemu_m3"), firmware=firmware), tmp_path_factory.mktemp("usermod"), *ON_BOARD) as running:
         remove = "import os; names = [n for n in os.listdir() if n.endswith('.mpy')]; print(len(names), [os.remove(n) for n in names])"
         assert run_on(running, remove).startswith("2 "), "all of it is in the firmware now"
         yield running
-
-
-def run_on(board: EmulatedBoard, code: str, *before: str) -> str:
-    """What the code prints, run after these commands of mpremote or as the board is."""
-    assert board.repl_port is not None
-    command = [sys.executable, "-m", "mpremote", "connect", os.path.realpath(board.repl_port), *(before or ["resume"]), "exec", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
-    return done.stdout + done.stderr
 
 
 @pytest.mark.qemu
