@@ -110,8 +110,10 @@ CHANGES_PER_S = 50  # of each board
 
 
 def fleet_load(boards: int, seconds_long: float) -> dict[str, float]:
-    """link.fleet_cores: how much of a core serving so many boards takes, of which each has 50 changes a second; and
-    link.boards_per_core.
+    """Of so many boards that want to have 50 changes a second each: link.fleet_changes_per_s, what there was of them in all;
+    link.fleet_cores, how much of a core serving them took; and link.boards_per_core, how many boards with 50 changes a second that
+    makes. On a machine where the boards' process is held up there are fewer changes to share what serving costs without any: the
+    last number is then too low, never too high.
     """
     with TemporaryDirectory() as folder, board_process(boards) as ports, Fleet(ports, mirror_dir=folder) as fleet:
         fleet.wait_live(60)
@@ -120,9 +122,9 @@ def fleet_load(boards: int, seconds_long: float) -> dict[str, float]:
         took_s = time.perf_counter() - start
         cores = (time.process_time() - cores) / took_s
         deltas = (total_deltas(fleet) - deltas) / took_s
-    if deltas < 0.9 * boards * CHANGES_PER_S:
-        raise CannotMeasure(f"the emulated boards only managed {deltas:.0f} changes a second")
-    return {"link.fleet_cores": cores, "link.boards_per_core": boards / cores}
+    if not deltas:
+        raise CannotMeasure("the emulated boards changed nothing")
+    return {"link.fleet_changes_per_s": deltas, "link.fleet_cores": cores, "link.boards_per_core": deltas / CHANGES_PER_S / cores}
 
 
 def total_deltas(fleet: Fleet) -> float:
