@@ -105,15 +105,17 @@ void device_receive(device_t *d, const uint8_t *data, size_t len_bytes) {
     free(exact);
 }
 
-// The next frames, as many as are due and at most `frames`. Returns their bytes; `out` has room for all of them.
-size_t device_output(device_t *d, unsigned frames, uint8_t *out) {
+// The next frames, at most `frames` and as many bytes of them as the stream has room for. Returns how many; they are in `out`.
+size_t device_output(device_t *d, unsigned frames, size_t room_bytes, uint8_t *out) {
     const uint8_t *data;
-    size_t len, total = 0;
-    while (frames-- && (len = feagi_link_output(d->link, &data)) > 0) {
-        memcpy(out + total, data, len);
-        total += len;
-        feagi_link_sent(d->link, len);
-    }
+    size_t len, taken, total = 0;
+    do {
+        len = feagi_link_output(d->link, &data);
+        taken = len < room_bytes - total ? len : room_bytes - total;
+        memcpy(out + total, data, taken);
+        total += taken;
+        feagi_link_sent(d->link, taken);
+    } while (len && taken == len && --frames);
     return total;
 }
 

@@ -46,7 +46,7 @@ class Line:
         self.delay_s = delay_s
         self.split = split
         self.baud = baud
-        self.broken = False  # everything is lost
+        self.longest_bytes = math.inf  # what is longer is lost, if it is between two zeros as frames are; 0: all is lost
         self.waiting_bytes = 0  # on their way
         self._random = source
         self._said = b""
@@ -74,7 +74,9 @@ class Line:
 
     def put(self, data: bytes, now: float) -> None:
         """Sends bytes at `now`, in seconds."""
-        if self.broken or not data:
+        if self.longest_bytes < math.inf:
+            data = b"\0".join(piece for piece in data.split(b"\0") if len(piece) <= self.longest_bytes)
+        if not data:
             return
         data = self._spoil(data)
         if self.split and self._random.random() < self.split:
@@ -107,7 +109,8 @@ class Line:
         return b"".join(out)
 
     def clear(self) -> None:
-        """Forgets what is on its way, as when a cable is pulled."""
+        """Forgets what is on its way and what was said, as when a cable is pulled."""
+        self._said = b""
         self._way.clear()
         self.waiting_bytes = 0
         self._last_at = -math.inf

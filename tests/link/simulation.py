@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, compile_core
+from common import CORE, ROOT, compile_core
 from faulty_line import Faults, Line
 from feagi_state import spec
 from feagi_state._core import Mirror
@@ -27,10 +28,12 @@ UNIX_MS = 1_700_000_000_000  # when a simulation begins
 PAGES = Spec(ROOT / "shared_spec").pages(PROFILE)
 SECTIONS_AT = {s.name: s.offset for s in Spec(ROOT / "shared_spec").sections(PROFILE)}
 HASHES_AT = SECTIONS_AT["hashes"]
+CLOCK_PAGE = [at for at, _ in PAGES].index(spec.HEADER_LEN_BYTES + spec.CORE_FIELDS["version"].offset)  # version, last_modified
 FIELDS = list(spec.CORE_FIELDS)
 AREAS = 16  # more than the profile has room for
 RW_U32 = [i for i, f in enumerate(spec.CORE_FIELDS.values()) if f.type == "u32" and f.writable]
 FRAMES_A_STEP = 8  # that a device makes at most
+LINE_ROOM_BYTES = FRAMES_A_STEP * (spec.FRAME_LEN_BYTES + 3)  # on their way: a UART's buffer takes no more
 TRAILER = {name: f.offset for name, f in spec.MIRROR_FIELDS.items()}
 # Without a runtime, since it is loaded into Python: what is undefined ends the process.
 TRAPS = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
@@ -47,9 +50,13 @@ class Violation(AssertionError):
 COUNTED = ("torn", "stale_after_new", "wrong_accepted", "event", "command", "trailer", "not_equal", "slow")
 
 
-def build_library(folder: Path, *flags: str, core: Path = ROOT / "firmware" / "core") -> ctypes.CDLL:
-    """tests/core/device.c and the core, compiled into `folder` and loaded. Raises CannotRun."""
-    path = compile_core(ROOT / "tests" / "core" / "device.c", folder, "-shared", "-fPIC", "-O2", *flags, core=core)
+def compile_device(folder: Path, *flags: str, core: Path = CORE) -> Path:
+    """tests/core/device.c and the core as a library in `folder`. Raises CannotRun."""
+    return compile_core(ROOT / "tests" / "core" / "device.c", folder, "-shared", "-fPIC", "-O2", *flags, core=core)
+
+
+def load_device(path: Path) -> ctypes.CDLL:
+    """The library, with the types of its functions."""
     library = ctypes.CDLL(str(path))
     device, text = ctypes.c_void_p, ctypes.c_char_p
     for name, result, arguments in (
@@ -67,7 +74,7 @@ def build_library(folder: Path, *flags: str, core: Path = ROOT / "firmware" / "c
         ("device_keep_clock", None, (device,)),
         ("device_tick", None, (device, ctypes.c_uint64)),
         ("device_receive", None, (device, text, ctypes.c_size_t)),
-        ("device_output", ctypes.c_size_t, (device, ctypes.c_uint, text)),
+        ("device_output", ctypes.c_size_t, (device, ctypes.c_uint, ctypes.c_size_t, text)),
         ("device_do", ctypes.c_longlong, (device, text, text, text, text)),
     ):
         function = getattr(library, name)
@@ -83,7 +90,7 @@ class Device:
         self._device = library.device_new(spec.PROFILES[PROFILE].id, boot_id)
         assert self._device
         self._base, self._len_bytes = library.device_base(self._device), library.device_len(self._device)
-        self._out = ctypes.create_string_buffer(FRAMES_A_STEP * (spec.FRAME_LEN_BYTES + 3))
+        self._out = ctypes.create_string_buffer(LINE_ROOM_BYTES)
         self.events: list[tuple[int, int]] = []  # (kind, arg) of all that found a place, by position
         self.sessions: dict[int, int] = {}  # id -> position of the event that it begins with
         self.lost_counted = 0  # events that hosts were told of as lost
@@ -105,6 +112,11 @@ class Device:
     def rejected(self) -> int:
         """Segments that it took for no frame of its session."""
         return int(self._library.device_rejected(self._device))
+
+    @property
+    def oldest_event(self) -> int:
+        """Position of the oldest event that was not acknowledged."""
+        return int(self._library.device_tail(self._device))
 
     @property
     def events_rejected(self) -> int:
@@ -132,12 +144,12 @@ class Device:
         """What the line brings."""
         self._library.device_receive(self._device, data, len(data))
         if self.is_up and self.session not in self.sessions:
-            self.sessions[self.session] = int(self._library.device_tail(self._device))
+            self.sessions[self.session] = self.oldest_event
         self.look()
 
-    def output(self, frames: int = FRAMES_A_STEP) -> bytes:
-        """What it sends, at most so many frames."""
-        len_bytes = self._library.device_output(self._device, frames, self._out)
+    def output(self, room_bytes: int = LINE_ROOM_BYTES) -> bytes:
+        """What it sends, if the line takes so much."""
+        len_bytes = self._library.device_output(self._device, FRAMES_A_STEP, room_bytes, self._out)
         return self._out[:len_bytes]
 
     def do(self, *words: object) -> int:
@@ -221,7 +233,11 @@ class Watcher(Observer):
         if self.mirror is None:
             if self.memory:  # of a host that was killed
                 mirror = Mirror(self.memory)
+                mirror.set_trailer_u32(TRAILER["link_state"], LinkState.CONNECTING)  # as mirror_files.py does
                 mirror.take_over()
+                # The session goes on counting where the last owner was.
+                self.simulation.frames_before += mirror.trailer_u64(TRAILER["frames"])
+                self.simulation.lost_before += mirror.trailer_u64(TRAILER["events_lost"])
             else:
                 self.memory = bytearray(spec.MIRROR_LEN_BYTES + 4 * 256 + 2 * hello_region_len(header))
                 mirror = Mirror(self.memory, header)
@@ -290,10 +306,12 @@ class Direction:
 
     line: Line
     sent: set[bytes] = field(default_factory=set)  # frames, without their zeros
+    saying: bytes = b""  # a frame of which more is to be put
     begun: bytes = b""  # a segment of which more is to come
 
     def put(self, data: bytes, now: float) -> None:
-        self.sent.update(data.split(b"\0"))
+        *frames, self.saying = (self.saying + data).split(b"\0")
+        self.sent.update(frames)
         self.line.put(data, now)
 
     def arrived(self, data: bytes) -> tuple[int, int]:
@@ -345,7 +363,7 @@ class Simulation:
             self.device.close()
         self.devices.append(Device(self.library, self.random.getrandbits(32) | 1))
         self.booted_ms = self.now_ms
-        self.to_device.begun = b""
+        self.to_device.begun = self.to_host.saying = b""
 
     def start_host(self) -> None:
         """Starts the host's process, in place of one that was killed: all that it had is gone but the mirror's memory."""
@@ -356,7 +374,7 @@ class Simulation:
             watcher.memory, watcher.device, watcher.seen = self.watcher.memory, self.watcher.device, self.watcher.seen
             watcher.checked = self.watcher.checked
         self.watcher = watcher
-        self.lost_before = 0
+        self.frames_before = self.lost_before = 0  # of the session's counters, what was looked at
         unix_ms = (lambda: self.unix_ms) if self.knows_time else None
         self.session = HostSession(self.watcher, lambda: self.random.getrandbits(32), unix_ms)
         self.open_port()
@@ -423,18 +441,23 @@ class Simulation:
             device.receive(data)
             if segments - (device.rejected - rejected) > intact:
                 raise Violation("wrong_accepted", "by the device")
-        self.device_of_session[device.session] = device
-        self.to_host.put(device.output(), now)
+        self.to_host.put(self.device_output(max(0, LINE_ROOM_BYTES - self.to_host.line.waiting_bytes)), now)
+
+    def device_output(self, room_bytes: int = LINE_ROOM_BYTES) -> bytes:
+        """What the device sends."""
+        out = self.device.output(room_bytes)
+        self.device_of_session[self.device.session] = self.device
+        return out
 
     def host_step(self) -> None:
         """What the host does at one time."""
         data = self.to_host.line.take(self.now)
         if data:
-            frames = self.session.counters["frames"]
+            self.frames_before = self.session.counters["frames"]
             _, intact = self.to_host.arrived(data)
             self.session.receive(data, self.now)
-            if self.session.counters["frames"] - frames > intact:
-                raise Violation("wrong_accepted", "by the host")
+            if self.session.counters["frames"] - self.frames_before > intact:
+                raise Violation("wrong_accepted", f"by the host: it took more frames than {intact}")
         self.session.poll(self.now)
 
     def settle(self, most_steps: int = 1000) -> bool:
@@ -446,19 +469,20 @@ class Simulation:
                 return True
         return False
 
-    def is_equal(self) -> bool:
-        """Whether the mirror is live and shows the device's region."""
+    def is_equal(self, *, but: Sequence[int] = ()) -> bool:
+        """Whether the mirror is live and shows the device's region, `but` these pages."""
         mirror = self.watcher.mirror
         if mirror is None or not self.session.is_live or self.watcher.device is not self.device:
             return False
-        return all(mirror.read_page(page) == versions[-1] for page, versions in enumerate(self.device.history))
+        versions = enumerate(self.device.history)
+        return all(mirror.read_page(page) == history[-1] for page, history in versions if page not in but)
 
     def next_segments(self) -> list[bytes]:
         """What the device sends next, without the host: the bytes between delimiters."""
         while True:
             self.now_ms += STEP_MS
             self.device.tick(self.now_ms - self.booted_ms)
-            out = self.device.output()
+            out = self.device_output()
             if out:
                 self.to_host.sent.update(out.split(b"\0"))
                 return [segment for segment in out.split(b"\0") if segment]

@@ -8,11 +8,10 @@ import pytest
 
 from feagi_state import spec
 from feagi_state.sections import AgentInfo, decode_agents
-from simulation import FIELDS, PAGES, STEP_MS, UNIX_MS, Simulation
+from simulation import CLOCK_PAGE, FIELDS, STEP_MS, UNIX_MS, Simulation
 
 NEURONS = FIELDS.index("neuron_count")
 HOUR_MS = 3_600_000
-CLOCK_PAGE = [at for at, _ in PAGES].index(spec.HEADER_LEN_BYTES + spec.CORE_FIELDS["version"].offset)  # version, last_modified
 LATE_MS = 2 * STEP_MS  # what a frame of the host takes to the device, and a bit
 
 
