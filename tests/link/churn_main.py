@@ -4,7 +4,6 @@ import sys
 import time
 
 import churn
-
 import feagi_state
 
 STEP_MS = 3

@@ -259,9 +259,13 @@ class Schedule:
             simulation.step(20)
             if number > 5 * CAUTIOUS_DELTAS:
                 raise Violation("slow", "a delta for each change, long after the last loss")
-        for _ in range(20):
+        for _ in range(10):
             simulation.step(20)  # and the clock's page
         deltas = simulation.session.counters["deltas"]
+        for _ in range(10):
+            simulation.step(20)
+        if simulation.session.counters["deltas"] != deltas:
+            raise Violation("slow", "a delta where nothing had changed")
         for number in range(3):
             simulation.device.do("set", FIELDS.index("memory_usage"), self.random.getrandbits(32))
             simulation.device.do("hash", number, self.random.getrandbits(64))

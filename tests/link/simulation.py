@@ -75,6 +75,7 @@ def load_device(path: Path) -> ctypes.CDLL:
         ("device_tick", None, (device, ctypes.c_uint64)),
         ("device_receive", None, (device, text, ctypes.c_size_t)),
         ("device_output", ctypes.c_size_t, (device, ctypes.c_uint, ctypes.c_size_t, text)),
+        ("frame_again", ctypes.c_int, (text, ctypes.c_size_t, ctypes.c_uint32, text)),
         ("device_do", ctypes.c_longlong, (device, text, text, text, text)),
     ):
         function = getattr(library, name)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from ctypes import CDLL
 from pathlib import Path
 
-import churn
 import pytest
 
+import churn
 from common import emulated_boards
 from faulty_line import Faults
 from feagi_state import spec
