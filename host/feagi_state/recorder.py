@@ -25,6 +25,7 @@ _LOOKS_WAITING: Final = 1000  # for the disk
 _EVENTS_A_LOOK: Final = 256
 _LINK_S: Final = 1.0
 _VERSIONS: Final = 0x7FFFFFFF  # a page's version is counted modulo this + 1
+_PUBLICATIONS: Final = spec.MIRROR_FIELDS["publications"].offset
 _ROUND_TRIP: Final = spec.MIRROR_FIELDS["round_trip_us"].offset
 _CLOCK_OFFSET: Final = spec.MIRROR_FIELDS["clock_offset_us"].offset
 
@@ -140,13 +141,13 @@ class Recorder(Closing):
             while not self._stop.wait(_LOOK_S):
                 if not self._looks.full():
                     self._take()
-            self._take()
+            self._take(last=True)
         except Exception as error:
             self._failed(error)
         self._looks.put(None)
 
-    def _take(self) -> None:
-        look = self._eyes.look()
+    def _take(self, last: bool = False) -> None:
+        look = self._eyes.look(last)
         if look is not None:
             self._looks.put(look)
 
@@ -190,6 +191,7 @@ class _Eyes:
         self._stream = view.events()
         self._region: Mirror | None = None  # whose pages were seen
         self._versions: list[int] = []
+        self._publications = -1
         self._was_stale = True
         self._link_at = 0.0  # when the link was last looked at
         self._heard: tuple[object, ...] = ()
@@ -198,19 +200,24 @@ class _Eyes:
         # Not the time of day, which may be set back.
         self._epoch_ns = time.time_ns() - time.monotonic_ns()
 
-    def look(self) -> Look | None:
-        """What is new; None: nothing. Raises RegionClosed."""
+    def look(self, last: bool = False) -> Look | None:
+        """What is new; None: nothing. `last`: also what an owner that died had not counted. Raises RegionClosed."""
         now = time.monotonic_ns()
         region = self._view.region()
-        found = Look(self._epoch_ns + now, _uptime_ms(region, now))
+        found = Look(self._epoch_ns + now)
         if region is not self._region:
             self._begin(region, found)
-        else:
+        # What is published after this line is counted after it, and found by the next look.
+        publications = region.trailer_u32(_PUBLICATIONS)
+        if publications != self._publications or last:
             self._look_at_pages(region, found)
-        self._look_at_events(found)
+            # As long as there are more events than fit a look, the next one has to look as well.
+            self._publications = publications if self._look_at_events(found) else -1
         self._look_at_link(now / 1e9, found)
-        new = found.snapshot is not None or found.pages or found.events or found.link is not None
-        return found if new else None
+        if found.snapshot is None and not found.pages and not found.events and found.link is None:
+            return None
+        found.uptime_ms = _uptime_ms(region, now)
+        return found
 
     def _begin(self, region: Mirror, found: Look) -> None:
         """Another mirror, or the first."""
@@ -237,15 +244,17 @@ class _Eyes:
                 self.passed_over += passed_over
                 found.pages.append(Page(page, version, passed_over, region.read_page(page)))
 
-    def _look_at_events(self, found: Look) -> None:
+    def _look_at_events(self, found: Look) -> bool:
+        """Whether these are all."""
         # A bounded number: a page is due as well.
         while len(found.events) < _EVENTS_A_LOOK:
             event = self._stream.get()
             if event is None:
-                return
+                return True
             lost = self._stream.lost - self.events_lost
             self.events_lost += lost
             found.events.append((event, lost))
+        return False
 
     def _look_at_link(self, now: float, found: Look) -> None:
         """At once when it comes or goes, otherwise every second in which anything was heard."""
