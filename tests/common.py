@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ def build_firmware(board: str, name: str, user_c_modules: Path) -> Path:
     # Without the flags of the make that may have started these tests: its targets are not this one's.
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")}
     environment["PATH"] = f"{tools}:{environment['PATH']}"
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    with (build / "lock").open("w") as lock:  # tests may run at the same time
+        flock(lock, LOCK_EX)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return build / "firmware.elf"
