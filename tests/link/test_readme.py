@@ -50,8 +50,8 @@ def run_until_it_works(command: str, env: dict[str, str], cwd: Path = ROOT) -> s
 
 
 def test_the_readme_has_the_blocks_that_are_tested_here() -> None:
-    words = ("make run", "feagi-state get", "feagi-state install", "device.add(", "feagi_state.attach", "Fleet(", "feagi-state record", "Recorder(", "brain.saved", "create_snapshot",
-             "state.fgi", "make check")  # fmt: skip
+    words = ("make run", "feagi-state get", "feagi-state install", "device.add(", "feagi_state.attach", "Fleet(",
+             "feagi-state record", "Recorder(", "brain.saved", "create_snapshot", "state.fgi", "make check")  # fmt: skip
     tested = [block(word) for word in words]
     assert sorted(tested) == sorted(text for _kind, text in BLOCKS), "the README has an example that no test runs"
 
