@@ -22,7 +22,8 @@ __all__ = ["Recorder", "RecorderSummary"]
 
 _LOOK_S: Final = 0.001
 _LOOKS_WAITING: Final = 1000  # for the disk
-_EVENTS_A_LOOK: Final = 256
+# All of a ring, and of the one that it has replaced: what comes meanwhile is for the next look.
+_EVENTS_A_LOOK: Final = 2 * max(profile.events for profile in spec.PROFILES.values())
 _LINK_S: Final = 1.0
 _VERSIONS: Final = 0x7FFFFFFF  # a page's version is counted modulo this + 1
 _PUBLICATIONS: Final = spec.MIRROR_FIELDS["publications"].offset
@@ -211,8 +212,8 @@ class _Eyes:
         publications = region.trailer_u32(_PUBLICATIONS)
         if publications != self._publications or last:
             self._look_at_pages(region, found)
-            # As long as there are more events than fit a look, the next one has to look as well.
-            self._publications = publications if self._look_at_events(found) else -1
+            self._look_at_events(found)
+            self._publications = publications
         self._look_at_link(now / 1e9, found)
         if found.snapshot is None and not found.pages and not found.events and found.link is None:
             return None
@@ -244,17 +245,14 @@ class _Eyes:
                 self.passed_over += passed_over
                 found.pages.append(Page(page, version, passed_over, region.read_page(page)))
 
-    def _look_at_events(self, found: Look) -> bool:
-        """Whether these are all."""
-        # A bounded number: a page is due as well.
-        while len(found.events) < _EVENTS_A_LOOK:
+    def _look_at_events(self, found: Look) -> None:
+        for _ in range(_EVENTS_A_LOOK):
             event = self._stream.get()
             if event is None:
-                return True
+                return
             lost = self._stream.lost - self.events_lost
             self.events_lost += lost
             found.events.append((event, lost))
-        return False
 
     def _look_at_link(self, now: float, found: Look) -> None:
         """At once when it comes or goes, otherwise every second in which anything was heard."""

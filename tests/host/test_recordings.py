@@ -48,9 +48,9 @@ NEURONS_AT = HEADER_LEN + spec.CORE_FIELDS["neuron_count"].offset
 class Owner:
     """Who writes a mirror."""
 
-    def __init__(self, name: str = "board", profile: str = "tiny") -> None:
-        self.owned = OwnedMirror(name)
-        self.mirror = self.open(profile)
+    def __init__(self, directory: Path | None = None) -> None:
+        self.owned = OwnedMirror("board", directory)
+        self.mirror = self.open("tiny")
 
     def open(self, profile: str) -> Mirror:
         """A mirror of another layout replaces the one that is there."""
@@ -66,10 +66,6 @@ class Owner:
 
     def count(self, neurons: int) -> None:
         self.mirror.publish((word_of(NEURONS_AT), struct.pack("<I", neurons)))
-
-    def events(self) -> list[tuple[int, int, int]]:
-        found = (self.mirror.read_event(n) for n in range(max(0, self.mirror.events_head - self.mirror.events_capacity), self.mirror.events_head))
-        return [event for event in found if isinstance(event, tuple)]
 
 
 @pytest.fixture(autouse=True)
@@ -98,9 +94,9 @@ def until(true: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
-def replayed(file: Path) -> bytes:
+def replayed(file: Path, directory: Path | None = None) -> bytes:
     """The mirror's region after a replay."""
-    with Recording(file).replay(speed=0) as replay:
+    with Recording(file).replay(speed=0, mirror_dir=directory) as replay:
         assert replay.wait(PATIENCE_S)
         return replay.mirror.region().read_region()
 
@@ -235,10 +231,9 @@ STEPS = st.lists(
 def test_a_replay_ends_with_the_bytes_and_events_of_the_recorded_mirror(tmp_path_factory, steps):
     """Whatever is in the pages: a device may write anything. And all that is said of it is as its schema says."""
     directory = tmp_path_factory.mktemp("property")
-    os.environ["FEAGI_STATE_DIR"] = str(directory)
-    owner, file = Owner(), directory / "run.mcap"
+    owner, file = Owner(directory), directory / "run.mcap"
     events = []
-    with Recorder("board", file) as recorder:
+    with Recorder("board", file, mirror_dir=directory) as recorder:
         for what, first, second in steps:
             if what == "page":
                 page = min(first, len(owner.pages) - 1)
@@ -256,7 +251,7 @@ def test_a_replay_ends_with_the_bytes_and_events_of_the_recorded_mirror(tmp_path
     checks = {topic: fastjsonschema.compile(found.json_schema()) for topic, found in TOPICS.items()}
     for message in Recording(file):
         checks[message.topic](message.value)
-    assert replayed(file) == owner.mirror.read_region()
+    assert replayed(file, directory) == owner.mirror.read_region()
     found = [(kind_number(event["kind"]), event["arg"], event["time_ms"] & 0xFFFFFFFF) for event in messages(file, "event")]
     assert found == events
 
@@ -383,7 +378,7 @@ def test_a_killed_recorder_leaves_what_it_had_written(owner, file):
 @pytest.fixture
 def good(owner, file, monkeypatch) -> bytes:
     """The bytes of a recording with several chunks."""
-    monkeypatch.setattr("feagi_state.recording_writer._FLUSH_S", 0.02)
+    monkeypatch.setattr("feagi_state.recording_writer._FLUSH_S", 0.005)
     with Recorder("board", file) as recorder:
         for n in range(1, 40):
             owner.mirror.push_event(256, n, n)
@@ -408,7 +403,7 @@ def test_a_recording_that_is_cut_anywhere_is_read_up_to_there_or_refused(good, f
 def test_a_recording_with_flipped_bits_is_read_right_or_refused(good, file, tmp_path):
     whole = list(Recording(file))
     spoilt, wrong = tmp_path / "spoilt.mcap", 0
-    for at in range(0, len(good), 13):
+    for at in range(0, len(good), 37):
         spoilt.write_bytes(good[:at] + bytes([good[at] ^ 1 << at % 8]) + good[at + 1 :])
         found = []
         try:
@@ -420,6 +415,20 @@ def test_a_recording_with_flipped_bits_is_read_right_or_refused(good, file, tmp_
             wrong += 1
         assert found == whole[: len(found)]
     assert wrong > 10
+
+
+@pytest.mark.parametrize(("number", "has_end"), [(1, True), (-1, True), (1, False)])
+def test_a_chunk_that_is_no_chunk_any_more_is_missed(good, file, number, has_end):
+    """Readers of MCAP pass over what they do not know: a replay would go on with a wrong state."""
+    with file.open("rb") as opened:
+        summary = make_reader(opened).get_summary()
+    assert summary is not None and len(summary.chunk_indexes) > 2
+    at = summary.chunk_indexes[number].chunk_start_offset
+    end = len(good) if has_end else summary.chunk_indexes[-1].chunk_start_offset + 500
+    file.write_bytes(good[:at] + b"\x7f" + good[at + 1 : end])
+    recording = Recording(file)
+    with pytest.raises(PersistenceError, match=r"message \d+ follows where \d+ should|it has \d+ messages of \d+"):
+        list(recording)
 
 
 def write_mcap(file: Path, topic: str, *values: object) -> None:
