@@ -50,7 +50,8 @@ class Recorder(Closing):
     It reads the mirror as every other process may, so it holds up neither the link nor the device, and a mirror of
     another process is as good. It looks once a millisecond; of a page that is published more often, and while the disk
     is too slow, the file gets the latest version and how many were passed over. It begins with the whole state.
-    A recorder that is killed leaves a file that can be read up to its last second. Any thread.
+    A recorder that is killed leaves a file that can be read up to its last second, or 1/3600 of more than an hour. Any
+    thread.
     """
 
     def __init__(

@@ -24,7 +24,10 @@ from .views import SectionViews
 
 __all__ = ["Look", "Page", "RecordingWriter"]
 
-_FLUSH_S: Final = 1.0  # what a recorder that is killed has not written yet, at most
+# What a recorder that is killed has not written yet: a second, or this part of a longer recording, since every chunk
+# stays in memory as an entry of the index.
+_FLUSH_S: Final = 1.0
+_FLUSH_PART: Final = 1 / 3600
 _MS: Final = 1_000_000  # ns
 _LATEST_MS: Final = (2**63 - 1) // _MS  # as ns in a file
 
@@ -103,7 +106,8 @@ class RecordingWriter:
         self.messages = 0
         self.len_bytes = 0  # of the file, as of the last flush
         self._file = _make(self.path, overwrite)
-        self._flush_at = time.monotonic() + _FLUSH_S
+        self._begun = time.monotonic()
+        self._flush_at = self._begun + _FLUSH_S
         self._copy: _Copy | None = None
         self._said: dict[str, bytes] = {}  # sections as they were said last
         self._mcap = Writer(self._file)
@@ -130,16 +134,17 @@ class RecordingWriter:
         """Writes what is due, so that it outlives this process. Returns seconds until more is. Raises
         PersistenceError.
         """
-        left_s = self._flush_at - time.monotonic()
-        if left_s > 0:
-            return left_s
+        now = time.monotonic()
+        if now < self._flush_at:
+            return self._flush_at - now
         try:
             self._mcap.flush()
         except OSError as error:
             raise self._failed(error) from None
         self.len_bytes = self._file.tell()
-        self._flush_at = time.monotonic() + _FLUSH_S
-        return _FLUSH_S
+        pause_s = max(_FLUSH_S, (now - self._begun) * _FLUSH_PART)
+        self._flush_at = now + pause_s
+        return pause_s
 
     def finish(self) -> None:
         """Writes the rest and the index, and closes the file. Raises PersistenceError."""
