@@ -37,7 +37,7 @@ Source = Union[Device, MirrorView, str, "os.PathLike[str]"]
 class RecorderSummary:
     """What was recorded so far."""
 
-    messages: int  # in the file
+    messages: int  # in the file, but for the last ones of a disk that is full
     len_bytes: int  # of the file
     duration_s: float
     passed_over: int  # versions of pages that were replaced before they were seen, or while the disk was behind
