@@ -1,7 +1,5 @@
 """`feagi-state` as a process: its signals, its exit status, its one line of error."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """Commands about recordings: make one, replay it, make tables of it."""
 
-from __future__ import annotations
-
 import time
 from contextlib import closing, suppress
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Commands about a board's state: watch it, read it, its events, change it."""
 
-from __future__ import annotations
-
 import time
 from contextlib import closing
 from typing import Annotated, Any
