@@ -1,3 +1,3 @@
-# For firmware with the module inside: FROZEN_MANIFEST=<a manifest of yours> with include("<this repository>/firmware/micropython/manifest.py")
-# in it. What StateManager.save, restore and load do with files.
+# The half in Python of the module in a firmware. micropython.mk and micropython.cmake add this to what the port freezes.
+module("feagi_state.py")
 module("feagi_files.py", base_path="../python")

@@ -23,7 +23,7 @@ PROGRAM = "main.py"
 KEPT_PROGRAM = "main.py.bak"
 # Looks past the files for a module that is part of the firmware: nothing is found in a folder that is not there.
 BUILT_IN = (
-    "import sys\npath = sys.path[:]\nsys.path[:] = ['/nonexistent']\n"
+    "import sys\npath = sys.path[:]\nsys.path[:] = ['.frozen']\n"
     "try:\n import feagi_state\n print(feagi_state.schema_hash())\n"
     "except ImportError:\n print(None)\nfinally:\n sys.path[:] = path"
 )
