@@ -67,7 +67,7 @@ FIRMWARE_SOURCES := $(filter-out %.md,$(wildcard boards/qemu_common/*))
 .PHONY: help
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 15
 	@echo "Boards: $(BOARDS). V=1 shows what the steps say. PYTHON=... chooses the Python (3.11 or later)."
 
 # ------------------------------------------------------------------------------------------------- to look at it
@@ -108,9 +108,8 @@ lint: host ## check style and types
 	@cd host && ../$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff check --quiet --config tests/ruff.toml tests boards firmware shared_spec
 	@cd host && ../$(BIN)/mypy --strict feagi_state
-	@files=$$(git ls-files --cached --others --exclude-standard 'firmware/*.[ch]' 'host/*.[ch]' 'boards/*.[ch]' 'tests/*.[ch]' \
-		| grep -v -e feagi_spec -e feagi_names); \
-	if [[ -e .clang-format && -n $$files ]]; then $(BIN)/clang-format --dry-run -Werror $$files; fi
+	@find firmware host boards tests -name build -prune -o -name '*.[ch]' ! -name 'feagi_spec.*' ! -name 'feagi_names.*' -print0 \
+		| xargs -0 $(BIN)/clang-format --dry-run -Werror
 
 .PHONY: setup
 setup: host ## make .venv with pinned tools and the package feagi_state in it
@@ -138,8 +137,12 @@ freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for Free
 	@ls -l build/freertos/firmware.elf
 
 .PHONY: size
-size: $(BOARDS:%=apt-%) $(STAMPS)/apt-qemu-riscv $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
+size: $(BOARDS:%=apt-%) $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
 	@$(BIN)/python tests/bench/size.py
+
+.PHONY: conformance
+conformance: $(BOARDS:%=apt-%) $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator host $(BOARDS:%=board-%) build/mpy/xtensawin_6.3/feagi_state.mpy ## run the golden vectors on every target, count them into build/conformance.json (2 minutes)
+	@$(BIN)/python tests/conformance.py
 
 .PHONY: bench
 bench: host ## measure what an access costs into build/bench.json, beside peers and against ceilings (3 minutes)

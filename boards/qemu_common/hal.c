@@ -3,7 +3,6 @@
 #include "py/mphal.h"
 #include "py/runtime.h"
 #include "py/stream.h"
-#include "shared/runtime/softtimer.h"
 #include "shared/timeutils/timeutils.h"
 #include "lib/oofatfs/ff.h"
 
@@ -27,7 +26,7 @@ void qemu_wake(void) {
 
 void qemu_tick(void) {
     tick_ms = soc_ticks_us() / 1000;
-    soft_timer_handler();
+    machine_timer_tick();
     serial_tick();
     qemu_wake();
 }

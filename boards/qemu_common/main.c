@@ -7,7 +7,6 @@
 #include "shared/readline/readline.h"
 #include "shared/runtime/gchelper.h"
 #include "shared/runtime/pyexec.h"
-#include "shared/runtime/softtimer.h"
 
 #include "qemu_common/ramdisk.h"
 #include "qemu_common/serial.h"
@@ -50,7 +49,7 @@ int main(void) {
         ramdisk_mount();
         run();
         mp_printf(&mp_plat_print, "MPY: soft reboot\n");
-        soft_timer_deinit();
+        machine_timer_deinit_all();
 #if MICROPY_PY_MACHINE_UART
         machine_uart_deinit_all();
 #endif

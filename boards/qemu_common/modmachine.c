@@ -5,7 +5,7 @@
 
 #include "qemu_common/soc.h"
 
-// extmod lists the other classes itself, but leaves this one to the ports.
+// machine_timer.c; extmod lists the other classes itself.
 #define MICROPY_PY_MACHINE_EXTRA_GLOBALS {MP_ROM_QSTR(MP_QSTR_Timer), MP_ROM_PTR(&machine_timer_type)},
 
 static void mp_machine_idle(void) {

@@ -23,10 +23,10 @@ override SRC_C := \
 	$(BOARD_SRC_C) \
 	qemu_common/entropy.c \
 	qemu_common/hal.c \
+	qemu_common/machine_timer.c \
 	qemu_common/main.c \
 	qemu_common/ramdisk.c \
 	qemu_common/serial.c \
-	qemu_common/soft_timer.c \
 	shared/libc/string0.c \
 	shared/readline/readline.c \
 	shared/runtime/interrupt_char.c \

@@ -41,6 +41,9 @@ void soc_timer_stop(void);
 
 // Provided by hal.c, called by the tick interrupt.
 void qemu_tick(void);
+// Provided by machine_timer.c: called by the tick, and at a soft reset.
+void machine_timer_tick(void);
+void machine_timer_deinit_all(void);
 // Provided by hal.c, called by every other interrupt: ends qemu_wait_for_interrupt().
 void qemu_wake(void);
 

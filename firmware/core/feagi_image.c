@@ -102,14 +102,13 @@ _Static_assert(offsetof(feagi_image_t, saved_at) == offsetof(feagi_image_t, crc)
 // Makes a page of a region what it is in another one of the same layout. In one section: interrupts never meet half of it, and
 // the link sends it whole.
 static void copy_page(feagi_region_t *to, const feagi_region_t *from, uint32_t page) {
-    uint32_t len_bytes;
-    const uint32_t at = feagi_region_page(from, page, &len_bytes);
+    uint32_t len_bytes, at = feagi_region_page(from, page, &len_bytes);
     feagi_port_key_t key = feagi_port_lock();
-    for (uint32_t offset = at; offset < at + len_bytes; offset += 4) {
-        const uint32_t word = *feagi_region_u32(from, offset);
-        if (*feagi_region_u32(to, offset) != word) {
-            *feagi_region_u32(to, offset) = word;
-            feagi_region_mark_word(to, offset);
+    for (const uint32_t end = at + len_bytes; at < end; at += 4) {
+        const uint32_t word = *feagi_region_u32(from, at);
+        if (*feagi_region_u32(to, at) != word) {
+            *feagi_region_u32(to, at) = word;
+            feagi_region_mark_word(to, at);
         }
     }
     feagi_port_unlock(key);
@@ -138,10 +137,13 @@ void feagi_image_save(const feagi_region_t *r, void *mem) {
 
 int feagi_image_open(feagi_region_t *saved, const void *mem, uint32_t len_bytes) {
     const feagi_image_t *image = (const feagi_image_t *)mem;
+    if (len_bytes < sizeof *image) { // first: what is empty lies anywhere
+        return FEAGI_IMAGE_MAGIC;
+    }
     if ((uintptr_t)mem % 8) {
         return FEAGI_IMAGE_ALIGNMENT;
     }
-    if (len_bytes < sizeof *image || image->magic != FEAGI_MAGIC_IMAGE) {
+    if (image->magic != FEAGI_MAGIC_IMAGE) {
         return FEAGI_IMAGE_MAGIC;
     }
     if (image->image_version != FEAGI_IMAGE_VERSION) {

@@ -422,7 +422,9 @@ typedef struct {
     uint64_t text_bytes; // 80: bytes between frames that were no frame
     uint64_t sessions; // 88: sessions since the mirror was made
     uint32_t round_trip_us; // 96: least round trip of the recent pings [us]
-    uint8_t reserved0[28]; // 100: zero
+    uint8_t reserved0[4]; // 100: zero
+    uint64_t clock_offset_us; // 104: device's clock minus the host's monotonic clock, by the ping of round_trip_us; signed, in two's complement [us]
+    uint8_t reserved1[16]; // 112: zero
     uint8_t device_name[32]; // 128: the hello's name, UTF-8, zero-filled
     uint8_t port[96]; // 160: the serial port, UTF-8, zero-filled
 } feagi_mirror_t;
@@ -444,6 +446,8 @@ _Static_assert(offsetof(feagi_mirror_t, text_bytes) == 80, "mirror.text_bytes: o
 _Static_assert(offsetof(feagi_mirror_t, sessions) == 88, "mirror.sessions: offset");
 _Static_assert(offsetof(feagi_mirror_t, round_trip_us) == 96, "mirror.round_trip_us: offset");
 _Static_assert(offsetof(feagi_mirror_t, reserved0) == 100, "mirror.reserved0: offset");
+_Static_assert(offsetof(feagi_mirror_t, clock_offset_us) == 104, "mirror.clock_offset_us: offset");
+_Static_assert(offsetof(feagi_mirror_t, reserved1) == 112, "mirror.reserved1: offset");
 _Static_assert(offsetof(feagi_mirror_t, device_name) == 128, "mirror.device_name: offset");
 _Static_assert(offsetof(feagi_mirror_t, port) == 160, "mirror.port: offset");
 

@@ -31,6 +31,15 @@
 #define configKERNEL_INTERRUPT_PRIORITY 0xff
 #define configMAX_SYSCALL_INTERRUPT_PRIORITY 0xa0
 
+#define configASSERT(condition)                                                                                                  \
+    do {                                                                                                                         \
+        if (!(condition)) {                                                                                                      \
+            taskDISABLE_INTERRUPTS();                                                                                            \
+            for (;;) {                                                                                                           \
+            }                                                                                                                    \
+        }                                                                                                                        \
+    } while (0)
+
 #define vPortSVCHandler SVC_Handler
 #define xPortPendSVHandler PendSV_Handler
 #define xPortSysTickHandler SysTick_Handler

@@ -25,7 +25,7 @@ FREERTOS := $(FREERTOS_DIR)/tasks.c $(FREERTOS_DIR)/list.c $(FREERTOS_DIR)/queue
 CFLAGS := -std=c11 -Os -g -mcpu=cortex-m3 -mthumb -ffunction-sections
 FEAGI_FLAGS := -Wall -Wextra -Werror $(DEFINES) -I$(CORE) -I$(PORT)
 FREERTOS_FLAGS := -I$(HERE) -isystem $(FREERTOS_DIR)/include -isystem $(FREERTOS_PORT)
-LDFLAGS := -mcpu=cortex-m3 -mthumb -nostartfiles -Wl,--gc-sections -T $(ROOT)/boards/qemu_common/mps2.ld
+LDFLAGS := -mcpu=cortex-m3 -mthumb -nostartfiles -Wl,--gc-sections -L$(ROOT)/boards -Tqemu_common/mps2.ld
 
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(notdir $(FEAGI) $(EXAMPLE) $(FREERTOS)))
 HEADERS := $(wildcard $(CORE)/*.h $(PORT)/*.h $(HERE)/*.h)

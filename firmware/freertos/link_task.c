@@ -9,7 +9,7 @@
 #define PERIOD_MS 2 // how late a change is sent; received bytes wake the task at once
 
 static feagi_link_t link;
-static uint32_t dirty[FEAGI_LINK_PAGES]; // a word for each page of the region
+static uint32_t dirty[FEAGI_DIRTY_WORDS_MICRO]; // for a region of this profile, or a smaller one
 static StaticTask_t task;
 static StackType_t stack[STACK_WORDS];
 
@@ -49,6 +49,7 @@ static void serve(void *parameters) {
 }
 
 void link_task_start(feagi_region_t *region, const char *name) {
+    configASSERT(feagi_region_dirty_words(region) <= sizeof dirty / sizeof *dirty);
     const int status = feagi_link_init(&link, region, dirty, name, board_entropy());
     configASSERT(status == 0); // a name that is too long or no UTF-8, or a region of more than FEAGI_LINK_PAGES
     (void)status;

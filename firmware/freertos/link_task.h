@@ -4,8 +4,8 @@
 
 #include "feagi_region.h"
 
-// Makes the task, which also moves the region's clock and is the consumer of its events. `name` of the device, at most 24 bytes
-// of UTF-8, and the region stay the caller's, and must stay. Once, before the scheduler runs.
+// Makes the task, which also moves the region's clock and is the consumer of its events. The region, of profile micro or tiny,
+// and `name`, at most 24 bytes of UTF-8, stay the caller's, and must stay. Once, before the scheduler runs.
 void link_task_start(feagi_region_t *region, const char *name);
 
 #endif

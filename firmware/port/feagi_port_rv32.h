@@ -16,26 +16,36 @@
 //   feagi_areas_get                              5
 //   feagi_clock_hear                           561
 //   feagi_events_push                           38
+//   feagi_hashes_get                             5
+//   feagi_hashes_set                            60
 //   feagi_image_open                             5
 //   feagi_image_restore                        866
-//   feagi_image_save                           393
+//   feagi_image_save                           411
 //   feagi_link_make_delta                      349
 //   feagi_link_start_deltas                     12
+//   feagi_locks_owner                            5
 //   feagi_locks_take_over                       66
 //   feagi_locks_try_lock                        66
+//   feagi_locks_unlock                          66
 //   feagi_region_mark                           12
 //   feagi_region_set_time                        5
+//   feagi_state_add                             96
 //   feagi_state_get                              5
 //   feagi_state_load_u64                         5
-//   feagi_state_store_u32                       27
-//   feagi_state_store_u64                       27
+//   feagi_state_set                            108
+//   feagi_state_store_u32                       33
+//   feagi_state_store_u64                       48
+//   feagi_state_subtract                        90
 //   feagi_state_write                          179
+//   feagi_stats_add                             65
 //   feagi_stats_init                           218
+//   feagi_stats_set                             44
+//   feagi_stats_subtract                        58
 //   feagi_stats_update                         277
 //   feagi_windows_get                            5
 //   feagi_windows_remove                        66
 //   feagi_windows_set                           66
-//   feagi_write_change                          60
+//   feagi_windows_set_default                   44
 // (end of the table)
 #ifndef FEAGI_PORT_RV32_H
 #define FEAGI_PORT_RV32_H

@@ -10,7 +10,8 @@ from __future__ import annotations
 from . import spec
 from ._core import SCHEMA_HASH
 from .changes import Change, ChangeStream
-from .device import Device, connect
+from .connecting import connect
+from .device import Device
 from .errors import (
     AgentAlreadyRegistered,
     AgentNotFound,
@@ -37,6 +38,7 @@ from .errors import (
     StateError,
 )
 from .events import Event, EventStream
+from .fleet import Fleet
 from .manager import StateManager
 from .mirror import LinkInfo, MirrorView, StateView, attach, mirrors
 from .sections import AgentInfo, AreaStats
@@ -78,6 +80,7 @@ __all__ = [
     "Event",
     "EventKind",
     "EventStream",
+    "Fleet",
     "GenomeState",
     "InvalidField",
     "InvalidOperation",

@@ -60,7 +60,8 @@ class FieldWatch:
         self, mirror: Callable[[], Mirror | None], name: Callable[[], str], fields: Iterable[str], from_start: bool
     ) -> None:
         """`mirror` gives it as it is mapped now, None before there is one. `fields`: names; none: all but `version` and
-        `last_modified`. `from_start`: the first values are changes too. Raises InvalidField, RegionClosed.
+        `last_modified`. `from_start`: the first values are changes too, as they are if there is no mirror yet. Raises
+        InvalidField, RegionClosed.
         """
         self._mirror = mirror
         self._name = name
@@ -71,6 +72,7 @@ class FieldWatch:
         self._pages: list[_Page] = []
         self._pending: dict[str, tuple[_Page, _Field, Any]] = {}  # in the order in which they were found
         self._look()
+        self._from_start |= self._region is None
 
     def take(self) -> Change | None:
         """The change that was found first and still is one, with the field's latest value; None: there is none.

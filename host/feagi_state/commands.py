@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 from . import spec
-from .errors import CommandTimeout, StateError
+from .errors import CommandTimeout, LinkError, StateError
 from .frames import Frame
 from .spec import CommandOp, Kind
 
-__all__ = ["Command", "CommandQueue"]
+__all__ = ["Batch", "Command", "CommandQueue", "Reply"]
 
 _RETRANSMIT_S: Final = spec.RETRANSMIT_MS / 1000
+WAITING_MOST: Final = 1000  # commands of one link
+
+Operation = tuple[int, tuple["int | bytes", ...]]  # op and arguments
+
+
+class Reply(NamedTuple):
+    """What the device answered."""
+
+    status: int  # 0, or the negative error that it refuses the command with
+    values: tuple[Any, ...]
+    mirror_digest: int | None  # see Command
 
 
 class Command:
     """One command, from its caller to its reply."""
 
     def __init__(
-        self, op: int, args: tuple[int | bytes, ...], deadline: float, on_done: Callable[[Command], None] | None = None
+        self,
+        op: int,
+        args: tuple[int | bytes, ...],
+        deadline: float,
+        on_done: Callable[[Command], None] | None = None,
+        may_send: Callable[[], bool] | None = None,
     ) -> None:
-        """`deadline`: monotonic seconds. `on_done` is called once, when `done` becomes true."""
+        """`deadline`: monotonic seconds. `on_done` is called once, when `done` becomes true. `may_send` is asked right
+        before the command is sent for the first time: if not, it is forgotten.
+        """
         self.op = op
         self.args = args
         self.deadline = deadline
@@ -35,6 +53,7 @@ class Command:
         self.seq = 0
         self.next_send = 0.0
         self._on_done = on_done
+        self.may_send = may_send
 
     def finish(self, error: StateError | None = None) -> None:
         """Sets the outcome, once."""
@@ -44,6 +63,55 @@ class Command:
         self.done = True
         if self._on_done is not None:
             self._on_done(self)
+
+
+class Batch:
+    """Commands of one caller. Each is sent when the one before it was answered well, so that none follows a failure."""
+
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        deadline: float,
+        on_done: Callable[[], None],
+        *,
+        on_reply: Callable[[Reply], None] | None = None,
+        may_send: Callable[[], bool] | None = None,
+    ) -> None:
+        """`deadline`: of all of them, in monotonic seconds. `on_done` is called once, in the thread that serves the
+        link. `on_reply` hears every reply, `may_send` is asked before each command; see Command.
+        """
+        self.operations = tuple(operations)
+        self.deadline = deadline
+        self.replies: list[Reply] = []
+        self.error: StateError | None = None  # why the next one has no reply
+        self.done = False
+        self.command: Command | None = None  # the present one, of the link that runs it
+        self.may_send = may_send
+        self._on_done = on_done
+        self._on_reply = on_reply
+
+    @property
+    def next(self) -> Operation | None:
+        """What is to be sent now; None: nothing more, since all was done, or one failed."""
+        if self.done or len(self.replies) == len(self.operations):
+            return None
+        return self.operations[len(self.replies)]
+
+    def answered(self, reply: Reply) -> None:
+        """The present command has a reply; the last one, and one that says no, end the batch."""
+        self.replies.append(reply)
+        if self._on_reply is not None:
+            self._on_reply(reply)
+        if reply.status or len(self.replies) == len(self.operations):
+            self.finish(None)
+
+    def finish(self, error: StateError | None) -> None:
+        """Ends the batch, once."""
+        if self.done:
+            return
+        self.error = error
+        self.done = True
+        self._on_done()
 
 
 class CommandQueue:
@@ -60,7 +128,9 @@ class CommandQueue:
         self._seq = 0
 
     def add(self, command: Command) -> None:
-        """Takes a command; `serve` sends it."""
+        """Takes a command; `serve` sends it. Raises LinkError if too many wait."""
+        if len(self._waiting) >= WAITING_MOST:
+            raise LinkError(f"{WAITING_MOST} commands wait for the device already: this one was not sent")
         self._waiting.append(command)
 
     def cancel(self, command: Command) -> None:
@@ -83,20 +153,20 @@ class CommandQueue:
             current.finish(CommandTimeout("the device did not answer the command in time: its outcome is unknown"))
         for command in [command for command in self._waiting if now >= command.deadline]:
             self._waiting.remove(command)
-            command.finish(CommandTimeout("the command was not sent, since the link was not free in time"))
+            command.finish(
+                CommandTimeout("the command was not sent, since the link was not free in time", may_have_run=False)
+            )
         if not live:
             return
+        while self._current is None and self._waiting:
+            command = self._waiting.popleft()
+            if command.may_send is None or command.may_send():
+                # A reply to an earlier command, late or repeated, has another number.
+                self._seq = (self._seq + 1) & 255
+                command.seq, command.sent, command.next_send = self._seq, True, now
+                self._current = command
         current = self._current
-        if current is None:
-            if not self._waiting:
-                return
-            # A reply to an earlier command, late or repeated, has another number.
-            self._seq = (self._seq + 1) & 255
-            current = self._current = self._waiting.popleft()
-            current.seq = self._seq
-            current.sent = True
-            current.next_send = now
-        if now >= current.next_send:
+        if current is not None and now >= current.next_send:
             current.next_send = now + _RETRANSMIT_S
             self._send(Kind.COMMAND, current.seq, (current.op, *current.args))
 

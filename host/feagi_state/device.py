@@ -1,135 +1,101 @@
-"""A device on a serial port: `connect` serves the link in a thread and keeps the mirror, which everybody can read, up
-to date.
-"""
+"""A device: what one reads of its mirror, and what one asks of it. `connect` and Fleet make them."""
 
 from __future__ import annotations
 
+import asyncio
 import atexit
-import logging
-import operator
-import os
-import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol, Union
 
-from . import spec
 from ._core import Mirror
+from .changes import Change, ChangeStream, FieldWatch
 from .closing import Closing
-from .commands import Command
+from .commands import Batch
 from .errors import (
     CommandTimeout,
-    InvalidField,
-    InvalidValue,
-    LinkError,
-    MemoryMapError,
-    NotADevice,
-    PortError,
-    SchemaMismatch,
-    SerializationError,
     StaleMirror,
     StateError,
-    error_from_status,
 )
 from .events import EventStream
-from .mirror import LinkInfo, MirrorView, StateView, server_of
-from .mirror_files import OwnedMirror
-from .running import port_path, resolve_port
-from .sections import AgentInfo, field_value
-from .session import Hello, HostSession, Observer
+from .listeners import Listeners, Subscription
+from .mirror import LinkInfo, MirrorView, StateView
+from .runner import Runner
+from .sections import AgentInfo
 from .spec import CommandOp
-from .transport import SerialTransport, Transport
 from .views import SectionViews
+from .waiting import Patience
+from .writes import Request, digest_request, write_request
 
-__all__ = ["Device", "connect", "served_elsewhere"]
+__all__ = ["Device"]
 
-_log = logging.getLogger("feagi_state.device")
-_text_log = logging.getLogger("feagi_state.text")
-
-_READ_S: Final = 0.05  # how late a retry or a ping may be
-_REOPEN_S: Final = (0.1, 1.0)  # first and longest pause between two tries to open the port
-_HEARD_KEPT: Final = 200  # bytes of text that are kept for NotADevice
 _COMMAND_S: Final = 5.0
 _LATE_S: Final = 1.0  # how much later than its timeout a command's caller goes on
 
+Fields = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
 
-class _Listener(Observer):
-    """Hears the session, in the device's thread and under its lock."""
 
-    def __init__(self, device: Device) -> None:
-        self._device = device
+class Link(Protocol):
+    """What serves a device. All of it is for any thread."""
 
-    def open_mirror(self, header: bytes, hello: Hello) -> Mirror:
-        return self._device._open_mirror(header, hello)
+    @property
+    def port(self) -> str:
+        """Where the device is."""
 
-    def session_started(self, hello: Hello) -> None:
-        _log.debug("%s: session 0x%08x", self._device.port, hello.boot)
-        self._device._problem = None
-        self._device._changed.notify_all()
+    @property
+    def view(self) -> MirrorView | None:
+        """The mirror, once a first snapshot was complete."""
 
-    def session_ended(self, reason: str) -> None:
-        _log.debug("%s: %s", self._device.port, reason)
-        self._device._changed.notify_all()
+    @property
+    def problem(self) -> StateError | None:
+        """Why there is no live link."""
 
-    def live(self, mirror: Mirror) -> None:
-        self._device._on_live()
+    @property
+    def fatal(self) -> StateError | None:
+        """Why there never will be again."""
 
-    def text(self, data: bytes) -> None:
-        self._device._texts.append(data)
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
 
-    def log(self, level: int, message: str) -> None:
-        self._device._logs.append((level, message))
+    @property
+    def listeners(self) -> Listeners:
+        """Who hears of changes and texts."""
 
-    def mismatch(self, hello: Hello) -> None:
-        ours = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH)
-        name = hello.name or "the device"
-        self._device._problem = SchemaMismatch((hello.proto, hello.schema), ours, f"{name} on {self._device.port}")
-        self._device._changed.notify_all()
+    @property
+    def is_live(self) -> bool:
+        """Whether the mirror is live."""
+
+    def start(self, batch: Batch) -> None:
+        """Runs commands; the batch is told when they are done."""
+
+    def cancel(self, batch: Batch) -> None:
+        """Forgets commands whose caller has given up."""
+
+    def close(self) -> None:
+        """Ends the link. Commands have failed when it returns."""
+
+    def why_not_live(self, waited_s: float) -> StateError:
+        """What to tell somebody who has waited so long in vain."""
 
 
 class Device(Closing, SectionViews):
-    """A device that this process serves.
+    """A device: what its mirror shows, and commands to it, be its port this process's or another's.
 
-    Made by `connect`; all methods may be called from any thread but its own callbacks.
+    Made by `connect`, or by a Fleet. All methods may be called from any thread, callbacks of the device's included.
+    Those whose names end in `_async` are the same for asyncio, on any event loop: other tasks run while they wait.
+
+    Commands run one after the other, each at most once. Whoever asks waits for the answer, and so for those who asked
+    before; up to 1,000 commands wait for a device, one more raises LinkError. A command that failed with a LinkError
+    says in `may_have_run` whether the device may have run it all the same.
     """
 
-    def __init__(
-        self,
-        transport: Transport,
-        *,
-        reopen: Callable[[], Transport] | None = None,
-        name: str | None = None,
-        mirror_dir: str | os.PathLike[str] | None = None,
-        mirror_mode: int = 0o600,
-    ) -> None:
-        """Serves `transport`, which is open.
-
-        `reopen` opens it again after it went away, or raises PortError. See `connect`.
-        """
-        self.port = transport.name
-        self.text: Callable[[bytes], None] | None = (
-            None  # hears bytes between frames; else the logger "feagi_state.text"
-        )
-        self._transport: Transport | None = transport
-        self._reopen = reopen
-        self._wanted_name = name
-        self._mirror_dir = mirror_dir
-        self._mirror_mode = mirror_mode
-        self._owned: OwnedMirror | None = None
-        self._view: MirrorView | None = None
-        self._changed = threading.Condition()  # guards the session and all that its listener touches
-        self._problem: StateError | None = None  # why there is no live link
-        self._fatal: StateError | None = None  # why there never will be again
-        self._texts: list[bytes] = []
-        self._logs: list[tuple[int, str]] = []
-        self._heard = b""
-        self._closing = threading.Event()
-        self._session = HostSession(_Listener(self), unix_ms=lambda: time.time_ns() // 1_000_000)
-        self._thread = threading.Thread(target=self._serve, name=f"feagi_state {self.port}", daemon=True)
-        self._session.port_opened(time.monotonic())
-        self._thread.start()
+    def __init__(self, link: Link, runner: Runner | None = None) -> None:
+        """Takes over a link. `runner`: it serves this link alone, and ends with it."""
+        self._link = link
+        self._runner = runner
         atexit.register(self.close)
 
     # ------------------------------------------------------------------------------------------------ what one reads
@@ -137,9 +103,38 @@ class Device(Closing, SectionViews):
     @property
     def mirror(self) -> MirrorView:
         """The device's mirror. Raises StaleMirror as long as there is none: no snapshot was complete yet."""
-        if self._view is None:
+        view = self._link.view
+        if view is None:
             raise StaleMirror(f"nothing came from {self.port} yet")
-        return self._view
+        return view
+
+    @property
+    def port(self) -> str:
+        """The port, as it is called now: a board that was plugged in again may have another."""
+        return self._link.port
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._link.closed
+
+    @property
+    def problem(self) -> StateError | None:
+        """Why there is no live link, as far as it is known; None: nothing is."""
+        return self._link.fatal or self._link.problem
+
+    @property
+    def text(self) -> Callable[[bytes], None] | None:
+        """Hears the bytes between frames, as a REPL or print() sends them; None: the logger "feagi_state.text" does.
+
+        Called in the thread of the callbacks, which is none that serves a port. What does not return for long enough
+        that 1,000 texts wait passes further ones over, and the log says how many.
+        """
+        return self._link.listeners.on_text
+
+    @text.setter
+    def text(self, callback: Callable[[bytes], None] | None) -> None:
+        self._link.listeners.on_text = callback
 
     @property
     def name(self) -> str:
@@ -174,20 +169,62 @@ class Device(Closing, SectionViews):
     @property
     def stale(self) -> bool:
         """Whether the values may be old."""
-        return self._view is None or self._view.stale
+        view = self._link.view
+        return view is None or view.stale
 
     def events(self, timeout_s: float | None = None, from_start: bool = False) -> EventStream:
         """Events from now on, or from the oldest that is still there on; see MirrorView.events. Ends with `close`."""
-        return self.mirror.events(timeout_s, from_start, self._closing.is_set)
+        return self.mirror.events(timeout_s, from_start, self._has_ended)
+
+    def changes(self, *fields: str, timeout_s: float | None = None, from_start: bool = False) -> ChangeStream:
+        """Changes of these fields from now on, or of all; see MirrorView.changes. If there is no mirror yet, its first
+        values come too, as changes from None. Ends with `close`.
+        """
+        watch = self.watch_fields(fields, from_start)
+        return ChangeStream(lambda: (watch,), timeout_s, self._has_ended)
+
+    def on_change(self, callback: Callable[[Change], None], *fields: str) -> Subscription:
+        """Calls `callback` with every change of these fields from now on, or of all, until the subscription's `close`
+        or the device's.
+
+        Calls come one after the other, in a thread that serves no port: they may take their time and use the device.
+        A callback that is slower than the changes gets the latest value of each field, see Change.passed_over. Raises
+        InvalidField.
+        """
+        subscription = Subscription(self.changes(*fields), callback)
+        self._link.listeners.subscribe(subscription)
+        return subscription
+
+    def watch_fields(self, fields: Iterable[str], from_start: bool) -> FieldWatch:
+        """What a reader of its own has seen of these fields, for a ChangeStream. Raises InvalidField."""
+        return FieldWatch(self._region, lambda: self.name, fields, from_start)
+
+    def why_not_live(self, waited_s: float) -> StateError:
+        """What keeps the mirror from being live, to be said to somebody who has waited so long: PortError, NotADevice,
+        SchemaMismatch, StaleMirror, or another LinkError.
+        """
+        return _again(self._link.why_not_live(waited_s))
 
     def wait_live(self, timeout_s: float | None = None) -> None:
         """Waits until the mirror is live.
 
         Raises StaleMirror, or what keeps the link from being live, if it is not within `timeout_s`.
         """
-        if not self._wait(timeout_s):
-            problem = self._fatal or self._problem
-            raise problem or StaleMirror(f"the link to {self.port} was not live within {timeout_s} s")
+        patience = Patience(timeout_s)
+        while not self._link.is_live:
+            pause_s = None if self._has_ended() else patience.next_pause_s()
+            if pause_s is None:
+                raise self.why_not_live(timeout_s or 0.0)
+            time.sleep(pause_s)
+
+    async def wait_live_async(self, timeout_s: float | None = None) -> None:
+        """As `wait_live`."""
+        patience = Patience(timeout_s)
+        while not self._link.is_live:
+            pause_s = None if self._has_ended() else patience.next_pause_s()
+            if pause_s is None:
+                raise self.why_not_live(timeout_s or 0.0)
+            await asyncio.sleep(pause_s)
 
     # ----------------------------------------------------------------------------------------------- what one writes
 
@@ -195,25 +232,35 @@ class Device(Closing, SectionViews):
         """Asks the device to write a field; returns the value after it, which a clamped field may have changed.
 
         `value`: an enum's member, bool, int, or a float for an f32. The mirror shows it as soon as the device reports
-        the change. Raises InvalidField, InvalidValue, what the device refuses it with, CommandTimeout, or
-        SessionLost.
+        the change. Raises InvalidField, InvalidValue, what the device refuses it with, CommandTimeout, SessionLost, or
+        what keeps the link from being live.
         """
-        found = _writable(field)
-        return self._write(CommandOp.SET, field, found, _to_wire(field, found, value), timeout_s)
+        return self._ask(write_request(CommandOp.SET, field, value), timeout_s)
 
     def add(self, field: str, n: int = 1, *, timeout_s: float = _COMMAND_S) -> Any:
         """Asks the device to add `n` >= 0 to a counter, which stays at its maximum; returns the value after it.
 
         Raises as `set`.
         """
-        return self._write(CommandOp.ADD, field, _writable(field), _amount(field, n), timeout_s)
+        return self._ask(write_request(CommandOp.ADD, field, n), timeout_s)
 
     def subtract(self, field: str, n: int = 1, *, timeout_s: float = _COMMAND_S) -> Any:
         """Asks the device to subtract `n` >= 0 from a counter, which stays at 0; returns the value after it.
 
         Raises as `set`.
         """
-        return self._write(CommandOp.SUBTRACT, field, _writable(field), _amount(field, n), timeout_s)
+        return self._ask(write_request(CommandOp.SUBTRACT, field, n), timeout_s)
+
+    def update(self, fields: Fields = (), /, *, timeout_s: float = _COMMAND_S, **more: Any) -> dict[str, Any]:
+        """Asks the device to write several fields, in this order; returns the values after it, by name.
+
+        Unlike StateManager.update not at once: the link takes one command at a time, and those of others may come
+        between. But nobody waits between two of them: each goes to the device when the one before was answered. The
+        first that fails ends it. `timeout_s` is for all. Raises as `set`, and before anything is sent if any field or
+        value cannot be; the error's `written` has what was written before it, and what came after it was not sent.
+        """
+        names, requests = _update_requests(fields, more)
+        return _written(names, requests, self._run(requests, timeout_s))
 
     def digest(self, *, timeout_s: float = _COMMAND_S) -> tuple[int, int]:
         """CRC-32 of the device's region and of the mirror's at the same instant of the device: (device, mirror).
@@ -223,328 +270,139 @@ class Device(Closing, SectionViews):
         """
         deadline = time.monotonic() + timeout_s
         while True:
-            command = self._command(CommandOp.DIGEST, (), max(0.0, deadline - time.monotonic()))
-            if command.status:
-                raise error_from_status(command.status, "digest")
-            if len(command.values) != 2 or not all(type(value) is int for value in command.values):
-                raise SerializationError(f"{self.port} answered DIGEST with {command.values!r}")
-            if command.mirror_digest is not None:
-                return command.values[0], command.mirror_digest
+            digests = _digests(self._run([digest_request()], max(0.0, deadline - time.monotonic())))
+            if digests is not None:
+                return digests
+
+    async def set_async(self, field: str, value: Any, *, timeout_s: float = _COMMAND_S) -> Any:
+        """As `set`. A task that is cancelled while it waits has perhaps written."""
+        return await self._ask_async(write_request(CommandOp.SET, field, value), timeout_s)
+
+    async def add_async(self, field: str, n: int = 1, *, timeout_s: float = _COMMAND_S) -> Any:
+        """As `add`."""
+        return await self._ask_async(write_request(CommandOp.ADD, field, n), timeout_s)
+
+    async def subtract_async(self, field: str, n: int = 1, *, timeout_s: float = _COMMAND_S) -> Any:
+        """As `subtract`."""
+        return await self._ask_async(write_request(CommandOp.SUBTRACT, field, n), timeout_s)
+
+    async def update_async(
+        self, fields: Fields = (), /, *, timeout_s: float = _COMMAND_S, **more: Any
+    ) -> dict[str, Any]:
+        """As `update`."""
+        names, requests = _update_requests(fields, more)
+        return _written(names, requests, await self._run_async(requests, timeout_s))
+
+    async def digest_async(self, *, timeout_s: float = _COMMAND_S) -> tuple[int, int]:
+        """As `digest`."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            digests = _digests(await self._run_async([digest_request()], max(0.0, deadline - time.monotonic())))
+            if digests is not None:
+                return digests
 
     # ------------------------------------------------------------------------------------------------------- the end
 
     def close(self) -> None:
-        """Ends the link: the thread ends, the port is free, the mirror is marked closed.
+        """Ends the link: the port is free, the mirror is marked closed, its threads end once callbacks have returned.
 
         May be called more than once.
         """
-        self._closing.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
-        with self._changed:
-            self._session.close()
-            self._drop_transport()
-            if self._owned is not None:
-                self._owned.close()
-            self._changed.notify_all()
+        self._link.close()
+        if self._runner is not None:
+            self._runner.close()
         atexit.unregister(self.close)
 
     def __repr__(self) -> str:
         """Name and port."""
-        return f"<Device {self._view.name if self._view else '?'} on {self.port}>"
+        view = self._link.view
+        return f"<Device {view.name if view else '?'} on {self.port}>"
 
     # --------------------------------------------------------------------------------------------------- the callers
 
-    def _wait(self, timeout_s: float | None) -> bool:
-        """Whether the link is live before the timeout; ends early when it never will be again."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        with self._changed:
-            while not self._is_live():
-                left = None if deadline is None else deadline - time.monotonic()
-                if self._fatal is not None or self._closing.is_set() or (left is not None and left <= 0):
-                    return False
-                # A silent line becomes live again without a word from the session: look now and then.
-                self._changed.wait(_READ_S if left is None else min(left, _READ_S))
-        return True
+    def _region(self) -> Mirror | None:
+        view = self._link.view
+        return None if view is None else view.region()
 
-    def _is_live(self) -> bool:
-        return self._session.is_live and self._view is not None and not self._view.stale
+    def _has_ended(self) -> bool:
+        return self._link.closed or self._link.fatal is not None
 
-    def _write(self, op: CommandOp, name: str, field: spec.Field, value: int, timeout_s: float) -> Any:
-        command = self._command(op, (field.offset, value), timeout_s)
-        if command.status:
-            raise error_from_status(command.status, f"{op.name.lower()} {name} {value}")
-        if len(command.values) != 1 or type(command.values[0]) is not int:
-            raise SerializationError(f"{self.port} answered {op.name} with {command.values!r}")
-        return _from_wire(field, command.values[0])
+    def _ask(self, request: Request, timeout_s: float) -> Any:
+        return _results([request], self._run([request], timeout_s))[0]
 
-    def _command(self, op: CommandOp, args: tuple[int, ...], timeout_s: float) -> Command:
-        if threading.current_thread() is self._thread:
-            raise StateError(
-                "a command cannot be waited for in a callback: "
-                "the thread that calls it is the one that would hear the reply"
-            )
+    async def _ask_async(self, request: Request, timeout_s: float) -> Any:
+        return _results([request], await self._run_async([request], timeout_s))[0]
+
+    def _run(self, requests: Sequence[Request], timeout_s: float) -> Batch:
+        """Runs them to their end, good or bad."""
         done = threading.Event()
-        with self._changed:
-            if self._fatal is not None or self._closing.is_set():
-                raise _again(self._fatal) if self._fatal else LinkError(f"the link to {self.port} was closed")
-            if self._problem is not None and not self._session.is_live:
-                raise _again(self._problem)
-            command = self._session.command(op, args, time.monotonic(), timeout_s, lambda _: done.set())
-            self._flush(self._transport)
+        batch = Batch([request.operation for request in requests], time.monotonic() + timeout_s, done.set)
+        self._link.start(batch)
         try:
-            # The thread keeps the deadline, and fails every command when it ends. A callback of the user's may hold it
-            # up.
+            # The link keeps the deadline, and fails every command when it ends.
             if not done.wait(timeout_s + _LATE_S):
                 raise CommandTimeout("the command was not answered in time: its outcome is unknown")
         except BaseException:
-            with self._changed:
-                self._session.cancel(command)
+            self._link.cancel(batch)
             raise
-        if command.error is not None:
-            raise command.error
-        return command
+        return batch
 
-    # --------------------------------------------------------------------------------------------------- the thread
+    async def _run_async(self, requests: Sequence[Request], timeout_s: float) -> Batch:
+        """As `_run`."""
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
 
-    def _serve(self) -> None:
+        def on_done() -> None:
+            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                loop.call_soon_threadsafe(done.set)
+
+        batch = Batch([request.operation for request in requests], time.monotonic() + timeout_s, on_done)
+        self._link.start(batch)
         try:
-            while not self._closing.is_set():
-                if self._transport is None:
-                    self._open_again()
-                else:
-                    self._step(self._transport)
-        except BaseException as error:
-            fatal = error if isinstance(error, StateError) else LinkError(f"the link to {self.port} failed: {error!r}")
-            if fatal is not error:
-                _log.exception("%s: the link failed", self.port)
-            with self._changed:
-                self._fatal = fatal
-                self._session.close()
-                self._drop_transport()
-                self._changed.notify_all()
+            await asyncio.wait_for(done.wait(), timeout_s + _LATE_S)
+        except asyncio.TimeoutError:
+            self._link.cancel(batch)
+            raise CommandTimeout("the command was not answered in time: its outcome is unknown") from None
+        except BaseException:
+            self._link.cancel(batch)
+            raise
+        return batch
 
-    def _step(self, transport: Transport) -> None:
-        try:
-            data = transport.read(_READ_S)
-        except PortError as error:
-            self._port_lost(error)
-            return
-        with self._changed:
-            now = time.monotonic()
-            if data:
-                self._session.receive(data, now)
-            self._session.poll(now)
-            self._flush(transport)
-        self._deliver()
 
-    def _flush(self, transport: Transport | None) -> None:
-        out = self._session.take_output()
-        if out and transport is not None:
-            with suppress(PortError):  # the thread's next read says the same
-                transport.write(out)
+def _results(requests: Sequence[Request], batch: Batch) -> list[Any]:
+    """What the caller gets. Raises why it gets nothing."""
+    results = [request.result(reply) for request, reply in zip(requests, batch.replies)]
+    if batch.error is not None:
+        raise _again(batch.error)
+    return results
 
-    def _deliver(self) -> None:
-        """Gives text and logs to the user, without the lock."""
-        if self._texts:
-            texts, self._texts = self._texts, []
-            for text in texts:
-                self._heard = (self._heard + text)[-_HEARD_KEPT:]
-                if self.text is None:
-                    _text_log.info("%s", text.decode("utf-8", "replace").rstrip("\r\n"))
-                    continue
-                try:
-                    self.text(text)
-                except Exception:  # the user's: it must not end the link
-                    _log.exception("the text callback failed")
-        if self._logs:
-            logs, self._logs = self._logs, []
-            for level, message in logs:
-                _log.log(level, "%s: %s", self.port, message)
 
-    def _port_lost(self, error: PortError) -> None:
-        with self._changed:
-            self._drop_transport()
-            self._session.port_lost(time.monotonic())
-            self._problem = error
-            if self._reopen is None:
-                self._fatal = error
-                self._closing.set()
-                self._session.close()
-            self._changed.notify_all()
-        _log.info("%s", error)
+def _update_requests(fields: Fields, more: Mapping[str, Any]) -> tuple[list[str], list[Request]]:
+    values = {**dict(fields), **more}
+    return list(values), [write_request(CommandOp.SET, name, value) for name, value in values.items()]
 
-    def _open_again(self) -> None:
-        assert self._reopen is not None
-        pause = _REOPEN_S[0]
-        while not self._closing.wait(pause):
-            pause = min(2 * pause, _REOPEN_S[1])
-            try:
-                transport = self._reopen()
-            except PortError as error:
-                self._problem = error
-            else:
-                with self._changed:
-                    self._problem = None
-                    self._transport = transport
-                    self._session.port_opened(time.monotonic())
-                _log.info("%s is back", self.port)
-                return
-            with self._changed:
-                self._session.poll(time.monotonic())  # commands that wait have deadlines
 
-    def _drop_transport(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
+def _written(names: Sequence[str], requests: Sequence[Request], batch: Batch) -> dict[str, Any]:
+    """Values by name. What is raised instead says which there are."""
+    written: dict[str, Any] = {}
+    try:
+        for name, request, reply in zip(names, requests, batch.replies):
+            written[name] = request.result(reply)
+        if batch.error is not None:
+            raise _again(batch.error)
+    except StateError as error:
+        error.written = written
+        raise
+    return written
 
-    def _open_mirror(self, header: bytes, hello: Hello) -> Mirror:
-        if self._owned is None:
-            wanted = self._wanted_name or hello.name or os.path.basename(self.port.rstrip("/"))
-            self._owned = OwnedMirror(wanted, self._mirror_dir, self._mirror_mode)
-        return self._owned.open(header, hello.name, self.port)
 
-    def _on_live(self) -> None:
-        self._problem = None
-        if self._view is None:
-            assert self._owned is not None
-            self._view = MirrorView(self._owned.path)
-        self._changed.notify_all()
-
-    def _wait_first(self, timeout_s: float) -> None:
-        """For `connect`: until the link is live for the first time. Raises what is wrong instead."""
-        deadline = time.monotonic() + timeout_s
-        with self._changed:
-            while not self._is_live():
-                left = deadline - time.monotonic()
-                if self._fatal is not None:
-                    raise _again(self._fatal)
-                if isinstance(self._problem, SchemaMismatch):
-                    raise _again(self._problem)
-                if left <= 0:
-                    raise self._why_not(timeout_s)
-                self._changed.wait(left)
-
-    def _why_not(self, timeout_s: float) -> StateError:
-        if self._problem is not None:
-            return self._problem
-        if self._session.session:
-            return LinkError(
-                f"{self.port} said hello, but its state did not arrive within {timeout_s:g} s: "
-                "is the line too bad or too slow?"
-            )
-        heard = (self._heard + b"".join(self._texts) + self._session.unread)[-_HEARD_KEPT:]
-        if not heard:
-            return NotADevice(
-                f"{self.port} is silent: nothing came within {timeout_s:g} s. "
-                "Does the board run the link, at this baud rate?"
-            )
-        shown = repr(heard[-60:])[1:]
-        if b">>>" in heard:
-            hint = f"that is MicroPython's prompt: `feagi-state install {self.port}` puts the link on the board"
-        else:
-            hint = "is the baud rate right, and does the board run the link?"
-        return NotADevice(f"{self.port} sends no frames; heard {shown}: {hint}", heard)
+def _digests(batch: Batch) -> tuple[int, int] | None:
+    """(device, mirror), None if they are not of the same instant."""
+    [device] = _results([digest_request()], batch)
+    mirror = batch.replies[0].mirror_digest
+    return None if mirror is None else (device, mirror)
 
 
 def _again(error: StateError) -> StateError:
     """A stored error to be raised once more, without the tracebacks of the times before."""
     return error.with_traceback(None)
-
-
-def connect(
-    port: str,
-    *,
-    name: str | None = None,
-    baudrate: int = 115200,
-    timeout_s: float = 5.0,
-    mirror_dir: str | os.PathLike[str] | None = None,
-    mirror_mode: int = 0o600,
-) -> Device:
-    """Opens a serial port, agrees on a session with the device there, and returns when its mirror is live.
-
-    `port`: a device path, `COM3`, `socket://host:port`, `rfc2217://host:port`, or the name of a running emulated board.
-    `name`: the mirror's, by default the emulated board's, the device's own, or the port's; if a living process has it,
-    `-2`, `-3`... is added. `baudrate` in Bd. `mirror_dir`: see `attach`. `mirror_mode`: permissions of the mirror's
-    file. The Device reconnects by itself when the board goes away and returns, and is to be closed (`with`).
-
-    Raises PortError (absent, busy, no permission), SchemaMismatch, NotADevice, MemoryMapError, or LinkError if the
-    snapshot did not arrive within `timeout_s`.
-    """
-
-    def open_port() -> Transport:
-        # Looked up every time: what an emulated board was connected to may be another terminal by now.
-        return SerialTransport(port_path(port), baudrate)
-
-    try:
-        transport = open_port()
-    except PortError as error:
-        served = served_elsewhere(port_path(port), mirror_dir) if error.reason == "busy" else None
-        raise served or error from None
-    wanted = name or resolve_port(port)[1]
-    device = Device(transport, reopen=open_port, name=wanted, mirror_dir=mirror_dir, mirror_mode=mirror_mode)
-    try:
-        device._wait_first(timeout_s)
-    except BaseException:
-        device.close()
-        raise
-    return device
-
-
-def served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None = None) -> PortError | None:
-    """Who has the port, when that is a process that serves a mirror of it."""
-    with suppress(MemoryMapError):
-        view = server_of(port, mirror_dir)
-        if view is None:
-            return None
-        with view:
-            pid, name = view.link.owner_pid, view.name
-        if pid == os.getpid():
-            return PortError(f"{port} is served by this process already, as mirror {name}", "busy")
-        return PortError(
-            f"{port} is served by process {pid}: feagi_state.attach({name!r}) and `feagi-state watch {name}` read its "
-            f"mirror; to write, end that process first (Ctrl-C there, or kill {pid})",
-            "busy",
-        )
-    return None
-
-
-def _core_field(name: str) -> spec.Field:
-    found = spec.CORE_FIELDS.get(name)
-    if found is None:
-        raise InvalidField(f"the core block has no field {name!r}")
-    return found
-
-
-def _writable(name: str) -> spec.Field:
-    found = _core_field(name)
-    if not found.writable:
-        raise InvalidField(f"{name} is kept by the device and cannot be written")
-    return found
-
-
-def _to_wire(name: str, field: spec.Field, value: Any) -> int:
-    """A field's value as a command carries it: an int, of an f32 its bits."""
-    if field.type == "f32":
-        try:
-            bits: int = struct.unpack("<I", struct.pack("<f", value))[0]
-            return bits
-        except (struct.error, OverflowError, TypeError):
-            raise InvalidValue(f"{name} is a 32-bit float; {value!r} is none") from None
-    return _amount(name, value)
-
-
-def _amount(name: str, value: Any) -> int:
-    try:
-        number = int(operator.index(value))  # not True, which 3.9 gives back as it is
-    except TypeError:
-        raise InvalidValue(f"{name} is an integer; {value!r} is none") from None
-    if not -(2**63) <= number < 2**64:
-        raise InvalidValue(f"{name} cannot be {number}: it does not fit 64 bits")
-    return number
-
-
-def _from_wire(field: spec.Field, value: int) -> Any:
-    if field.type == "f32":
-        return struct.unpack("<f", struct.pack("<I", value & 0xFFFFFFFF))[0]
-    return field_value(field, value)

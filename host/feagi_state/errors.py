@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from . import spec
 
@@ -36,7 +38,12 @@ __all__ = [
 
 
 class StateError(Exception):
-    """Root of everything that this package raises on purpose."""
+    """Root of everything that this package raises on purpose.
+
+    `written`: of what stopped Device.update, the values by name of the fields that were written before.
+    """
+
+    written: Mapping[str, Any] = MappingProxyType({})
 
 
 class AgentNotFound(StateError):
@@ -100,7 +107,13 @@ class InvalidOperation(StateError, TypeError):
 
 
 class LinkError(StateError):
-    """The link to a device does not work."""
+    """The link to a device does not work.
+
+    `may_have_run`: of a command that failed so, whether the device may have run it, once. False: it was not sent, and
+    will not be.
+    """
+
+    may_have_run: bool = False
 
 
 class PortError(LinkError):
@@ -146,9 +159,16 @@ class NotADevice(LinkError):
 class CommandTimeout(LinkError):
     """A command was not answered in time. If it was sent, the device may have run it once, or not at all."""
 
+    def __init__(self, message: str, may_have_run: bool = True) -> None:
+        """`may_have_run`: whether it was sent."""
+        super().__init__(message)
+        self.may_have_run = may_have_run
+
 
 class SessionLost(LinkError):
     """The session ended before a command was answered: the device may have run it once, or not at all."""
+
+    may_have_run = True
 
 
 class StaleMirror(LinkError):

@@ -21,11 +21,12 @@ __all__ = ["InstallError", "Installed", "Progress", "Request", "check_native", "
 
 PROGRAM = "main.py"
 KEPT_PROGRAM = "main.py.bak"
-# Looks past the files for a module that is part of the firmware: nothing is found in a folder that is not there.
+# Looks for a module that is part of the firmware, past the one that runs and past files.
 BUILT_IN = (
-    "import sys\npath = sys.path[:]\nsys.path[:] = ['.frozen']\n"
+    "import sys\nold, path = sys.modules.pop('feagi_state', None), sys.path[:]\nsys.path[:] = ['.frozen']\n"
     "try:\n import feagi_state\n print(feagi_state.schema_hash())\n"
-    "except ImportError:\n print(None)\nfinally:\n sys.path[:] = path"
+    "except ImportError:\n print(None)\n"
+    "finally:\n sys.path[:] = path\n if old: sys.modules['feagi_state'] = old"
 )
 
 
@@ -73,14 +74,14 @@ def install(request: Request, progress: Progress) -> Installed:
     with Prompt(request.port, request.baudrate) as prompt:
         prompt.interrupt()
         identity = prompt.identity()
-        board = find_board(request.board) if request.board else board_of(identity)
+        board = _named(request.board, identity) if request.board else board_of(identity)
         what = board.title if board else identity.machine
         progress.say(f"{request.port}: {what}, MicroPython {identity.micropython}")
-        if not identity.is_process:
-            prompt.soft_reset()
         module, files = _module(prompt, identity, board)
         if not request.no_main:
             files += _program(request, identity, board, program)
+        if not identity.is_process:
+            prompt.soft_reset()
         _copy(prompt, files, progress)
         _verify(prompt)
         if request.no_main:
@@ -89,6 +90,17 @@ def install(request: Request, progress: Progress) -> Installed:
         else:
             _start(prompt)
     return Installed(identity, board, module, tuple(name for name, _ in files))
+
+
+def _named(name: str, identity: Identity) -> Board:
+    """The board that somebody says it is, unless it cannot be."""
+    board = find_board(name)
+    if identity.module_architectures() and board.mpy not in identity.module_architectures():
+        raise InstallError(
+            f"this board ({identity.machine}) takes native modules for {identity.mpy_arch}: it is no {name}, "
+            f"which takes those for {board.mpy}"
+        )
+    return board
 
 
 def _read_program(path: Path | None) -> bytes | None:

@@ -62,6 +62,7 @@ class LinkInfo:
     session: int
     owner_pid: int
     round_trip_us: int  # 0: not measured yet
+    clock_offset_us: int  # the device's clock minus this computer's monotonic one, to within round_trip_us / 2
     frames: int
     deltas: int
     events: int
@@ -151,7 +152,7 @@ class MirrorView(Closing, SectionViews):
     @property
     def agents(self) -> list[AgentInfo]:
         """The registered agents, in the order of their slots."""
-        core = self._current()
+        core = self.region()
         found = (decode_agent(core.read_agent(slot), slot) for slot in range(core.agents))
         return [agent for agent in found if agent is not None]
 
@@ -180,7 +181,7 @@ class MirrorView(Closing, SectionViews):
         how many versions it can have missed of it (Change.passed_over). A value that went and came back between two
         looks, which are at most 10 ms apart while the reader waits, is no change. Raises InvalidField, InvalidValue.
         """
-        watch = FieldWatch(self._current, lambda: self._name, fields, from_start)
+        watch = FieldWatch(self.region, lambda: self._name, fields, from_start)
         return ChangeStream(lambda: (watch,), timeout_s, ended)
 
     @property
@@ -188,12 +189,12 @@ class MirrorView(Closing, SectionViews):
         """Whether the device's times are Unix milliseconds, as they are once a host that knows the time was connected;
         else they are milliseconds since the device's start.
         """
-        return _has_unix_time(self._current())
+        return _has_unix_time(self.region())
 
     @property
     def link(self) -> LinkInfo:
         """What the link knows about the mirror, at this instant."""
-        core = self._current()
+        core = self.region()
         values: dict[str, Any] = {}
         for name, field in spec.MIRROR_FIELDS.items():
             if field.type == "bytes":
@@ -201,6 +202,7 @@ class MirrorView(Closing, SectionViews):
             else:
                 values[name] = (core.trailer_u32 if field.size == 4 else core.trailer_u64)(field.offset)
         age_s = time.monotonic() - values["heard_ms"] / 1000 if values["heard_ms"] else None
+        values["clock_offset_us"] -= values["clock_offset_us"] >> 63 << 64  # signed
         for unused in ("magic", "mirror_version", "heard_ms", "publications"):
             del values[unused]
         state = field_value(spec.MIRROR_FIELDS["link_state"], values.pop("link_state"))
@@ -214,7 +216,7 @@ class MirrorView(Closing, SectionViews):
         """Whether the values may be old: the link is not live, nothing was heard for stale_after_ms, or its owner is
         gone.
         """
-        return _is_stale(self._current())
+        return _is_stale(self.region())
 
     @property
     def is_served(self) -> bool:
@@ -273,20 +275,20 @@ class MirrorView(Closing, SectionViews):
         return core, (found.st_dev, found.st_ino)
 
     def _section(self, name: str) -> bytes:
-        return self._current().read_section(spec.SECTIONS[name])
+        return self.region().read_section(spec.SECTIONS[name])
 
     def _state_core(self) -> Mirror:
-        """As `_current`, but for reads that must be cheap: who replaces a mirror's file closes the old one first."""
+        """As `region`, but for reads that must be cheap: who replaces a mirror's file closes the old one first."""
         core = self._core
-        return core if core.closed or core.trailer_u32(_LINK_STATE) == _LIVE else self._current()
+        return core if core.closed or core.trailer_u32(_LINK_STATE) == _LIVE else self.region()
 
     def _ring(self) -> Ring:
-        core = self._current()
+        core = self.region()
         agent_id, time_ms = partial(_agent_id, core), partial(_full_time, core)
         return Ring(core, core.events_head, core.events_capacity, core.read_event, agent_id, time_ms)
 
-    def _current(self) -> Mirror:
-        """The mirror as it is mapped, after a look for a new file if this one is not live."""
+    def region(self) -> Mirror:
+        """The memory as it is mapped, after a look for a new file if this one is not live."""
         core = self._core
         if core.closed or not _is_stale(core):
             return core

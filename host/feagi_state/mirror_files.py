@@ -26,7 +26,7 @@ from .spec import LinkState
 __all__ = ["OwnedMirror", "default_dir", "mirror_names", "mirror_path", "safe_name"]
 
 _SUFFIX: Final = ".mirror"
-_NAMES_TRIED: Final = 100
+_NAMES_TRIED: Final = 1000
 _TRAILER: Final = spec.MIRROR_FIELDS
 # What must be equal for a file to be used for another session: all of the header but the boot id and the flags.
 _FLAGS: Final = spec.HEADER_FIELDS["flags"]
@@ -144,8 +144,8 @@ def check_own(directory: Path) -> None:
 def lock_file(path: Path, wait_s: float = 0.5) -> int | None:
     """A descriptor of the file, made if need be, with the lock that tells of a living owner; None: another has it.
 
-    A reader that looks whether there is an owner holds the lock for an instant, so one failure proves nothing.
-    Raises OSError.
+    A reader that looks whether there is an owner shares the lock for an instant: only then it is tried again, for
+    `wait_s`. Raises OSError.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     deadline = time.monotonic() + wait_s
@@ -154,10 +154,20 @@ def lock_file(path: Path, wait_s: float = 0.5) -> int | None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return fd
         except OSError:
-            if time.monotonic() >= deadline:
+            if _is_exclusive(fd) or time.monotonic() >= deadline:
                 os.close(fd)
                 return None
-            time.sleep(0.02)
+            time.sleep(0.001)
+
+
+def _is_exclusive(fd: int) -> bool:
+    """Whether somebody has this file's lock to himself, and so is its owner."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    return False
 
 
 def _text(value: str, size: int) -> bytes:

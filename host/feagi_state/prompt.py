@@ -15,15 +15,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from types import TracebackType
 from typing import Any, Final
 
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport as MpremoteTransport
 
-from .device import served_elsewhere
+from .closing import Closing
 from .errors import LinkError, PortError
 from .identity import PROBE, Identity, parse_identity
+from .port_finder import served_elsewhere
 from .transport import SerialTransport, port_failures
 
 __all__ = ["BoardFull", "ExecError", "Prompt", "PromptError"]
@@ -61,7 +61,7 @@ class BoardFull(PromptError):
     """The board's file system has no room."""
 
 
-class Prompt:
+class Prompt(Closing):
     """A board's prompt, which is ours alone while it is open. Not thread-safe."""
 
     def __init__(self, port: str, baudrate: int = 115200) -> None:
@@ -75,16 +75,6 @@ class Prompt:
             raise _why_not(port, baudrate, error) from None
         self._mpremote.serial.timeout = READ_TIMEOUT_S  # without one a read waits for ever when the board has died
         self._mpremote.serial.write_timeout = WRITE_TIMEOUT_S
-
-    def __enter__(self) -> Prompt:
-        """The prompt itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Closes it."""
-        self.close()
 
     def close(self) -> None:
         """Leave the board at its friendly prompt, and give the port back."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .boards import BoardError, known_names
-from .errors import MemoryMapError, PortError
+from .errors import MemoryMapError, PortError, StateError
 from .mirror_files import default_dir, files_in, is_locked, lock_file, make_own_dir
 
 __all__ = ["PortEntry", "RunningBoard", "port_path", "resolve_port", "resolve_prompt", "running_boards"]
@@ -151,6 +151,8 @@ def resolve_port(port: str) -> tuple[str, str | None]:
             os.path.exists(port) and os.path.exists(entry.link) and os.path.samefile(port, entry.link)
         ):
             return str(entry.link), entry.name
+        if Path(port) == entry.repl:
+            return port, None
     if Path(port).parent == _ports_dir():  # what a killed runner left: its pty's number may be another terminal's now
         raise BoardError(f"board {Path(port).name} is not running any more")
     if port in known_names() and not os.path.exists(port):
@@ -180,3 +182,10 @@ def port_path(port: str) -> str:
         return resolve_port(port)[0]
     except BoardError as error:
         raise PortError(str(error), "absent") from None
+
+
+def board_name(port: str) -> str | None:
+    """Name of the running emulated board that `port` leads to, None for any other port."""
+    with suppress(StateError):
+        return resolve_port(port)[1]
+    return None

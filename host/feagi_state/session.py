@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from . import spec
 from ._core import Mirror, mirror_len, region_shape
+from .checks import U64_MAX
 from .commands import Command, CommandQueue
 from .errors import LinkError, SerializationError, SessionLost
 from .frames import Deframer, Frame, Text, decode, encode, encode_body, seal
@@ -204,7 +205,7 @@ class HostSession:
         """The end: the mirror is closed, and no command is answered any more."""
         self._port_open = False
         self._end_session("the link was closed")
-        self._commands.fail_all(LinkError("the link was closed"))
+        self._commands.fail_all(LinkError("the link was closed: the command was not sent"))
         if self._mirror is not None:
             self._mirror.set_trailer_u32(_TRAILER["link_state"], LinkState.CLOSED)
             self._shown = (LinkState.CLOSED, 0)
@@ -216,16 +217,17 @@ class HostSession:
         now: float,
         timeout_s: float,
         on_done: Callable[[Command], None] | None = None,
+        may_send: Callable[[], bool] | None = None,
     ) -> Command:
         """Queues a command; it is sent when the link is live and the ones before it are done, and runs at most once.
 
-        `on_done` is called when it is answered or has failed. Raises SerializationError for what does not fit a
-        frame.
+        `on_done` is called when it is answered or has failed; see Command for `may_send`. Raises SerializationError for
+        what does not fit a frame, LinkError if too many wait.
         """
         len_bytes = len(encode(Kind.COMMAND, 0, (op, *args))) - 3  # without COBS and zeros
         if self.hello is not None and len_bytes > self.hello.rxbuf:
             raise SerializationError(f"a command of {len_bytes} bytes; the device takes {self.hello.rxbuf}")
-        command = Command(op, args, now + timeout_s, on_done)
+        command = Command(op, args, now + timeout_s, on_done, may_send)
         self._commands.add(command)
         self._commands.serve(now, self.is_live)
         return command
@@ -338,6 +340,8 @@ class HostSession:
             self._session = hello.boot
             self.hello = hello
             self.counters["sessions"] += 1
+            self._pings.clear()  # its clock may have started again
+            self.round_trip_us = self.clock_offset_us = 0
             self._observer.session_started(hello)
         elif self._applied:
             # It started again and offers the id that this copy was made with: its numbers would look like old ones.
@@ -543,6 +547,7 @@ class HostSession:
                 mirror.set_trailer_u64(_TRAILER["heard_ms"], int(self._heard_at * 1000))
             mirror.set_trailer_u64(_COUNTERS_AT, *self.counters.values())
             mirror.set_trailer_u32(_TRAILER["round_trip_us"], self.round_trip_us)
+            mirror.set_trailer_u64(_TRAILER["clock_offset_us"], self.clock_offset_us & U64_MAX)
         if changed:
             mirror.set_trailer_u32(_TRAILER["session"], session)
             if state == LinkState.LIVE:

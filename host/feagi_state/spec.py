@@ -326,6 +326,7 @@ MIRROR_FIELDS: Final[dict[str, Field]] = {
     "text_bytes": Field(80, "u64", 8, 18446744073709551615, False, None, "", "bytes between frames that were no frame"),
     "sessions": Field(88, "u64", 8, 18446744073709551615, False, None, "", "sessions since the mirror was made"),
     "round_trip_us": Field(96, "u32", 4, 4294967295, False, None, "us", "least round trip of the recent pings"),
+    "clock_offset_us": Field(104, "u64", 8, 18446744073709551615, False, None, "us", "device's clock minus the host's monotonic clock, by the ping of round_trip_us; signed, in two's complement"),
     "device_name": Field(128, "bytes", 32, 0, False, None, "", "the hello's name, UTF-8, zero-filled"),
     "port": Field(160, "bytes", 96, 0, False, None, "", "the serial port, UTF-8, zero-filled"),
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .errors import StateError
+from .port_finder import BY_SERIAL_NUMBER
 from .running import resolve_port, running_boards
 from .transport import may_be_port
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from .device import Device
     from .mirror import MirrorView
 
-__all__ = ["TargetError", "find_mirror", "open_device", "open_view", "the_mirror"]
+__all__ = ["TargetError", "find_mirror", "open_device", "open_view", "the_mirror", "the_ports"]
 
 
 class TargetError(StateError):
@@ -98,7 +100,8 @@ def the_port(target: str | None) -> tuple[str, str | None]:
     """(serial port, name for its mirror); without a target the port of the only running board. Raises StateError."""
     if target is not None:
         port, name = resolve_port(target)
-        if "/" not in port and "://" not in port and not os.path.exists(port) and os.name == "posix":
+        is_named = "/" in port or "://" in port or port.startswith(BY_SERIAL_NUMBER)
+        if not is_named and not os.path.exists(port) and os.name == "posix":
             names = ", ".join(running_boards()) or "none"
             raise TargetError(
                 f"{target!r} is no serial port, no mirror and no running board (running boards: {names})"
@@ -113,12 +116,31 @@ def the_port(target: str | None) -> tuple[str, str | None]:
     raise TargetError("name a serial port, or start an emulated board: `feagi-state start unix`")
 
 
-def open_device(target: str | None, *, baudrate: int, timeout_s: float) -> Device:
-    """Open the port that is meant and wait until its mirror is live. Raises StateError."""
-    from . import connect
+def the_ports(targets: Sequence[str]) -> list[str]:
+    """The serial ports that are meant; without targets those of all running boards. Raises StateError."""
+    ports = [the_port(target)[0] for target in targets] or [str(entry.link) for entry in running_boards().values()]
+    if not ports:
+        the_port(None)  # says what there should be
+    return ports
 
-    port, name = the_port(target)
-    return connect(port, name=name, baudrate=baudrate, timeout_s=timeout_s)
+
+def open_device(target: str | None, *, baudrate: int, timeout_s: float) -> Device:
+    """The device that is meant, with a live mirror: through the process that serves it and takes commands, else at its
+    port. Without a target the only one that is served, or the only board that runs. Raises StateError.
+    """
+    from . import connect
+    from .port_finder import served_elsewhere, served_mirror
+    from .served_link import takes_commands
+
+    view = _only_served() if target is None else served_mirror(target)
+    if view is None:
+        port, name = the_port(target)
+        return connect(port, name=name, baudrate=baudrate, timeout_s=timeout_s, serve=True)
+    with view:
+        port = view.link.port
+        if not takes_commands(view):
+            raise served_elsewhere(port) or TargetError(f"mirror {view.name} is not served any more")
+    return connect(view.name, timeout_s=timeout_s)
 
 
 def open_view(target: str | None, *, baudrate: int, timeout_s: float) -> Device | MirrorView:
@@ -138,7 +160,12 @@ def open_view(target: str | None, *, baudrate: int, timeout_s: float) -> Device 
             name, port = found.name, found.link.port
         if target in running_boards() or not os.path.exists(port):
             return open_device(target, baudrate=baudrate, timeout_s=timeout_s)
-        return connect(port, name=name, baudrate=baudrate, timeout_s=timeout_s)
+        return connect(port, name=name, baudrate=baudrate, timeout_s=timeout_s, serve=True)
+    return _only_served() or open_device(None, baudrate=baudrate, timeout_s=timeout_s)
+
+
+def _only_served() -> MirrorView | None:
+    """The only mirror that a living process keeps, None if there is none. Raises TargetError if there are several."""
     served = [view for view in map(_attach, mirror_names()) if view is not None and view.is_served]
     if len(served) == 1:
         return served[0]
@@ -146,4 +173,4 @@ def open_view(target: str | None, *, baudrate: int, timeout_s: float) -> Device 
         view.close()
     if served:
         raise TargetError(f"more than one mirror is served: name one of {', '.join(view.name for view in served)}")
-    return open_device(None, baudrate=baudrate, timeout_s=timeout_s)
+    return None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import select
+import socket
 import stat
+import threading
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -24,23 +27,26 @@ port_failures: tuple[type[BaseException], ...] = (*_PORT_ERRORS, TypeError)
 
 __all__ = ["SerialTransport", "Transport", "may_be_port", "permission_hint", "port_failures"]
 
-# A write that takes longer is given up: the link repeats what is lost, but a blocked reader would help nobody.
-_WRITE_TIMEOUT_S: Final = 0.5
 _BUSY: Final = (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK)
+_NOT_NOW: Final = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
+_READ_LEN_BYTES: Final = 4096
 
 
 class Transport(Protocol):
-    """A byte stream. One thread reads; another one may write and close meanwhile."""
+    """A byte stream whose calls do not wait, but for a read that is told to. One thread at a time."""
 
     @property
     def name(self) -> str:
         """What a message calls it."""
 
-    def read(self, timeout_s: float) -> bytes:
+    def fileno(self) -> int:
+        """A descriptor that selectors can watch: readable when `read` has something to give or to raise."""
+
+    def read(self, timeout_s: float = 0.0) -> bytes:
         """The bytes that are there, or b"" if none came for `timeout_s`. Raises PortError when the line is gone."""
 
-    def write(self, data: bytes) -> None:
-        """Sends `data`, or part of it if the line is congested. Raises PortError when the line is gone."""
+    def write(self, data: bytes) -> int:
+        """Sends as much of `data` as the line takes now; how many bytes. Raises PortError when the line is gone."""
 
     def close(self) -> None:
         """Gives the line back. May be called more than once."""
@@ -57,51 +63,111 @@ class SerialTransport:
         self._name = port
         options: dict[str, Any] = {} if "://" in port else {"exclusive": True}
         try:
-            self._serial = serial.serial_for_url(
-                port, baudrate=baudrate, timeout=0, write_timeout=_WRITE_TIMEOUT_S, **options
-            )
+            opened = serial.serial_for_url(port, baudrate=baudrate, timeout=0, **options)
         except _PORT_ERRORS as error:
             raise _open_error(port, error) from None
+        # pyserial opens it and sets it up. Its own read and write use select, which takes no descriptor above 1023:
+        # too few for a fleet.
+        self._port: Any = opened if _has_descriptor(opened) else _PumpedPort(opened)
 
     @property
     def name(self) -> str:
         """The port's name as it was given."""
         return self._name
 
-    def read(self, timeout_s: float) -> bytes:
+    def fileno(self) -> int:
+        """The port's descriptor. Raises PortError when it was closed."""
+        try:
+            number: int = self._port.fileno()
+            return number
+        except port_failures as error:
+            raise self._gone(error) from None
+
+    def read(self, timeout_s: float = 0.0) -> bytes:
         """The bytes that are there, or b"" if none came for `timeout_s` (at least 0).
 
         Raises PortError when the port is gone.
         """
         try:
-            if self._serial.timeout != timeout_s:
-                self._serial.timeout = timeout_s  # costs a reconfiguration of the port: callers keep to one value
-            data: bytes = self._serial.read(1)
-            if data:
-                data += self._serial.read(self._serial.in_waiting)
-            return data
+            number = self.fileno()
+            ready = select.poll()
+            ready.register(number, select.POLLIN)
+            if not ready.poll(timeout_s * 1000):
+                return b""
+            data = os.read(number, _READ_LEN_BYTES)
         except port_failures as error:
+            if getattr(error, "errno", None) in _NOT_NOW:
+                return b""
             raise self._gone(error) from None
+        if not data:  # ready to be read, and nothing there
+            raise PortError(f"{self._name} went away", "gone") from None
+        return data
 
-    def write(self, data: bytes) -> None:
-        """Sends `data`; gives up after half a second on a line that takes nothing.
-
-        Raises PortError when the port is gone.
-        """
+    def write(self, data: bytes) -> int:
+        """Sends as much of `data` as the port takes now; how many bytes. Raises PortError when the port is gone."""
         try:
-            self._serial.write(data)
-        except serial.SerialTimeoutException:
-            pass  # lost bytes are what the link is made for
+            return os.write(self.fileno(), data)
         except port_failures as error:
+            if getattr(error, "errno", None) in _NOT_NOW:
+                return 0
             raise self._gone(error) from None
 
     def close(self) -> None:
         """Gives the port back. May be called more than once, and from any thread."""
         with suppress(*_PORT_ERRORS):  # gone already
-            self._serial.close()
+            self._port.close()
 
     def _gone(self, error: BaseException) -> PortError:
+        if isinstance(error, PortError):
+            return error
         return PortError(f"{self._name} went away: {_reason(error)}", "gone")
+
+
+def _has_descriptor(port: serial.SerialBase) -> bool:
+    try:
+        return isinstance(port.fileno(), int)
+    except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
+        return False
+
+
+class _PumpedPort:
+    """A port without a descriptor (`rfc2217://`, `loop://`): two threads carry its bytes to and from a socket."""
+
+    _LOOK_S: Final = 0.1  # how late the thread that reads notices the end
+
+    def __init__(self, port: Any) -> None:
+        """Takes the port, which is open."""
+        self._port = port
+        self._port.timeout = self._LOOK_S
+        self._near, self._far = socket.socketpair()
+        self._near.setblocking(False)
+        for carry in (self._carry_in, self._carry_out):
+            threading.Thread(target=carry, name=f"feagi_state {port.port}", daemon=True).start()
+
+    def fileno(self) -> int:
+        return self._near.fileno()
+
+    def close(self) -> None:
+        self._near.close()  # which ends both threads, and they the port
+
+    def _carry_in(self) -> None:
+        with suppress(*port_failures):  # of either end
+            while True:
+                data = self._port.read(1)
+                if data:
+                    self._far.sendall(data + self._port.read(self._port.in_waiting))
+                elif self._near.fileno() < 0:
+                    break
+        with suppress(OSError):
+            self._far.shutdown(socket.SHUT_RDWR)
+
+    def _carry_out(self) -> None:
+        with suppress(*port_failures):
+            while data := self._far.recv(_READ_LEN_BYTES):
+                self._port.write(data)
+        with suppress(*port_failures):
+            self._port.close()
+        self._far.close()
 
 
 def _reason(error: BaseException) -> str:

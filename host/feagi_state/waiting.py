@@ -29,13 +29,17 @@ class Patience:
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._pause_s = SHORTEST_PAUSE_S
 
+    def left_s(self) -> float | None:
+        """Seconds until the time is over, at least 0; None: it never is."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
     def next_pause_s(self) -> float | None:
         """Seconds until the next look; None: the time is over."""
         pause_s = self._pause_s
         self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        if self._deadline is None:
+        left_s = self.left_s()
+        if left_s is None:
             return pause_s
-        left_s = self._deadline - time.monotonic()
         return min(pause_s, left_s) if left_s > 0 else None
 
 

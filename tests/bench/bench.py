@@ -43,6 +43,7 @@ FLOORS = {
     "python.ctypes_to_ours.write_u32": 1.7,
     "link.deltas_per_s": 150_000,
     "link.host_to_plain": 0.7,
+    "link.boards_per_core": 100,
 }
 
 
@@ -90,8 +91,11 @@ def measure(quick: bool, say: Callable[[str], None]) -> Numbers:
         numbers |= latency.times(Path(name), 200 if quick else 20_000)
     say("the link's host role")
     numbers |= link.times(2000 if quick else 50_000, 2 if quick else 9)
+    say("a fleet of boards")
+    numbers |= link.fleet_load(5 if quick else 100, 1 if quick else 10)
     say("instructions in CPython" if shutil.which("valgrind") else "no instructions: there is no valgrind here")
-    return numbers | instruction_counts(2000 if quick else 100_000)
+    # Two runs differ by some 200,000 instructions before their loops begin: fewer loops would drown in that.
+    return numbers | instruction_counts(20_000 if quick else 100_000)
 
 
 def out_of_bounds(numbers: Mapping[str, float], ceilings: Mapping[str, float], floors: Mapping[str, float]) -> list[str]:

@@ -3,6 +3,7 @@
 //
 // It runs on a bare CPU: no libc, no interrupts, main is all there is.
 #include "feagi_agents.h"
+#include "feagi_areas.h"
 #include "feagi_clock.h"
 #include "feagi_events.h"
 #include "feagi_hashes.h"
@@ -43,26 +44,6 @@ static feagi_region_t region, saved, *const r = &region;
 static feagi_link_t link;
 static uint32_t dirty[FEAGI_DIRTY_WORDS_MICRO];
 
-// Functions that are counted as if they were not inline, under the names that they have in the headers.
-#define CALL __attribute__((noipa)) static
-CALL uint32_t load_u32(void) __asm("feagi_state_load_u32");
-CALL uint64_t load_u64(void) __asm("feagi_state_load_u64");
-CALL void store_u32(uint32_t value) __asm("feagi_state_store_u32");
-CALL void store_u64(uint64_t value) __asm("feagi_state_store_u64");
-
-uint32_t load_u32(void) {
-    return feagi_state_load_u32(r, offsetof(feagi_core_t, neuron_count));
-}
-uint64_t load_u64(void) {
-    return feagi_state_load_u64(r, offsetof(feagi_core_t, version));
-}
-void store_u32(uint32_t value) {
-    feagi_state_store_u32(r, offsetof(feagi_core_t, neuron_count), value);
-}
-void store_u64(uint64_t value) {
-    feagi_state_store_u64(r, offsetof(feagi_core_t, genome_timestamp), value);
-}
-
 static void set_up(void) {
     if (feagi_region_init(r, memory, sizeof memory, PROFILE, 1) || feagi_region_dirty_words(r) > sizeof dirty / sizeof *dirty) {
         for (;;) {
@@ -70,6 +51,13 @@ static void set_up(void) {
     }
     (void)feagi_link_init(&link, r, dirty, "calls", 1);
 }
+
+// Calls an inline function as if it were none: its address is not known, and it keeps what is inline in it.
+#define CALL(function, ...)                                                                                                      \
+    __extension__({                                                                                                              \
+        __typeof__(&function) volatile called = &function;                                                                       \
+        called(__VA_ARGS__);                                                                                                     \
+    })
 
 __attribute__((noipa)) static void calls(void) {
     static const uint8_t text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -81,19 +69,20 @@ __attribute__((noipa)) static void calls(void) {
     uint32_t handle = 0;
     feagi_event_t event;
 
-    (void)load_u32();
-    (void)load_u64();
-    store_u32(1);
-    store_u64(1);
+    (void)CALL(feagi_state_load_u32, r, offsetof(feagi_core_t, neuron_count));
+    (void)CALL(feagi_state_load_u64, r, offsetof(feagi_core_t, version));
+    CALL(feagi_state_store_u32, r, offsetof(feagi_core_t, neuron_count), 1);
+    CALL(feagi_state_store_u64, r, offsetof(feagi_core_t, genome_timestamp), 1);
     for (unsigned field = 0; field < FEAGI_FIELDS; field++) {
         (void)feagi_state_get(r, field);
-        (void)feagi_state_set(r, field, 1, NULL);
-        (void)feagi_state_add(r, field, 1, NULL);
-        (void)feagi_state_subtract(r, field, 1, NULL);
+        (void)feagi_state_write(r, field, FEAGI_STATE_SET, 1, NULL);
+        (void)CALL(feagi_state_set, r, field, 1, NULL);
+        (void)CALL(feagi_state_add, r, field, 1, NULL);
+        (void)CALL(feagi_state_subtract, r, field, 1, NULL);
     }
     for (unsigned i = 0; i < FEAGI_HASHES_COUNT; i++) {
-        feagi_hashes_set(r, i, 1);
-        (void)feagi_hashes_get(r, i);
+        CALL(feagi_hashes_set, r, i, 1);
+        (void)CALL(feagi_hashes_get, r, i);
     }
     // Every slot of every table.
     for (uint32_t i = 0; i < r->agents.capacity; i++) {
@@ -103,19 +92,23 @@ __attribute__((noipa)) static void calls(void) {
     }
     for (uint32_t area = 0; area < r->locks.capacity; area++) {
         (void)feagi_locks_try_lock(r, area, 1);
-        (void)feagi_locks_owner(r, area);
+        (void)feagi_areas_get(r, &r->locks, area);
+        (void)CALL(feagi_locks_owner, r, area);
         (void)feagi_locks_take_over(r, area, 1, 2);
-        (void)feagi_locks_unlock(r, area, 2);
+        (void)CALL(feagi_locks_unlock, r, area, 2);
     }
     for (uint32_t area = 0; area < r->windows.capacity; area++) {
         (void)feagi_windows_set(r, area, 1);
         (void)feagi_windows_get(r, area);
         (void)feagi_windows_remove(r, area);
     }
-    feagi_windows_set_default(r, 1);
+    CALL(feagi_windows_set_default, r, 1);
     for (uint32_t i = 0; i < r->stats.capacity; i++) {
         const int slot = feagi_stats_init(r, text + i, 16);
-        feagi_stats_set(r, (uint32_t)slot, FEAGI_STATS_OUTGOING, 1);
+        CALL(feagi_stats_set, r, (uint32_t)slot, FEAGI_STATS_OUTGOING, 1);
+        (void)CALL(feagi_stats_add, r, (uint32_t)slot, FEAGI_STATS_OUTGOING, 1);
+        (void)CALL(feagi_stats_subtract, r, (uint32_t)slot, FEAGI_STATS_OUTGOING, 1);
+        (void)CALL(feagi_stats_get, r, (uint32_t)slot, FEAGI_STATS_OUTGOING);
         (void)feagi_stats_update(r, text + i, 16, each);
     }
     while (feagi_events_pop(r, &event)) {

@@ -1,20 +1,29 @@
-"""What the host's role costs: deltas of one word a second, beside a plain loop over cobs, zlib and cbor2."""
+"""What the host's role costs: deltas of one word a second, beside a plain loop over cobs, zlib and cbor2; and a fleet of boards.
+
+`link.py COUNT` is the process of the boards: it prints their ports.
+"""
 
 from __future__ import annotations
 
+import os
+import select
+import subprocess
 import sys
 import time
+import tty
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 import cbor2
 from cobs import cobs
 
-from feagi_state import spec
+from feagi_state import Fleet, spec
 from feagi_state.frames import encode
 from feagi_state.session import HostSession
 from feagi_state.spec import Kind
-from size import ROOT
+from size import ROOT, CannotMeasure
 
 sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "tests/host", "shared_spec")]
 from fake_device import FakeDevice  # noqa: E402
@@ -93,3 +102,82 @@ def plain_loop(reads: list[bytes], session_id: int) -> None:
             for at in range(0, len(items), 2):
                 start = spec.HEADER_LEN_BYTES + 4 * items[at]
                 memory[start : start + len(items[at + 1])] = items[at + 1]
+
+
+# ------------------------------------------------------------------------------------------------------- a fleet
+
+CHANGES_PER_S = 50  # of each board
+
+
+def fleet_load(boards: int, seconds_long: float) -> dict[str, float]:
+    """Of so many boards that want to have 50 changes a second each: link.fleet_changes_per_s, what there was of them in all;
+    link.fleet_cores, how much of a core serving them took; and link.boards_per_core, how many boards with 50 changes a second that
+    makes. On a machine where the boards' process is held up there are fewer changes to share what serving costs without any: the
+    last number is then too low, never too high.
+    """
+    with TemporaryDirectory() as folder, board_process(boards) as ports, Fleet(ports, mirror_dir=folder) as fleet:
+        fleet.wait_live(60)
+        deltas, cores, start = total_deltas(fleet), time.process_time(), time.perf_counter()
+        time.sleep(seconds_long)
+        took_s = time.perf_counter() - start
+        cores = (time.process_time() - cores) / took_s
+        deltas = (total_deltas(fleet) - deltas) / took_s
+    if not deltas:
+        raise CannotMeasure("the emulated boards changed nothing")
+    return {"link.fleet_changes_per_s": deltas, "link.fleet_cores": cores, "link.boards_per_core": deltas / CHANGES_PER_S / cores}
+
+
+def total_deltas(fleet: Fleet) -> float:
+    return sum(device.link.deltas for device in fleet)
+
+
+@contextmanager
+def board_process(boards: int) -> Iterator[list[str]]:
+    """The ports of so many emulated boards in a process of their own."""
+    with subprocess.Popen([sys.executable, __file__, str(boards)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        yield process.stdout.readline().split()
+        process.stdin.close()
+
+
+def run_boards(count: int) -> None:
+    """The boards, until standard input ends."""
+    boards = {}
+    for number in range(count):
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        boards[master] = FakeDevice(1000 + number, "tiny", f"board{number}")
+        print(os.ttyname(slave), end=" ")
+    print(flush=True)
+    poll = select.poll()
+    for file in (*boards, sys.stdin.fileno()):
+        poll.register(file, select.POLLIN)
+    next_change = time.monotonic()
+    while True:
+        ready = [file for file, _ in poll.poll(max(0.0, next_change - time.monotonic()) * 1000)]
+        if sys.stdin.fileno() in ready:
+            return
+        now = time.monotonic()
+        if now >= next_change:
+            next_change += 1 / CHANGES_PER_S
+            for board in boards.values():
+                board.set("neuron_count", board.get("neuron_count") + 1)
+            ready = list(boards)
+        for file in ready:
+            data = os.read(file, READ_LEN_BYTES) if poll_one(file) else b""
+            if data:
+                boards[file].receive(data, now)
+            boards[file].tick(now)
+            out = boards[file].take_output()
+            if out:
+                os.write(file, out)
+
+
+def poll_one(file: int) -> bool:
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+if __name__ == "__main__":
+    run_boards(int(sys.argv[1]))

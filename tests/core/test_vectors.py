@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from common import ROOT, SANITIZERS
-from generator.model import Spec
+from common import FIELD_NAMES, ROOT, SANITIZERS, VECTORS
 
 
 @pytest.fixture(scope="module")
 def vectors(compile_core) -> Path:
-    names = ",".join(f'"{f.name}"' for f in Spec(ROOT / "shared_spec").core_fields)
-    return compile_core(ROOT / "tests" / "core" / "vectors.c", *SANITIZERS, f"-DFIELD_NAMES={names}")
+    return compile_core(ROOT / "tests" / "core" / "vectors.c", *SANITIZERS, FIELD_NAMES)
 
 
 @pytest.mark.parametrize("what", ["frames", "regions"])
 def test_core_agrees_with_the_golden_vectors(vectors: Path, what: str) -> None:
-    done = subprocess.run([vectors, what, ROOT / "shared_spec" / "vectors" / f"{what}.txt"], capture_output=True, text=True)
+    done = subprocess.run([vectors, what, VECTORS / f"{what}.txt"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

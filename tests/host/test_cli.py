@@ -23,7 +23,7 @@ from places import HEADER_LEN, SPEC, Model
 from talker import Talker
 
 CLI = Path(sys.executable).parent / "feagi-state"
-COMMANDS = ("boards", "start", "watch", "get", "set", "events", "demo", "ports", "install", "flash", "repl", "doctor")
+COMMANDS = ("boards", "start", "watch", "get", "set", "events", "demo", "ports", "install", "flash", "repl", "doctor", "serve", "status")
 
 
 @pytest.fixture

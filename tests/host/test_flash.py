@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from feagi_state.boards import BoardError, find_board
+from feagi_state.flash import FlashError, flashing
 
 CLI = Path(sys.executable).parent / "feagi-state"
 # As in the notes of each board's maker: st-flash and dfu-util know the STM32s' flash at 0x08000000, esptool offsets.
@@ -42,45 +46,41 @@ def flash(*arguments, **environment):
 
 
 @pytest.mark.parametrize(("board", "file"), COMMANDS)
-def test_a_dry_run_prints_the_exact_command(board, file, firmware):
-    done = flash(board, firmware(file), "--dry-run", PATH="/nonexistent")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == COMMANDS[board, file].format(file=firmware(file)) + "\n"
-    assert "Traceback" not in done.stderr
+def test_the_exact_command(board, file, firmware):
+    plan = flashing(find_board(board), Path(firmware(file)))
+    assert shlex.join(plan.command) == COMMANDS[board, file].format(file=firmware(file))
 
 
-def test_esptool_gets_port_and_erase(firmware):
-    done = flash("ESP32_GENERIC_C3", firmware("f.bin"), "--port", "/dev/ttyACM3", "--erase", "--dry-run")
+def test_a_dry_run_prints_it_with_what_is_done_by_hand_and_needs_no_tool(firmware):
+    done = flash("ESP32_GENERIC_C3", firmware("f.bin"), "--port", "/dev/ttyACM3", "--erase", "--dry-run", PATH="/nonexistent")
     expected = f"esptool --chip esp32c3 --port /dev/ttyACM3 --baud 460800 write_flash --erase-all 0x0 {firmware('f.bin')}\n"
-    assert done.stdout == expected
-
-
-def test_what_is_done_by_hand_is_said_first(firmware):
-    assert "first: hold BOOT0" in flash("WEACT_F411_BLACKPILL", firmware("f.dfu"), "--dry-run").stderr
+    assert (done.returncode, done.stdout) == (0, expected)
+    assert done.stderr.startswith("first: if esptool does not get the board into download mode by itself: hold BOOT")
 
 
 @pytest.mark.parametrize(
     ("board", "file", "options", "says"),
     [
-        ("nonsense", "f.bin", [], "known boards: ESP32_GENERIC"),
-        ("unix", "f.bin", [], "feagi-state start unix"),
-        ("NUCLEO_F446RE", "f.dfu", [], "st-flash, which takes a .hex or .bin file"),
-        ("ESP32_GENERIC", "f.uf2", [], "esptool, which takes a .bin file"),
-        ("RPI_PICO", "f.bin", [], "takes a .uf2 file"),
-        ("PYBV11", "f.dfu", ["--erase"], "--erase is for esptool"),
-        ("PYBV11", "f.dfu", ["--port", "/dev/ttyACM0"], "it takes no --port"),
+        ("unix", "f.bin", {}, "feagi-state start unix"),
+        ("NUCLEO_F446RE", "f.dfu", {}, "st-flash, which takes a .hex or .bin file"),
+        ("ESP32_GENERIC", "f.uf2", {}, "esptool, which takes a .bin file"),
+        ("RPI_PICO", "f.bin", {}, "takes a .uf2 file"),
+        ("PYBV11", "f.dfu", {"erase": True}, "--erase is for esptool"),
+        ("PYBV11", "f.dfu", {"port": "/dev/ttyACM0"}, "it takes no --port"),
     ],
 )
 def test_what_cannot_be_flashed(board, file, options, says, firmware):
-    done = flash(board, firmware(file), *options)
-    assert done.returncode == 1
-    assert done.stderr.startswith("feagi-state: ") and done.stderr.count("\n") == 1
-    assert says in done.stderr
+    with pytest.raises(FlashError) as caught:
+        flashing(find_board(board), Path(firmware(file)), **options)
+    assert says in str(caught.value)
 
 
-def test_firmware_that_is_not_there_names_where_it_is_had():
+def test_a_board_and_a_firmware_that_are_not_there():
+    with pytest.raises(BoardError, match="known boards: ESP32_GENERIC"):
+        find_board("nonsense")
     done = flash("RPI_PICO", "/nonexistent/f.uf2")
-    assert (done.returncode, "https://micropython.org/download/RPI_PICO/" in done.stderr) == (1, True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "feagi-state: there is no firmware /nonexistent/f.uf2: https://micropython.org/download/RPI_PICO/ has some\n"
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,11 @@ def test_firmware_that_is_not_there_names_where_it_is_had():
         ("NUCLEO_F446RE", "f.hex", "no `st-flash` here: the package stlink-tools"),
     ],
 )
-def test_a_missing_tool_is_named_with_how_to_get_it(board, file, says, firmware, tmp_path):
-    done = flash(board, firmware(file), PATH=str(tmp_path))
-    assert done.returncode == 1
-    assert says in done.stderr.splitlines()[-1]
+def test_a_missing_tool_is_named_with_how_to_get_it(board, file, says, firmware, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FlashError) as caught:
+        flashing(find_board(board), Path(firmware(file))).run()
+    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [0, 3])

@@ -46,6 +46,13 @@ def serve(name: str = "board", profile: str = "micro", port: str = "/dev/ttyX") 
     return owned, owned.open(bytes(layout(profile)[0][:HEADER_LEN]), name, port)
 
 
+@pytest.mark.parametrize("offset_us", [5_000_000, 0, -1, -(2**62)])
+def test_the_devices_clock_may_be_ahead_or_behind(offset_us):
+    _, mirror = serve()
+    mirror.set_trailer_u64(OFFSETS["clock_offset_us"], offset_us % 2**64)
+    assert attach("board").link.clock_offset_us == offset_us
+
+
 def heard_now(mirror: Mirror, ago_s: float = 0.0) -> None:
     mirror.set_trailer_u64(OFFSETS["heard_ms"], int((time.monotonic() - ago_s) * 1000))
     mirror.set_trailer_u32(OFFSETS["link_state"], LinkState.LIVE)

@@ -28,6 +28,7 @@ def test_a_claimed_name_is_a_running_board_until_it_is_released(runtime, tmp_pat
     assert os.readlink(unix.link) == "/dev/null"
     assert running.resolve_port("unix") == (str(entry.link), "unix")
     assert running.resolve_port(str(entry.link)) == (str(entry.link), "unix")
+    assert running.resolve_port(str(entry.repl)) == (str(entry.repl), None), "a port like any other"
     with pytest.raises(BoardError, match=f"runs already .process {os.getpid()}"):
         running.PortEntry("unix", "unix").claim()
     entry.release()

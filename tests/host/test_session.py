@@ -572,9 +572,16 @@ def test_pings_measure_the_round_trip_and_the_clocks():
     bench.until(lambda: bench.host.round_trip_us > 0)
     assert bench.host.round_trip_us == pytest.approx(STEP_S * 1e6, abs=2)
     assert bench.host.clock_offset_us == pytest.approx(5_000_000, abs=STEP_S * 1e6)
+    bench.step(2)
+    fields = spec.MIRROR_FIELDS
+    assert bench.mirror.trailer_u32(fields["round_trip_us"].offset) == bench.host.round_trip_us
+    assert bench.mirror.trailer_u64(fields["clock_offset_us"].offset) == bench.host.clock_offset_us
     before = bench.host.round_trip_us
     bench.device_says(Kind.PONG, 0, (12345, 1, 1))  # of no ping of ours
     assert bench.host.round_trip_us == before
+    bench.device.restart(99)
+    bench.until(lambda: bench.host.session == 99)
+    assert (bench.host.round_trip_us, bench.host.clock_offset_us) == (0, 0), "another start has another clock"
 
 
 def test_a_host_tells_the_time_of_day_in_every_ack_of_a_hello_and_in_every_ping():

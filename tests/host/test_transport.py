@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import selectors
 import subprocess
 import sys
 import threading
@@ -144,6 +145,31 @@ def test_urls_are_ports_too():
     transport = SerialTransport("loop://")
     transport.write(b"abc")
     assert transport.read(WAIT_S)
+    transport.close()
+
+
+def test_a_port_without_a_descriptor_can_be_watched_all_the_same():
+    transport = SerialTransport("loop://")
+    with selectors.DefaultSelector() as selector:
+        selector.register(transport.fileno(), selectors.EVENT_READ)
+        assert transport.write(b"hello") == 5
+        got = b""
+        while len(got) < 5:
+            assert selector.select(WAIT_S)
+            got += transport.read()
+    assert got == b"hello"
+    transport.close()
+    transport.close()
+    with pytest.raises(PortError):
+        transport.read()
+
+
+def test_what_the_line_does_not_take_is_told(line):
+    transport = SerialTransport(line.port)
+    assert transport.write(b"abc") == 3
+    assert 0 <= transport.write(bytes(1 << 20)) < 1 << 20
+    while transport.write(bytes(1 << 20)):
+        pass
     transport.close()
 
 

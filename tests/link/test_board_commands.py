@@ -14,6 +14,8 @@ from boards_by_cli import CLI, Started, Watching, run_cli, until
 from feagi_state import spec
 from talker import Talker
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def state_dir(tmp_path_factory):

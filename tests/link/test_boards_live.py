@@ -17,7 +17,7 @@ import pytest
 
 import feagi_state
 from boards_by_cli import CLI, Started, Watching, is_alive, run_cli, until
-from common import emulated_boards, has_own_repl
+from common import emulated_boards
 from feagi_state import spec
 
 BOARDS = emulated_boards()
@@ -228,8 +228,15 @@ def test_times_are_those_of_the_day_from_the_first_session_on(board):
         assert on_repl(board, "print(s.unix_time)") == "True"
 
 
-def test_set_on_a_served_port_names_the_process(board, served):
+def test_set_on_a_served_port_goes_through_the_process_that_serves_it(board, served):
     done = run_cli("set", "memory_usage", "5", board.board)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "5\n", "")
+    known = json.loads(run_cli("status", board.board, "--json").stdout)
+    assert known["pid"] == served.process.pid and known["takes_commands"]
+
+
+def test_a_served_port_is_not_served_twice(board, served):
+    done = run_cli("serve", board.board)
     assert done.returncode == 1
     assert re.fullmatch(r"feagi-state: [^\n]+\n", done.stderr)
     assert f"process {served.process.pid}" in done.stderr
@@ -301,14 +308,6 @@ def on_repl(board: Started, code: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-@pytest.mark.parametrize("board", emulated_boards(has_own_repl), indirect=True)
-def test_the_repl_reads_the_same_while_the_link_is_served(board, served):
-    before = served.seen[-1]
-    assert on_repl(board, "s.memory_usage = 4711; print(s.memory_usage)") == "4711"
-    shown = served.until(lambda entry: entry["state"]["memory_usage"] == 4711, 5, "the value from the REPL")
-    assert shown["link"]["sessions"] == before["link"]["sessions"]
 
 
 # --------------------------------------------------------------------------------------------------- being killed

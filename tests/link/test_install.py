@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 
 import feagi_state
 from boards_by_cli import CLI, Started, run_cli, until
-from common import ROOT, emulated_boards
+from common import ROOT
 from feagi_state import install as installer
 from feagi_state import spec
 from feagi_state.boards import find_board
@@ -82,7 +82,8 @@ class Quiet:
 # ----------------------------------------------------------------------------------------------- as it should be
 
 
-@pytest.mark.parametrize("name", emulated_boards())
+# On every board: tests/hil.
+@pytest.mark.parametrize("name", ["unix", pytest.param("qemu_m3", marks=pytest.mark.qemu)])
 def test_from_an_empty_board_to_a_live_mirror_by_one_command(empty, name):
     empty(name)
     installing = subprocess.Popen([CLI, "install", name, "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -129,9 +130,8 @@ def test_what_is_on_the_board_is_not_lost(empty, tmp_path):
     assert files == {"main.py": "x = 1", "other.py": "y = 2"}
     program = tmp_path / "mine.py"
     program.write_text("import feagi_state\ns = feagi_state.StateManager.instance()\ns.memory_usage = 77\n")
-    done = run_cli("install", port, "--program", str(program), "--board", "qemu_m3", "--no-main")
-    assert done.returncode == 2
-    installer.install(installer.Request(port, program=program), Quiet())
+    done = run_cli("install", "qemu_m3", "--program", str(program))
+    assert done.returncode == 0, done.stderr
     files = on_board(port, "{name: open(name).read() for name in os.listdir() if name.startswith('main')}")
     assert files == {"main.py": program.read_text(), "main.py.bak": "x = 1"}
     assert on_board(port, "__import__('feagi_state').StateManager.instance().memory_usage") == 77
@@ -222,10 +222,11 @@ def test_a_full_board(empty):
     with Prompt(port) as prompt:
         prompt.interrupt()
         prompt.run("f = open('big', 'wb')\ntry:\n while True: f.write(bytes(4096))\nexcept OSError: pass\nf.close()")
-    assert_fails(run_cli("install", "qemu_m3"), "the board is full", "feagi_state.mpy has", "bytes are free", "fs rm :NAME")
+    assert_fails(run_cli("install", "qemu_m3"), "the board is full: feagi_files.mpy has", "0 bytes are free", "fs rm :NAME")
     assert on_board(port, "os.listdir()") == ["big"]
 
 
+@pytest.mark.slow
 def test_a_missing_module(empty, tmp_path, monkeypatch):
     shutil.copytree(ROOT / "boards" / "unix", tmp_path / "boards" / "unix")
     monkeypatch.setenv("FEAGI_STATE_BOARDS", str(tmp_path / "boards"))
@@ -241,6 +242,7 @@ def test_ports_that_are_none(tmp_path):
     assert_fails(run_cli("install", str(tmp_path / "file")), "is no serial port")
 
 
+@pytest.mark.slow
 def test_a_busy_port(empty):
     board = empty("unix")
     port = prompt_of(board)
@@ -264,6 +266,7 @@ def test_no_permission():
     os.close(slave)
 
 
+@pytest.mark.slow
 def test_a_port_with_nothing_behind_it():
     master, slave = pty.openpty()
     tty.setraw(slave)
@@ -272,6 +275,7 @@ def test_a_port_with_nothing_behind_it():
     os.close(slave)
 
 
+@pytest.mark.slow
 def test_the_port_of_a_link():
     started = Started("unix")
     started.start()
@@ -281,6 +285,7 @@ def test_the_port_of_a_link():
         started.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "says"),
     [("import nothing_such", "ImportError: no module named 'nothing_such'"), ("x = (", "SyntaxError"), ("1 / 0", "ZeroDivisionError")],
@@ -292,11 +297,19 @@ def test_a_program_that_ends_with_an_error_is_quoted(empty, tmp_path, program, s
     assert_fails(run_cli("install", "unix", "--program", str(path)), "its main.py ended", says)
 
 
+@pytest.mark.slow
+def test_the_name_of_another_board(empty):
+    empty("unix")
+    assert_fails(run_cli("install", "unix", "--board", "ESP32_GENERIC_C3"), "for x64: it is no ESP32_GENERIC_C3, which takes those for rv32imc")
+
+
+@pytest.mark.slow
 def test_a_program_that_is_not_there(empty):
     empty("unix")
     assert_fails(run_cli("install", "unix", "--program", "/nonexistent/main.py"), "/nonexistent/main.py")
 
 
+@pytest.mark.slow
 def test_another_module_in_the_way(empty, tmp_path):
     """A feagi_state.py is imported before our .mpy."""
     port = prompt_of(empty("unix"))

@@ -50,8 +50,8 @@ def run_until_it_works(command: str, env: dict[str, str]) -> str:
 
 
 def test_the_readme_has_the_blocks_that_are_tested_here() -> None:
-    words = ("make run", "feagi-state get", "feagi-state install", "device.add(", "feagi_state.attach", "state.save(", "create_snapshot",
-             "machine import UART", "make check")  # fmt: skip
+    words = ("make run", "feagi-state get", "feagi-state install", "device.add(", "feagi_state.attach", "Fleet(", "brain.saved", "create_snapshot",
+             "state.fgi", "make check")  # fmt: skip
     tested = [block(word) for word in words]
     assert sorted(tested) == sorted(text for _kind, text in BLOCKS), "the README has an example that no test runs"
 
@@ -98,6 +98,8 @@ def test_python_examples(environment: dict[str, str], tmp_path: Path, monkeypatc
     with start_board(find_board("unix")):
         done = subprocess.run([sys.executable, serving], env=environment, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
+        fleet = subprocess.run([sys.executable, "-c", block("Fleet(")], env=environment, capture_output=True, text=True, timeout=60)
+        assert fleet.returncode == 0 and fleet.stdout.startswith("unix "), fleet.stderr
         import feagi_state
 
         with feagi_state.connect("unix"):
@@ -107,7 +109,7 @@ def test_python_examples(environment: dict[str, str], tmp_path: Path, monkeypatc
 
 
 def test_state_manager_examples(environment: dict[str, str], tmp_path: Path) -> None:
-    for word, says in (("state.save(", ""), ("create_snapshot", "5 ['cam']")):
+    for word, says in (("brain.saved", ""), ("create_snapshot", "5 ['cam']")):
         code = block(word).replace("/dev/shm/", f"{tmp_path}/")
         done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
@@ -121,7 +123,12 @@ def test_the_boards_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setenv("FEAGI_STATE_DIR", str(tmp_path))
     main = tmp_path / "main.py"
-    main.write_text(block("machine import UART") + "\nwhile True:\n    link.poll()\n")
+    code = block("state.fgi")
+    # QEMU's board has neither backup memory nor the memory of an ESP32's clock: bytes stand for the one, a list for the other.
+    for old, new in (("0x40024000", "uctypes.addressof(backup)"), ("machine.RTC().memory(state", "kept.append(state")):
+        assert old in code
+        code = code.replace(old, new)
+    main.write_text(f"backup = bytearray(4096)\nkept = []\n{code}\nwhile True:\n    link.poll()\n")
     import feagi_state
 
     with start_board(find_board("qemu_m3"), program=Program(main)) as board, feagi_state.connect(board.link_port, timeout_s=20) as device:

@@ -75,7 +75,7 @@ bool repair, cautious;
 
 /* The host. */
 byte copy[WORDS], shown[WORDS];
-byte arrived; /* bit p: page p came in this session */
+byte arrived; /* bit p: page p came since the session began */
 byte last, last_truth;
 byte seen[PAGES]; /* version that the mirror shows */
 

@@ -6,42 +6,23 @@ No MicroPython runs on that emulator, so this Python is the interpreter around t
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import xtensa_cpu
+from board_scripts import counted
+from xtensa_cpu import compiled, linked
 
-from common import CORE, PORT, ROOT, VECTORS, WARNINGS
+from common import CORE, ROOT, VECTORS, run
 
 pytestmark = pytest.mark.qemu
 
 HERE = Path(__file__).resolve().parent
-COMPILER = [sys.executable, str(ROOT / "firmware" / "micropython" / "xtensawin_gcc.py")]
-FLAGS = ["-std=c99", "-Os", "-fpic", "-ffreestanding", "-fno-tree-loop-distribute-patterns", *WARNINGS, f"-I{CORE}", f"-I{PORT}"]
 # What two cores need beyond an ESP32-S2's instructions, which is all that the compiler allows by itself.
 TWO_CORES = ["-Wa,--mattr=+s32c1i,+prid"]
-MPY = ROOT / "build" / "mpy" / "xtensawin_6.3" / "feagi_state.mpy"
 NEVER_ON_A_BOARD = {"feagi_mirror.c", "feagi_shared.c"}
 # Script of tests/micropython -> arguments of its run(), and how many checks it makes at least.
 SCRIPTS = {"run_vectors": ([str(VECTORS)], 5000), "check_module": ([], 99), "check_files": ([97], 60)}
-
-
-def run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=170, stdin=subprocess.DEVNULL, cwd=cwd)
-
-
-def compiled(source: Path, folder: Path, *flags: str) -> Path:
-    target = folder / f"{source.stem}.o"
-    done = run(*COMPILER, *FLAGS, *flags, "-c", source, "-o", target)
-    assert done.returncode == 0, done.stderr
-    return target
-
-
-def linked(objects: list[Path], program: Path) -> Path:
-    done = run("xtensa-lx106-elf-ld", "--no-relax", "-o", program, *objects)
-    assert done.returncode == 0, done.stderr
-    return program
 
 
 def instructions(file: Path) -> set[str]:
@@ -53,25 +34,21 @@ def instructions(file: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("stub")
-    return linked([compiled(HERE / "stub.c", folder)], folder / "stub")
+    return xtensa_cpu.build_stub(tmp_path_factory.mktemp("stub"))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_native_module_on_an_emulated_cpu(stub: Path, script: str, tmp_path: Path) -> None:
     arguments, least = SCRIPTS[script]
-    mpy_dir = (ROOT / "build" / "stamps" / "mpy_dir").read_text().strip()
-    done = run(sys.executable, HERE / "run.py", stub, mpy_dir, MPY.parent, script, *map(repr, arguments), cwd=tmp_path)
-    output = done.stdout + done.stderr
-    match = re.search(r"^(\d+) checks, (\d+) failed", output, re.MULTILINE)
-    assert match, f"{script} did not come to its end:\n{output}"
-    assert match[2] == "0", output
-    assert int(match[1]) >= least, f"only {match[1]} checks ran"
-    assert "skipped:" not in output, output
+    output = xtensa_cpu.run_script(stub, tmp_path, script, *arguments)
+    count = counted(output)
+    assert (count.failed, count.skipped) == (0, ()), output
+    assert count.ran >= least
 
 
 def test_the_native_module_runs_on_an_esp32_s2() -> None:
-    used = {name for module in ("feagi_state", "feagi_files") for name in instructions(ROOT / "build" / "natmod" / "xtensawin" / module / "native.o")}
+    natmod = ROOT / "build" / "natmod" / "xtensawin"
+    used = {name for module in ("feagi_state", "feagi_files") for name in instructions(natmod / module / "native.o")}
     assert {"entry", "rsil", "retw.n"} <= used  # it is a disassembly
     assert "s32c1i" not in used
 

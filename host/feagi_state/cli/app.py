@@ -25,15 +25,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Watch and change the state of a MicroPython board from the PC.
 
-    A PORT is a serial port (/dev/ttyACM0, COM3, a pty) or the name of an emulated board that runs. Whoever opens the
-    port keeps a mirror of the board's state, which every other process reads by NAME without touching the port.
+    A PORT is a serial port (/dev/ttyACM0, COM3, a pty), id: and a USB serial number, or the name of an emulated board
+    that runs. Whoever opens the port keeps a mirror of the board's state, which every other process reads by NAME
+    without touching the port, and takes the others' commands for the board.
 
     \b
     Try it without a board:
       feagi-state start unix            run an emulated board (leave it running)
       feagi-state watch unix            in a second terminal: see its state live
       feagi-state get neuron_count      in a third: read one value
-      feagi-state set fatigue_index 30  when nothing else holds the port: change it
+      feagi-state set fatigue_index 30  and change another
+
+    \b
+    With a board:
+      feagi-state ports                 which ports there are, and what runs there
+      feagi-state install PORT          put module and program on it
 
     Exit status: 0 fine, 1 it did not work (one line says why), 2 wrong usage, 130 Ctrl-C.
     """,

@@ -165,7 +165,7 @@ def demo(
 
         old = old_counts(running.name)
         try:
-            device = connect(running.link_port, name=running.name, timeout_s=timeout)
+            device = connect(running.link_port, name=running.name, timeout_s=timeout, serve=True)
         except StateError:
             check()
             raise

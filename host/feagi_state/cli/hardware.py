@@ -13,7 +13,6 @@ from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from .. import boards as board_module
@@ -118,17 +117,16 @@ def install(
         raise UsageError("--watch shows what a program serves: not with --no-main")
     if watch and not link and not emulated:
         raise UsageError("--watch needs --link PORT: the port that carries the frames")
-    name = board or (emulated.board if emulated else None)
     with Copying() as copying:
-        done = do_install(Request(path, name, program, no_main, baud), copying)
+        done = do_install(Request(path, board, program, no_main, baud), copying)
     tell = say if as_json else out
     tell(f"feagi_state ({done.module}) is on the board and imported, schema {spec.SCHEMA_HASH:#010x} as here")
     frames = link or _link_port(path, emulated, done.board)
     value = None
-    if frames is not None and not no_main:
+    if frames is not None and (link or watch or not (program or no_main)):  # a program of one's own may serve no link
         value = _see_live(frames, watch, baud, tell)
     elif not no_main:
-        tell(_how_to_watch(done.board))
+        tell(_how_to_watch(None if program else done.board))
     if as_json:
         out(
             {
@@ -181,6 +179,8 @@ class Copying:
     """Shows what is done: a bar on a terminal, else a line for each file."""
 
     def __init__(self) -> None:
+        from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
         console = Console(stderr=True)
         columns = (TextColumn("{task.description:20}"), BarColumn(), DownloadColumn(binary_units=True))
         self._bars = Progress(*columns, console=console, transient=False) if console.is_terminal else None

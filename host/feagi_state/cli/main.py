@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import typer
 
 from ..errors import StateError
-from . import emulated, hardware, values  # noqa: F401  they register their commands
+from . import emulated, hardware, serving, values  # noqa: F401  they register their commands
 from .app import Terminated, UsageError, app, out, output_lost, say
 
 __all__ = ["main"]

@@ -159,7 +159,7 @@ def set_field(
 ) -> None:
     """Change a field on the device.
 
-    Prints the value that the device answers. Opens the port, so no other process may be serving it.
+    Prints the value that the device answers. Goes through the process that serves the board, or opens the port.
 
     \b
     Examples:

@@ -7,6 +7,8 @@
 #include "feagi_state.h"
 #include "qemu_common/soc.h"
 
+#define WRITES 4 // of the core block in a round
+
 static feagi_region_t *region;
 static volatile uint32_t rounds, rounds_left;
 
@@ -18,7 +20,9 @@ static void on_timer(void) {
     rounds_left--;
     const uint32_t n = ++rounds;
     feagi_state_add(region, FEAGI_FIELD_NEURON_COUNT, 1, NULL);
-    // Both halves are the same: a reader that sees others has seen half a write.
+    // These two are always equal, and so are this one's halves: a reader that sees others has seen half of something.
+    feagi_state_add(region, FEAGI_FIELD_REGULAR_NEURON_COUNT, 1, NULL);
+    feagi_state_add(region, FEAGI_FIELD_MEMORY_NEURON_COUNT, 1, NULL);
     feagi_state_store_u64(region, offsetof(feagi_core_t, genome_timestamp), (uint64_t)n << 32 | n);
     feagi_events_push(region, FEAGI_USER_EVENT_BASE, n);
 }
@@ -42,6 +46,7 @@ static const mp_rom_map_elem_t driver_globals[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_driver)},
     {MP_ROM_QSTR(MP_QSTR_start), MP_ROM_PTR(&driver_start_obj)},
     {MP_ROM_QSTR(MP_QSTR_rounds), MP_ROM_PTR(&driver_rounds_obj)},
+    {MP_ROM_QSTR(MP_QSTR_WRITES), MP_ROM_INT(WRITES)},
 };
 static MP_DEFINE_CONST_DICT(driver_globals_dict, driver_globals);
 

@@ -1,0 +1,134 @@
+"""What users hear of a link: changes, texts and log lines. They hear it in a thread of its own, since callbacks and
+handlers may take their time, and use the device.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from .changes import Change, ChangeStream
+from .errors import RegionClosed
+
+__all__ = ["Listeners", "Subscription"]
+
+_log = logging.getLogger("feagi_state.device")
+_text_log = logging.getLogger("feagi_state.text")
+
+_UNTOLD_MOST: Final = 1000  # texts and log lines that wait to be heard
+
+
+class Subscription:
+    """A callback and what it has heard, from `on_change` to `close`."""
+
+    def __init__(self, changes: ChangeStream, callback: Callable[[Change], None]) -> None:
+        """Made by Device.on_change and Fleet.on_change."""
+        self._changes = changes
+        self._callback = callback
+        self._closed = False
+
+    def close(self) -> None:
+        """No further call is begun. Any thread, the callback's too."""
+        self._closed = True
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+    def look(self) -> None:
+        """Calls back for all that has changed."""
+        try:
+            while not self._closed and (change := self._changes.get()) is not None:
+                try:
+                    self._callback(change)
+                except Exception:  # the user's: it must not end the others' calls
+                    _log.exception("the callback for changes of %s failed", change.field)
+        except RegionClosed:
+            self._closed = True
+
+
+class Listeners:
+    """Those of one link. Its thread says what happens, and waits for nobody."""
+
+    def __init__(self, do: Callable[[Callable[[], None]], None]) -> None:
+        """`do` has something done in the thread of the callbacks."""
+        self.on_text: Callable[[bytes], None] | None = None  # hears text; None: the logger "feagi_state.text" does
+        self._do = do
+        self._subscriptions: tuple[Subscription, ...] = ()
+        self._looking = False  # somebody is going to look
+        self._untold: deque[Callable[[], None]] = deque()
+        self._telling = False  # somebody is going to tell them
+        self._passed_over = 0  # texts and lines that found too many of them waiting
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Has a subscription look now, and whenever something has changed. Any thread."""
+        self._do(partial(self._subscribe, subscription))
+
+    @property
+    def wants_changes(self) -> bool:
+        """Whether anybody has subscribed."""
+        return bool(self._subscriptions)
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether anybody hears text."""
+        return self.on_text is not None or _text_log.isEnabledFor(logging.INFO)
+
+    def changed(self) -> None:
+        """Something has: who has subscribed looks once, however often this is said before."""
+        if self._subscriptions and not self._looking:
+            self._looking = True
+            self._do(self._look)
+
+    def text(self, data: bytes) -> None:
+        """The board printed something."""
+        if self.wants_text:
+            self._tell(partial(self._give_text, data))
+
+    def log(self, level: int, form: str, *arguments: Any) -> None:
+        """A line for the logger "feagi_state.device"."""
+        if _log.isEnabledFor(level):
+            self._tell(partial(_log.log, level, form, *arguments))
+
+    # -------------------------------------------------------------------------------- in the thread of the callbacks
+
+    def _subscribe(self, subscription: Subscription) -> None:
+        self._subscriptions += (subscription,)
+        self._look()
+
+    def _look(self) -> None:
+        self._looking = False  # first: what is published from here on is looked at again
+        for subscription in self._subscriptions:
+            subscription.look()
+        if any(subscription.closed for subscription in self._subscriptions):
+            self._subscriptions = tuple(one for one in self._subscriptions if not one.closed)
+
+    def _tell(self, tell: Callable[[], None]) -> None:
+        if len(self._untold) < _UNTOLD_MOST:
+            self._untold.append(tell)
+        else:
+            self._passed_over += 1
+        if not self._telling:
+            self._telling = True
+            self._do(self._tell_all)
+
+    def _tell_all(self) -> None:
+        self._telling = False  # first: what comes from here on is told again
+        passed_over, self._passed_over = self._passed_over, 0
+        while self._untold:
+            self._untold.popleft()()
+        if passed_over:
+            _log.warning("%d texts or log lines were passed over: who hears them is too slow", passed_over)
+
+    def _give_text(self, text: bytes) -> None:
+        if self.on_text is None:
+            _text_log.info("%s", text.decode("utf-8", "replace").rstrip("\r\n"))
+            return
+        try:
+            self.on_text(text)
+        except Exception:  # the user's: it must not end the link
+            _log.exception("the text callback failed")
