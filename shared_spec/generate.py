@@ -15,7 +15,7 @@ from generator.model import Spec, SpecError  # noqa: E402
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
 # Written by hand but for a part.
-HALF = "firmware/micropython/feagi_state.py"
+HALF = "firmware/micropython/_feagi_state.py"
 
 
 def artefacts(spec: Spec) -> dict[str, str]:

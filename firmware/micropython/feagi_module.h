@@ -1,7 +1,7 @@
 // Between the files of the MicroPython module, and what differs between the module as a native .mpy (natmod.c) and in a firmware
 // (usermod.c): where its names and its memory are, and what it has of the board.
 //
-// The module's other half is feagi_state.py: exceptions, what a failure says, and what returns lists.
+// The module's other half is _feagi_state.py: exceptions, what a failure says, and what returns lists.
 #ifndef FEAGI_MODULE_H
 #define FEAGI_MODULE_H
 
@@ -47,19 +47,19 @@
 #define FEAGI_ENUMERATOR(name, qstr, ...) FEAGI_METHOD_##name,
 enum { FEAGI_METHODS(FEAGI_ENUMERATOR) FEAGI_METHOD_COUNT };
 
-// What C has of feagi_state.py.
-#define FEAGI_HELPERS(HELPER)                                                                                                    \
-    HELPER(FAIL, MP_QSTR__fail)         /* (status, about, ...) raises */                                                        \
-    HELPER(PROFILE, MP_QSTR__profile)   /* (name) is a profile's id */                                                           \
-    HELPER(POLLER, MP_QSTR__poller)     /* (stream, what) is select.poll's method for it */                                      \
-    HELPER(TICKS_US, MP_QSTR__ticks_us) /* time.ticks_us */                                                                      \
-    HELPER(MANAGER, MP_QSTR__manager)   /* dict of StateManager's attributes; C adds its methods */                              \
-    HELPER(LINK, MP_QSTR__link)         /* of Link's */                                                                          \
-    HELPER(GLOBALS, MP_QSTR__globals)   /* of the module's */
-#define FEAGI_HELPER(name, qstr) FEAGI_HELPER_##name,
-enum { FEAGI_HELPERS(FEAGI_HELPER) FEAGI_HELPER_COUNT };
+// What C has of _feagi_state.py: its _for_c.
+enum {
+    FEAGI_HELPER_FAIL,     // (status, about, ...) raises
+    FEAGI_HELPER_PROFILE,  // (name) is a profile's id
+    FEAGI_HELPER_POLLER,   // (stream, what) is select.poll's method for it
+    FEAGI_HELPER_TICKS_US, // time.ticks_us
+    FEAGI_HELPER_MANAGER,  // dict of StateManager's attributes; C adds its methods
+    FEAGI_HELPER_LINK,     // of Link's
+    FEAGI_HELPER_GLOBALS,  // of the module's; C adds types and functions
+    FEAGI_HELPER_COUNT
+};
 
-// All names, by index: attributes of a state (feagi_names.h), methods, helpers, and these.
+// All names, by index: attributes of a state (feagi_names.h), methods, and these.
 #define FEAGI_WORDS(WORD)                                                                                                        \
     WORD(STATE_MANAGER, MP_QSTR_StateManager)                                                                                    \
     WORD(LINK, MP_QSTR_Link)                                                                                                     \
@@ -71,8 +71,7 @@ enum { FEAGI_HELPERS(FEAGI_HELPER) FEAGI_HELPER_COUNT };
 #define FEAGI_WORD(name, qstr) FEAGI_NAME_##name,
 enum {
     FEAGI_NAME_METHODS = FEAGI_NAMES,
-    FEAGI_NAME_HELPERS = FEAGI_NAME_METHODS + FEAGI_METHOD_COUNT,
-    FEAGI_NAME_WORDS = FEAGI_NAME_HELPERS + FEAGI_HELPER_COUNT,
+    FEAGI_NAME_WORDS = FEAGI_NAME_METHODS + FEAGI_METHOD_COUNT,
     FEAGI_NAME_BEFORE_WORDS = FEAGI_NAME_WORDS - 1,
     FEAGI_WORDS(FEAGI_WORD) FEAGI_NAME_COUNT
 };
@@ -83,7 +82,7 @@ enum {
 typedef struct {
     mp_obj_full_type_t manager_type, link_type, method_type;
     mp_obj_base_t methods[FEAGI_METHOD_COUNT]; // a method's object is one of these: its place says which it is
-    mp_obj_t helpers[FEAGI_HELPER_COUNT];      // what feagi_state.py has of these names
+    mp_obj_t helpers[FEAGI_HELPER_COUNT];      // of _feagi_state.py
 } feagi_module_t;
 extern feagi_module_t feagi_module_memory;
 
@@ -136,8 +135,8 @@ feagi_manager_t *feagi_module_instance(void);
 
 // ---- Of the other files
 
-// Makes types and methods, and adds them to the module that calls it as _start(), which is feagi_state.py.
-mp_obj_t feagi_start(void);
+// Makes types and methods, and adds them to these dicts of _feagi_state.py: its _start(*_for_c).
+mp_obj_t feagi_start(size_t count, const mp_obj_t *helpers);
 
 // Makes a state whose region is in `memory`, aligned to FEAGI_SECTION_ALIGN_BYTES.
 void feagi_manager_start(feagi_manager_t *self, void *memory, uint32_t len_bytes, uint8_t profile, uint32_t boot_id);

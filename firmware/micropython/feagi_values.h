@@ -28,7 +28,7 @@ typedef union {
     };
 } feagi_value_t;
 
-// What is wrong besides what the core says, as feagi_state.py has it.
+// What is wrong besides what the core says, as _feagi_state.py has it.
 enum {
     FEAGI_VALUES_NO_TEXT = -101,
     FEAGI_VALUES_NO_MANAGER = -102,

@@ -24,9 +24,9 @@ feagi_manager_t *feagi_module_instance(void) {
     return feagi_instance;
 }
 
-static MP_DEFINE_CONST_FUN_OBJ_0(start_obj, feagi_start);
+static MP_DEFINE_CONST_FUN_OBJ_VAR(start_obj, FEAGI_HELPER_COUNT, feagi_start);
 
-// Runs before feagi_state.py, which is in the same file.
+// Runs before _feagi_state.py, which is in the same file.
 LINKED mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
     MP_DYNRUNTIME_INIT_ENTRY(void) n_args;
     (void)n_kw;

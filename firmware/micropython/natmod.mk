@@ -64,7 +64,7 @@ SOURCES_feagi_files := $(HERE)/natmod_files.c $(HERE)/feagi_images.c $(CORE_SOUR
 # Where the names of a module are, in the order in which they are numbered.
 NAMES_feagi_state := $(HERE)/feagi_names.h $(HERE)/feagi_module.h
 NAMES_feagi_files := $(HERE)/feagi_images.h
-PYTHON_feagi_state := $(HERE)/feagi_state.py
+PYTHON_feagi_state := $(HERE)/_feagi_state.py
 PYTHON_feagi_files := $(ROOT)/firmware/python/feagi_files.py
 MODULES := feagi_state feagi_files
 HEADERS := $(wildcard $(HERE)/*.h $(CORE)/*.h $(ROOT)/firmware/port/*.h)

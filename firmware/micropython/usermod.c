@@ -1,5 +1,5 @@
-// The module's half in C as part of a firmware (USER_C_MODULES), as _feagi_state; feagi_state.py is frozen beside it. The
-// program's one state is in static memory, where C may write it (feagi_micropython.h).
+// The module as part of a firmware (USER_C_MODULES), with _feagi_state.py frozen beside it. The program's one state is in static
+// memory, where C may write it (feagi_micropython.h).
 #include "feagi_micropython.h"
 
 #include "py/mphal.h"
@@ -7,10 +7,14 @@
 #include "feagi_images.h"
 #include "feagi_module.h"
 
+#if !MICROPY_MODULE_BUILTIN_INIT || !MICROPY_MODULE_GETATTR
+#error "the module is put together at its import: set MICROPY_MODULE_BUILTIN_INIT and MICROPY_MODULE_GETATTR to 1 in mpconfigport.h"
+#endif
+
 feagi_module_t feagi_module_memory;
 
 #define NAME_OF(name, qstr, ...) qstr,
-const qstr_short_t feagi_names[] = {FEAGI_NAMES_QSTRS, FEAGI_METHODS(NAME_OF) FEAGI_HELPERS(NAME_OF) FEAGI_WORDS(NAME_OF)};
+const qstr_short_t feagi_names[] = {FEAGI_NAMES_QSTRS, FEAGI_METHODS(NAME_OF) FEAGI_WORDS(NAME_OF)};
 _Static_assert(sizeof feagi_names / sizeof *feagi_names == FEAGI_NAME_COUNT, "all names have an index");
 
 mp_uint_t feagi_module_ticks_us(void) {
@@ -53,29 +57,57 @@ feagi_region_t *feagi_micropython_region(void) {
     return &feagi_module_instance()->region;
 }
 
-// The first import since MicroPython started, also after a soft reset: nothing of the program before is left but what C keeps.
+// ---- The module
+
+static mp_obj_t half; // _feagi_state, which sys.modules holds
+
+// __getattr__(name): all but what the table below has is the half's.
+static mp_obj_t get(mp_obj_t name) {
+    return mp_load_attr(half, MP_OBJ_QSTR_VALUE(name));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(get_obj, get);
+
+extern const mp_obj_module_t feagi_state_module;
+
+// __init__(), at the first import since MicroPython started, also after a soft reset: nothing of the program before is left but
+// what C keeps.
 static mp_obj_t start(void) {
     instance_is_there = instance_is_there && instance_is_of_c;
     instance.manual_time = false;
-    (void)feagi_start();
-    // The collector does not look at static memory. What that points to stays for as long as sys.modules does, until the next
-    // soft reset.
-    mp_map_lookup(&MP_STATE_VM(mp_loaded_modules_dict).map, MP_OBJ_NEW_QSTR(MP_QSTR__globals), MP_MAP_LOOKUP_ADD_IF_NOT_FOUND)
-        ->value = feagi_module()->helpers[FEAGI_HELPER_GLOBALS];
+    half = mp_import_name(MP_QSTR__feagi_state, mp_const_none, MP_OBJ_NEW_SMALL_INT(0));
+    size_t count;
+    mp_obj_t *helpers;
+    mp_obj_get_array(mp_load_attr(half, MP_QSTR__for_c), &count, &helpers);
+    (void)feagi_start(count, helpers);
+    // In sys.modules, where the next import finds it without calling this.
+    mp_obj_dict_store(MP_OBJ_FROM_PTR(&MP_STATE_VM(mp_loaded_modules_dict)), MP_OBJ_NEW_QSTR(MP_QSTR_feagi_state),
+                      MP_OBJ_FROM_PTR(&feagi_state_module));
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(start_obj, start);
 
-// ---- Registration
-
-#define ROW(name, function) {MP_ROM_QSTR(name), MP_ROM_PTR(&function)},
-static const mp_rom_map_elem_t globals[] = {{MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__feagi_state)},
-                                            {MP_ROM_QSTR(MP_QSTR__start), MP_ROM_PTR(&start_obj)},
-                                            FEAGI_IMAGES(ROW)};
+// A module of C is found before one of the same name in the file system; the half's name nobody gives to a file.
+static const mp_rom_map_elem_t globals[] = {
+    {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_feagi_state)},
+    {MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&start_obj)},
+    {MP_ROM_QSTR(MP_QSTR___getattr__), MP_ROM_PTR(&get_obj)},
+};
 static MP_DEFINE_CONST_DICT(globals_dict, globals);
 
 const mp_obj_module_t feagi_state_module = {
     .base = {&mp_type_module},
     .globals = (mp_obj_dict_t *)&globals_dict,
 };
-MP_REGISTER_MODULE(MP_QSTR__feagi_state, feagi_state_module);
+MP_REGISTER_MODULE(MP_QSTR_feagi_state, feagi_state_module);
+
+// ---- What feagi_files.py has in C
+
+#define ROW(name, function) {MP_ROM_QSTR(name), MP_ROM_PTR(&function)},
+static const mp_rom_map_elem_t images[] = {{MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__feagi_images)}, FEAGI_IMAGES(ROW)};
+static MP_DEFINE_CONST_DICT(images_dict, images);
+
+const mp_obj_module_t feagi_images_module = {
+    .base = {&mp_type_module},
+    .globals = (mp_obj_dict_t *)&images_dict,
+};
+MP_REGISTER_MODULE(MP_QSTR__feagi_images, feagi_images_module);

@@ -9,7 +9,7 @@ import os
 from feagi_state import PersistenceError, StateManager
 
 try:
-    from _feagi_state import _check, _image, _put_back
+    from _feagi_images import _check, _image, _put_back
 except ImportError:
     pass  # they are in this module already
 

@@ -1,4 +1,4 @@
-"""What the MicroPython module has of the spec: names of attributes for its half in C, and a part of feagi_state.py."""
+"""What the MicroPython module has of the spec: names of attributes for its half in C, and a part of _feagi_state.py."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def _part(spec: Spec) -> list[str]:
 
 
 def module(spec: Spec, banner: list[str], text: str) -> str:
-    """feagi_state.py with its generated part as the spec has it."""
+    """_feagi_state.py with its generated part as the spec has it."""
     part = "\n".join([*(f"# {line}" for line in banner), "", "", *_part(spec), ""])
     done, count = re.subn(r"(^# ---- Generated\n)(.*?)(?=^# ---- End of what is generated$)", lambda m: m[1] + part, text, flags=re.MULTILINE | re.DOTALL)
-    assert count == 1, "feagi_state.py has one generated part"
+    assert count == 1, "_feagi_state.py has one generated part"
     return done

@@ -51,8 +51,10 @@ class NativeFunction:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: object) -> object:
-        kind, second = self.vm.cpu.read_words(self.at, 2)
+        kind, second, third = self.vm.cpu.read_words(self.at, 3)
         words = [self.vm.word(arg) for arg in args]
+        if kind == self.vm.type_fun_builtin_var:  # whose signature ours have no use for
+            return self.vm.call(third, len(args), self.vm.words(*words))
         if kind not in self.vm.function_types:  # of a type of the module's own
             return self.vm.call(self.vm.slot(kind, "call"), self.at, len(args), 0, self.vm.words(*words))
         count = self.vm.function_types.index(kind)
@@ -242,7 +244,9 @@ class Interpreter:
             return self._qstrs[word >> 3]
         if word not in self._objects:  # the module made it by itself
             [kind] = self.cpu.read_words(word, 1)
-            if kind in self.function_types or self.slot(kind, "call"):
+            if kind == self.type_type:
+                self._new_type(word)
+            elif kind in (*self.function_types, self.type_fun_builtin_var) or self.slot(kind, "call"):
                 self.name_object(NativeFunction(self, word), word)
             else:
                 made = self._objects[kind]
@@ -264,10 +268,9 @@ class Interpreter:
         index = self.cpu.read(type_at + 8 + SLOTS.index(name), 1)[0]
         return self.cpu.read_words(type_at + 20 + 4 * (index - 1), 1)[0] if index else 0
 
-    def _new_type(self, at: int, name: str) -> object:
-        made = NativeType(name, (NativeObject,), {"_vm": self, "_type_at": at})
-        self.name_object(made, at)
-        return made
+    def _new_type(self, at: int) -> None:
+        name = self._qstrs[self.cpu.read_words(at + 4, 1)[0] >> 16]
+        self.name_object(NativeType(name, (NativeObject,), {"_vm": self, "_type_at": at}), at)
 
     # ---- What the module calls
 
@@ -302,9 +305,7 @@ class Interpreter:
         return self.word(self._globals[text] if text in self._globals else getattr(builtins, text))
 
     def do_store_global(self, name: int, word: int) -> None:
-        text = self._qstrs[name]
-        [kind] = self.cpu.read_words(word, 1)
-        self._globals[text] = self._new_type(word, text) if kind == self.type_type else self.object(word)
+        self._globals[self._qstrs[name]] = self.object(word)
 
     def do_load_attr(self, word: int, name: int) -> int:
         return self.word(getattr(self.object(word), self._qstrs[name]))

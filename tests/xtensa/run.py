@@ -68,9 +68,10 @@ def main(program: str, mpy_dir: str, mpys: str, script: str, *arguments: str) ->
     with Interpreter(Path(program), Path(mpy_dir)) as vm:
         add_module("micropython", heap_lock=lambda: vm.lock_heap(True), heap_unlock=lambda: vm.lock_heap(False))
         add_module("uctypes", addressof=vm.address_of)
-        for name, half in (("feagi_state", firmware / "micropython"), ("feagi_files", firmware / "python")):
+        halves = {"feagi_state": firmware / "micropython" / "_feagi_state.py", "feagi_files": firmware / "python" / "feagi_files.py"}
+        for name, half in halves.items():
             module = add_module(name)
-            vm.load(Path(mpys) / f"{name}.mpy", vars(module), half / f"{name}.py")
+            vm.load(Path(mpys) / f"{name}.mpy", vars(module), half)
         sys.path.insert(0, str(HERE.parent / "micropython"))
         importlib.import_module(script).run(*map(ast.literal_eval, arguments))
 

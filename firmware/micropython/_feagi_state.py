@@ -1,7 +1,7 @@
 """The module's half in Python: exceptions and enums, what a failure says, and what returns lists of what a region has.
 
-A native module has it in its .mpy, behind the half in C; a firmware has it frozen, and its half in C as _feagi_state. Names with an
-underscore are between the halves (feagi_module.h).
+A native module has it in its .mpy, behind the half in C, and what it defines is the module's. A firmware has it frozen as
+_feagi_state, and the module is the half in C, which takes over what this defines. Names with an underscore are between the halves.
 """
 
 import struct as _struct
@@ -233,11 +233,7 @@ _manager = dict(
     restore=_restore,
     load=staticmethod(_load),
 )
-_link = {}
-_globals = globals()
-
-try:
-    _start
-except NameError:  # in a firmware, where the half in C is a module
-    from _feagi_state import _start
-_start()
+# What C has of this file, in the order of feagi_module.h.
+_for_c = (_fail, _profile, _poller, _ticks_us, _manager, {}, globals())
+if "_start" in globals():  # else C takes it by itself
+    _start(*_for_c)
