@@ -1,6 +1,7 @@
 // The module as a native .mpy. Such a module has no initialised data. Uninitialised globals are one block on the heap, which the
 // collector scans for as long as the module is loaded.
 #include "feagi_module.h"
+#include "natmod_rv32.h"
 
 // The linker wants these names, although nobody else does.
 #define LINKED __attribute__((externally_visible))

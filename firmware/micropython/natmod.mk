@@ -39,9 +39,11 @@ FLOAT_armv7emsp := FLOAT
 CROSS_armv7emdp := arm-none-eabi-
 FLAGS_armv7emdp := -mthumb -mcpu=cortex-m7 -mfpu=fpv5-d16 -mfloat-abi=hard
 FLOAT_armv7emdp := DOUBLE
-# Without the A extension, which an ESP32-C3 does not have; MicroPython's own makefile would use it.
+# Without the A extension, which an ESP32-C3 does not have; MicroPython's own makefile would use it. Functions save their registers
+# by calls of libgcc.
 CROSS_rv32imc := riscv64-unknown-elf-
-FLAGS_rv32imc := -march=rv32imc_zicsr -mabi=ilp32 -mno-relax -specs=picolibc.specs
+FLAGS_rv32imc := -march=rv32imc_zicsr -mabi=ilp32 -mno-relax -msave-restore -specs=picolibc.specs
+LIBS_rv32imc = --libs $(shell $(CC) -march=rv32imac -mabi=ilp32 -print-libgcc-file-name)
 FLOAT_rv32imc := NONE
 # mpy_ld.py takes what is at the same place of equally named sections of two files for one thing.
 CROSS_xtensawin := xtensa-esp32-elf-
@@ -91,7 +93,7 @@ $(BUILD)/%/python.mpy: $$(PYTHON_$$*) | $(BUILD)/%
 	$(MPY_CROSS) -march=$(ARCH) -s $*.py -o $@ $<
 
 $(BUILD)/%/native.mpy: $(BUILD)/%/native.o
-	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(BUILD)/$*/config.h -o $@ $< >$(BUILD)/$*/native.sizes || { cat $(BUILD)/$*/native.sizes; false; }
+	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(BUILD)/$*/config.h $(LIBS_$(ARCH)) -o $@ $< >$(BUILD)/$*/native.sizes || { cat $(BUILD)/$*/native.sizes; false; }
 
 # The names of the sources, numbered for this module.
 $(BUILD)/%/config.h: $$(NAMES_$$*) $(HERE)/natmod_names.py | $(BUILD)/%

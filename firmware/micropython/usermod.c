@@ -8,7 +8,8 @@
 #include "feagi_module.h"
 
 #if !MICROPY_MODULE_BUILTIN_INIT || !MICROPY_MODULE_GETATTR
-#error "the module is put together at its import: set MICROPY_MODULE_BUILTIN_INIT and MICROPY_MODULE_GETATTR to 1 in mpconfigport.h"
+#error                                                                                                                           \
+    "the module is put together at its import: set MICROPY_MODULE_BUILTIN_INIT and MICROPY_MODULE_GETATTR to 1 in mpconfigport.h"
 #endif
 
 feagi_module_t feagi_module_memory;
@@ -103,7 +104,8 @@ MP_REGISTER_MODULE(MP_QSTR_feagi_state, feagi_state_module);
 // ---- What feagi_files.py has in C
 
 #define ROW(name, function) {MP_ROM_QSTR(name), MP_ROM_PTR(&function)},
-static const mp_rom_map_elem_t images[] = {{MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__feagi_images)}, FEAGI_IMAGES(ROW)};
+static const mp_rom_map_elem_t images[] = {{MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__feagi_images)},
+                                           FEAGI_IMAGES(ROW)};
 static MP_DEFINE_CONST_DICT(images_dict, images);
 
 const mp_obj_module_t feagi_images_module = {
