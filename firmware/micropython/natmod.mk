@@ -71,10 +71,12 @@ PYTHON_feagi_files := $(ROOT)/firmware/python/feagi_files.py
 MODULES := feagi_state feagi_files
 HEADERS := $(wildcard $(HERE)/*.h $(CORE)/*.h $(ROOT)/firmware/port/*.h)
 
-# C99 with GNU atomics. -fno-tree-loop-distribute-patterns keeps byte loops from becoming calls of memcpy and memset.
-CFLAGS := -std=c99 -Os -Wall -Wextra -Werror -Wno-unused-parameter -DNDEBUG -DNO_QSTR -DMICROPY_ENABLE_DYNRUNTIME \
-	-DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_$(FLOAT_$(ARCH)) -fpic -fno-common -U_FORTIFY_SOURCE \
-	-ffreestanding -fno-tree-loop-distribute-patterns -fwhole-program -I$(HERE) -I$(CORE) -I$(ROOT)/firmware/port -isystem $(MPY_DIR) $(FLAGS_$(ARCH))
+# C99 with GNU atomics. -fno-tree-loop-distribute-patterns keeps byte loops from becoming calls of memcpy and memset. What SMALLER
+# switches off makes code longer on each of these CPUs, with -Os as well (gcc 12).
+SMALLER := -fno-caller-saves -fno-move-loop-invariants -fno-section-anchors -fno-tree-dominator-opts -fno-tree-forwprop -fno-tree-loop-im
+CFLAGS := -std=c99 -Os $(SMALLER) -Wall -Wextra -Werror -Wno-unused-parameter -DNDEBUG -DNO_QSTR -DMICROPY_ENABLE_DYNRUNTIME \
+	-DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_$(FLOAT_$(ARCH)) -fpic -fno-common -U_FORTIFY_SOURCE -ffreestanding \
+	-fno-tree-loop-distribute-patterns -fwhole-program -I$(HERE) -I$(CORE) -I$(ROOT)/firmware/port -isystem $(MPY_DIR) $(FLAGS_$(ARCH))
 
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
