@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import churn
+from cddl_oracle import judge as judge_frames
 from common import emulated_boards
-from faulty_line import Faults
+from faulty_line import Faults, Line
 from feagi_state import spec
 from feagi_state._core import Mirror
 from feagi_state.boards import find_board
@@ -62,6 +63,7 @@ class Witness(Observer):
         self.lives: list[Life] = []
         self.pages = 0
         self.events: list[int] = []  # of the present session
+        self.sessions: set[int] = set()
 
     def open_mirror(self, header: bytes, hello: Hello) -> Mirror:
         self.mirror = self.mirror or super().open_mirror(header, hello)
@@ -69,6 +71,7 @@ class Witness(Observer):
 
     def session_started(self, hello: Hello) -> None:
         self.events = []
+        self.sessions.add(hello.boot)
 
     def live(self, mirror: Mirror) -> None:
         boot_id = mirror.read_page(0)[BOOT_ID]
@@ -92,6 +95,22 @@ class Witness(Observer):
         if churn.change(arg) != ("event", kind, arg) or (self.events and arg <= self.events[-1]):
             raise Violation("event", f"({kind}, {arg}) after {self.events[-1:]}")
         self.events.append(arg)
+
+
+class Tap:
+    """Keeps what is put into a line."""
+
+    def __init__(self, line: Line) -> None:
+        self._put, self._said = line.put, bytearray()
+        line.put = self._keep  # type: ignore[method-assign]
+
+    def _keep(self, data: bytes, now: float) -> None:
+        self._said += data
+        self._put(data, now)
+
+    def segments(self) -> set[bytes]:
+        """What stands between zeros: a board's frames, and the text that it prints at its end."""
+        return set(self._said.split(b"\0")) - {b""}
 
 
 class Life:
@@ -169,6 +188,7 @@ def run_for(host: Host, changes: int) -> None:
 def test_a_real_board_behind_a_bad_line(name: str, tmp_path: Path, device: CDLL) -> None:
     program = Program(FOLDER / "churn_main.py", (FOLDER / "churn.py",))
     with start_board(find_board(name), program=program, name=f"churn-{os.getpid()}") as board, PtyProxy(board.link_port, seed=7) as line:
+        taps = [Tap(line.to_host), Tap(line.to_board)]
         model = Model(device)
         model.advance(60_000)  # more than a board makes here
         host = Host(line.port, model)
@@ -182,6 +202,10 @@ def test_a_real_board_behind_a_bad_line(name: str, tmp_path: Path, device: CDLL)
         assert len(witness.lives) == 1 + RESETS * len(RATES)
         assert witness.pages > 1000 and counters["deltas"] > 1000, counters
         assert counters["naks"] > 10, "the line was too good"
+        for tap in taps:
+            judged, said = judge_frames(device, tap.segments(), witness.sessions), len(tap.segments())
+            # A board that is killed does not end its last frame, and frames of a session that no host took up are of no known one.
+            assert 0.9 * said < judged.total() and judged.total() > 500, (said, judged)
 
 
 def bad_hour(board: EmulatedBoard, line: PtyProxy, host: Host, rate: float) -> None:
