@@ -8,8 +8,8 @@
 #include "feagi_region.h"
 #include "feagi_text.h"
 
-// Hosts have a code of its own for each table and call; boards have one for all.
-#if FEAGI_PORT_SHARED
+// Hosts have a code of its own for each table and call; elsewhere there is one for all.
+#if FEAGI_PORT_FAST
 #define FEAGI_TABLE_INLINE inline __attribute__((always_inline))
 #else
 #define FEAGI_TABLE_INLINE inline
@@ -132,7 +132,7 @@ static FEAGI_TABLE_INLINE uint32_t feagi_table_walk(const feagi_region_t *r, con
     return FEAGI_TABLE_NONE;
 }
 
-#if FEAGI_PORT_SHARED
+#if FEAGI_PORT_FAST
 #define feagi_table_key feagi_table_make_key
 #define feagi_table_search feagi_table_walk
 #else

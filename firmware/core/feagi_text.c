@@ -26,7 +26,7 @@ bool feagi_text_valid(const uint8_t *text, size_t len_bytes) {
     return true;
 }
 
-#if !FEAGI_PORT_SHARED
+#if !FEAGI_PORT_FAST
 uint64_t feagi_text_word(const uint8_t *text, size_t len_bytes) {
     uint64_t word = 0;
     feagi_port_copy(&word, text, len_bytes < 8 ? len_bytes : 8);

@@ -12,7 +12,7 @@ bool feagi_text_valid(const uint8_t *text, size_t len_bytes);
 uint32_t feagi_text_hash(const uint8_t *text, size_t len_bytes);
 
 // The first eight bytes of a text as a little-endian word, zero-filled if it has fewer. Any context.
-#if FEAGI_PORT_SHARED
+#if FEAGI_PORT_FAST
 static inline uint64_t feagi_text_word(const uint8_t *text, size_t len_bytes) { // inline and without loops
     uint64_t word = 0;
     if (len_bytes >= 8) {
