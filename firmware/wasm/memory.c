@@ -188,9 +188,12 @@ FEAGI_WASM_EXPORT(create) int feagi_wasm_create(uint32_t profile, uint32_t boot_
     return status;
 }
 
-static bool ring_is_good(const feagi_region_t *r) {
-    const feagi_ring_t *ring = (const feagi_ring_t *)(const void *)(r->base + r->events_at);
-    return ring->head - ring->tail <= r->events_mask + 1;
+// A host's ring has no consumer: the newest events have taken the oldest ones' places.
+static void pass_over_lost_events(feagi_region_t *r) {
+    feagi_ring_t *ring = (feagi_ring_t *)(void *)(r->base + r->events_at);
+    if (ring->head - ring->tail > r->events_mask + 1) {
+        ring->tail = ring->head - (r->events_mask + 1);
+    }
 }
 
 // Makes a region, which nobody has used yet, what lies in the room: a whole region of `len_bytes`, its boot id and its waiting
@@ -204,10 +207,11 @@ FEAGI_WASM_EXPORT(adopt) int feagi_wasm_adopt(feagi_wasm_seat_t *seat, uint32_t 
         return FEAGI_IMAGE_PROFILE;
     }
     const int wrong = feagi_image_check(room_mem(), given.events_at);
-    if (wrong || !ring_is_good(&given)) {
-        return wrong ? wrong : FEAGI_IMAGE_HEADER;
+    if (wrong) {
+        return wrong;
     }
     feagi_port_copy(r->base, given.base, r->len_bytes);
+    pass_over_lost_events(r);
     // Its times are of the clock that it says, which goes on from its last one.
     world.manual_clock = !(((const feagi_header_t *)(const void *)r->base)->flags & FEAGI_FLAG_UNIX_TIME);
 #if FEAGI_PORT_SHARED
@@ -236,6 +240,12 @@ FEAGI_WASM_EXPORT(snapshot) int feagi_wasm_snapshot(feagi_wasm_seat_t *seat) {
     feagi_image_save(r, room_mem());
 #endif
     return (int)feagi_image_len(r);
+}
+
+// What is wrong with the image in the room, which is `len_bytes` long: FEAGI_IMAGE_GOOD to _CRC (feagi_image.h).
+FEAGI_WASM_EXPORT(image_fault) int feagi_wasm_image_fault(uint32_t len_bytes) {
+    feagi_region_t saved;
+    return feagi_image_open(&saved, room_mem(), len_bytes);
 }
 
 // Makes the region what the image in the room says, which is `len_bytes` long; the caller has taken the room. Returns

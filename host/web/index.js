@@ -14,3 +14,4 @@ export {
     SCHEMA_HASH,
     ServiceState,
 } from "./src/spec.js";
+export { openStore } from "./src/store.js";

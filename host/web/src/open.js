@@ -1,6 +1,7 @@
 // Opening regions, and attaching to those of other threads.
 import { Core, threads } from "./core.js";
 import { InvalidOperation, InvalidValue, MemoryMapError, PersistenceError } from "./errors.js";
+import { live } from "./life.js";
 import { bytesOf, whole } from "./numbers.js";
 import { profileOf, Region } from "./region.js";
 import { HEADER_FIELDS, HEADER_LEN_BYTES, IMAGE_LEN_BYTES, PROFILES, SCHEMA_HASH } from "./spec.js";
@@ -65,5 +66,5 @@ export async function attach(handle) {
         throw new InvalidOperation("attach: the handle was used already, or released: every thread needs one of its own");
     }
     core.use(handle.index);
-    return new Region(core, handle.owner, null);
+    return new Region(core, handle.owner, null, await live(handle.life));
 }

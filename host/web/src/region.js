@@ -1,5 +1,6 @@
 // A region in WebAssembly memory: the same bytes as a board's or a host's.
 import { CapacityError, InvalidField, InvalidOperation, InvalidValue, MemoryMapError, PersistenceError } from "./errors.js";
+import { ended } from "./life.js";
 import { big, bytesOf, floatBits, floatOf, span, whole } from "./numbers.js";
 import { Agents, AreaStats, CorticalLocks, Events, FclWindows, Hashes } from "./sections.js";
 import * as spec from "./spec.js";
@@ -13,9 +14,12 @@ const [SET, ADD, SUBTRACT] = [0, 1, 2]; // FEAGI_STATE_*
 export class Region {
     #core;
     #waiter;
+    #end;
 
-    constructor(core, owner, reason) {
+    // `end`: what to call when this thread's part in the region ends.
+    constructor(core, owner, reason, end = () => {}) {
         this.#core = core;
+        this.#end = end;
         this.#waiter = new Waiter(core);
         /** Whether several threads may have this region. */
         this.threaded = core.threaded;
@@ -221,26 +225,34 @@ export class Region {
         if (index < 0) {
             throw new CapacityError("handle: as many threads have this region as can: close() it in one of them, or release(handle)");
         }
-        return { module, memory, index, owner: this.#core.result(), stackTop: calls.seat_stack_top(calls.seat(index)) };
+        const stackTop = calls.seat_stack_top(calls.seat(index));
+        return { module, memory, index, owner: this.#core.result(), stackTop, life: `feagi-state thread ${crypto.randomUUID()}` };
     }
 
-    /** Gives back what a worker had that has ended without close(): its place, and its locks. False if there is nothing to give. */
-    release(handle) {
+    /** Gives back what a worker had that was terminated without close(): its place, and its locks. */
+    async release(handle) {
+        await ended(handle.life);
+        return this.#giveBack(handle.owner);
+    }
+
+    // False if there is nothing to give.
+    #giveBack(id) {
         const { calls, threaded } = this.#core;
         for (const [area, owner] of this.cortical_locks) {
-            if (owner === BigInt(handle.owner)) {
+            if (owner === BigInt(id)) {
                 this.cortical_locks.takeOver(area, owner, 0n);
             }
         }
         // Last: from here on another thread may have the place.
-        return threaded && calls.release(handle.owner) === 0;
+        return threaded && calls.release(id) === 0;
     }
 
     /** Ends this thread's part in the region, and gives its cortical locks back. */
     close() {
         if (!this.#core.isClosed) {
-            this.release({ owner: this.owner });
+            this.#giveBack(this.owner);
             this.#core.close();
+            this.#end();
         }
     }
 

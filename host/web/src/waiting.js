@@ -7,6 +7,16 @@ import { span } from "./numbers.js";
 const POLL = 10; // [ms], where Atomics.waitAsync is not there
 const LONGEST = 2 ** 31 - 1; // that setTimeout takes [ms]
 
+// A promise that Node, which does not count this kind of waiting, sees is waited for.
+async function awake(promise) {
+    const timer = setInterval(() => {}, LONGEST);
+    try {
+        await promise;
+    } finally {
+        clearInterval(timer);
+    }
+}
+
 export class Waiter {
     #core;
     #seen;
@@ -32,7 +42,7 @@ export class Waiter {
                 if (!threaded) {
                     await this.#nextWrite(left);
                 } else if (typeof Atomics.waitAsync === "function") {
-                    await Atomics.waitAsync(i32, bell, seen, left).value;
+                    await awake(Atomics.waitAsync(i32, bell, seen, left).value);
                 } else {
                     await new Promise((done) => setTimeout(done, Math.min(left, POLL)));
                 }
