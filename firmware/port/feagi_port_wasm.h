@@ -1,5 +1,5 @@
-// WebAssembly, with threads (FEAGI_PORT_SHARED) and without. Its atomics are all sequentially consistent; in a build for one thread
-// they become plain accesses. JavaScript runs between calls and never within one, so there are no interrupts.
+// WebAssembly, with threads (FEAGI_PORT_SHARED) and without. Its atomics are all sequentially consistent; in a build for one
+// thread they become plain accesses. JavaScript runs between calls and never within one, so there are no interrupts.
 #ifndef FEAGI_PORT_WASM_H
 #define FEAGI_PORT_WASM_H
 

@@ -14,8 +14,8 @@ const ISOLATION = {
     "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-/** Serves the repository on a free port of the loopback interface. Answers {origin, close}. */
-export async function startServer() {
+/** Serves the repository on a free port of the loopback interface, and `texts` by their paths in it. Answers {origin, close}. */
+export async function startServer(texts = {}) {
     const server = createServer((request, response) => {
         const [, prefix, path] = /^\/(isolated|plain)\/(.*)$/.exec(request.url) ?? [];
         if (prefix === undefined) {
@@ -25,6 +25,10 @@ export async function startServer() {
         const headers = prefix === "isolated" ? ISOLATION : {};
         if (path === "") {
             response.writeHead(200, { ...headers, "Content-Type": "text/html" }).end("<!doctype html><title>tests</title>");
+            return;
+        }
+        if (Object.hasOwn(texts, path)) {
+            response.writeHead(200, { ...headers, "Content-Type": TYPES[extname(path)] }).end(texts[path]);
             return;
         }
         const file = createReadStream(join(ROOT, normalize(`/${path}`)));

@@ -61,5 +61,11 @@ def test_checks_hold_in_chromium(chromium: dict[str, Any], name: str) -> None:
 
 
 @pytest.mark.slow
+def test_the_examples_of_the_readme_run_as_they_stand_there(tmp_path: Path) -> None:
+    said = node("run_readme.mjs", tmp_path).splitlines()
+    assert said == ["one_thread.js: 5 3 events", "page.js: 2000 [left, right]"]
+
+
+@pytest.mark.slow
 def test_saved_states_outlive_the_browser(tmp_path: Path) -> None:
     assert re.fullmatch(r"a save takes [\d.]+ ms\n", node("run_store.mjs", tmp_path))

@@ -23,7 +23,7 @@ def fill(state: StateManager) -> None:
     state.genome_timestamp = 2**40
     state.fatigue_index = 30
     state.brain_regions_hash = 2**40 + 1
-    state.register_agent("caméra", AgentType.MOTOR, metadata="160×120")
+    state.register_agent("caméra", AgentType.MOTOR, metadata="160x120")
     state.register_agent("gone")
     state.deregister_agent("gone")
     state.set_fcl_window(7, 12)
@@ -56,14 +56,14 @@ def assert_found(found: dict[str, Any], state: StateManager) -> None:
     }
     assert found["hashes"] == {"brain_regions": 2**40 + 1, "agent_data": 0}
     [agent] = found["agents"]
-    assert (agent["agent_id"], agent["agent_type"], agent["metadata"]) == ("caméra", AgentType.MOTOR, "160×120")
+    assert (agent["agent_id"], agent["agent_type"], agent["metadata"]) == ("caméra", AgentType.MOTOR, "160x120")
     assert found["windows"] == [[7, 12], ["default", 40]]
     assert found["stats"] == [["v1", {"neuron_count": 10, "incoming_synapse_count": 20, "outgoing_synapse_count": 30}]]
 
 
 def assert_changed(state: StateManager) -> None:
     assert (state.neuron_count, state.morphologies_hash, state.genome_timestamp) == (77, 0xFEDCBA9876543210, 2**40)
-    assert {agent.agent_id: agent.metadata for agent in state.get_agents()} == {"caméra": "160×120", "from the browser": "wasm"}
+    assert {agent.agent_id: agent.metadata for agent in state.get_agents()} == {"caméra": "160x120", "from the browser": "wasm"}
     assert (state.get_area_stats("v9").neuron_count, state.get_area_stats("v1").neuron_count) == (9, 10)
     assert state.get_fcl_windows() == {7: 12}
 
