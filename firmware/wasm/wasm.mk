@@ -20,7 +20,7 @@ SOURCES := $(wildcard $(ROOT)/firmware/core/*.c $(HERE)/*.c)
 HEADERS := $(wildcard $(ROOT)/firmware/core/*.h $(ROOT)/firmware/port/*.h $(HERE)/*.h)
 CFLAGS := -std=c11 -Oz -flto -ffreestanding -mbulk-memory -Wall -Wextra -Werror \
 	-I$(ROOT)/firmware/core -I$(ROOT)/firmware/port -I$(HERE)
-# Zig's -Oz is another one's -Os, and its linker knows no LTO.
+# Zig takes -Oz for -Os. With this both give the same bytes.
 CFLAGS += $(if $(findstring zig,$(CC)),--target=wasm32-freestanding -Xclang -Oz,--target=wasm32)
 # The stack that is used is that of a seat (feagi_wasm.h).
 LDFLAGS := -nostdlib -Wl,--no-entry,--strip-all,--gc-sections,-z,stack-size=1024,--export=__stack_pointer
