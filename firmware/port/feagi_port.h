@@ -23,10 +23,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Builds for hosts set it to 1: several threads and processes may write a region (feagi_shared.h).
+// Builds for hosts and for threads of WebAssembly set it to 1: several threads and processes may write a region (feagi_shared.h).
 #ifndef FEAGI_PORT_SHARED
 #define FEAGI_PORT_SHARED 0
 #endif
+// Whether there is a libc, and code may be large where that makes it fast.
+#define FEAGI_PORT_FAST (FEAGI_PORT_SHARED && __STDC_HOSTED__)
 
 #if defined(__x86_64__) || defined(__aarch64__)
 #include "feagi_port_atomic64.h"
@@ -36,14 +38,14 @@
 #include "feagi_port_rv32.h"
 #elif defined(__XTENSA__)
 #include "feagi_port_xtensa.h"
+#elif defined(__wasm__)
+#include "feagi_port_wasm.h"
 #else
 #error "no port for this target: see firmware/port/feagi_port.h"
 #endif
-#if FEAGI_PORT_SHARED
+#if FEAGI_PORT_FAST
 #include "feagi_port_posix.h"
-#endif
 
-#if FEAGI_PORT_SHARED
 static inline void feagi_port_copy(void *to, const void *from, size_t len_bytes) {
     __builtin_memcpy(to, from, len_bytes);
 }
