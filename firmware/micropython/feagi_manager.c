@@ -92,8 +92,9 @@ static void set_attribute(feagi_manager_t *self, unsigned index, mp_obj_t o) {
 }
 
 unsigned feagi_manager_attribute(qstr name) {
+    const qstr_short_t *names = feagi_module_names(); // looked up for each read of an attribute, so not one by one
     unsigned i = 0;
-    while (i < FEAGI_NAMES && feagi_name(i) != name) {
+    while (i < FEAGI_NAMES && names[i] != name) {
         i++;
     }
     return i;

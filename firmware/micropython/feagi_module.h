@@ -98,17 +98,20 @@ static inline feagi_module_t *feagi_module(void) {
 
 #if MICROPY_ENABLE_DYNRUNTIME
 // mpy_ld.py's table of names has them in the order in which natmod_names.py has numbered them, from 1 on.
-static inline qstr feagi_name(unsigned index) {
+static inline const qstr_short_t *feagi_module_names(void) {
     const qstr_short_t *names = mp_native_qstr_table;
     FEAGI_HIDDEN(names);
-    return names[1 + index];
+    return names + 1;
 }
 #else
 extern const qstr_short_t feagi_names[FEAGI_NAME_COUNT];
-static inline qstr feagi_name(unsigned index) {
-    return feagi_names[index];
+static inline const qstr_short_t *feagi_module_names(void) {
+    return feagi_names;
 }
 #endif
+static inline qstr feagi_name(unsigned index) {
+    return feagi_module_names()[index];
+}
 
 typedef struct {
     mp_obj_base_t base;

@@ -43,6 +43,13 @@
 #include "feagi_port_posix.h"
 #endif
 
+// Of a function that boards have once: copies of it would be longer than its calls. Hosts would rather have the copies.
+#if FEAGI_PORT_SHARED
+#define FEAGI_PORT_ONCE
+#else
+#define FEAGI_PORT_ONCE __attribute__((noinline))
+#endif
+
 #if FEAGI_PORT_SHARED
 static inline void feagi_port_copy(void *to, const void *from, size_t len_bytes) {
     __builtin_memcpy(to, from, len_bytes);
