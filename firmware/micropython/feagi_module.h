@@ -78,11 +78,14 @@ enum {
 
 // ---- Memory
 
+#define FEAGI_MODULE_FOUND 32u
+
 // What the module has made at its import.
 typedef struct {
     mp_obj_full_type_t manager_type, link_type, method_type;
     mp_obj_base_t methods[FEAGI_METHOD_COUNT]; // a method's object is one of these: its place says which it is
-    mp_obj_t helpers[FEAGI_HELPER_COUNT];      // of _feagi_state.py
+    uint32_t found[FEAGI_MODULE_FOUND];   // by the name's last bits: a name << 8, and what feagi_manager_attribute said of it
+    mp_obj_t helpers[FEAGI_HELPER_COUNT]; // of _feagi_state.py
 } feagi_module_t;
 extern feagi_module_t feagi_module_memory;
 
