@@ -153,7 +153,8 @@ feagi_manager_t *feagi_manager_new(uint8_t profile, uint32_t boot_id);
 // Brings the clock up to date. ticks_us wraps (after 18 minutes on 32 bits), so it must run at least once in that time.
 void feagi_manager_update_clock(feagi_manager_t *self);
 
-// Index of the name of a state's attribute, FEAGI_NAMES if it has none.
+// Index of the name of a state's attribute, or FEAGI_NAMES and the number of a method.
+#define FEAGI_NAMES_AND_METHODS (FEAGI_NAMES + FEAGI_METHOD_POLL)
 unsigned feagi_manager_attribute(qstr name);
 
 // Slots of the types.
