@@ -734,6 +734,16 @@ static bool ready(const port_t *port) {
     return flags == MP_STREAM_ERROR || (flags & port->what);
 }
 
+// Whether a stream is what the prompt reads: sys.stdin.buffer, where the port has one.
+static bool is_prompt(mp_obj_t stream) {
+    mp_obj_t found[2];
+    mp_load_method_maybe(mp_import_name(MP_QSTR_sys, mp_const_none, MP_OBJ_NEW_SMALL_INT(0)), MP_QSTR_stdin, found);
+    if (found[0] != MP_OBJ_NULL) {
+        mp_load_method_maybe(found[0], MP_QSTR_buffer, found);
+    }
+    return found[0] == stream;
+}
+
 // Link(stream, state=instance, name=None, out=stream)
 static mp_obj_t link_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
     mp_arg_check_num(n_args, n_kw, 1, 4, false);
@@ -763,6 +773,9 @@ static mp_obj_t link_make_new(const mp_obj_type_t *type, size_t n_args, size_t n
         raise_about(&mp_type_ValueError, "a region of %d pages; a link carries 64", MP_OBJ_NEW_SMALL_INT(region->pages));
     }
     check(status, self->name);
+    if (is_prompt(args[0])) {
+        feagi_link_take_text(&self->link);
+    }
     self->state->link = self;
     return MP_OBJ_FROM_PTR(self);
 }

@@ -5,6 +5,7 @@ LINK.md and frames.cddl say what is valid; spec.SHAPES is generated from them.
 
 from __future__ import annotations
 
+import binascii
 import zlib
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, Union
@@ -14,8 +15,20 @@ from cobs import cobs
 
 from . import spec
 from .errors import SerializationError
+from .spec import Kind
 
-__all__ = ["Deframer", "Frame", "Text", "decode", "encode", "encode_body", "seal"]
+__all__ = [
+    "FROM_DEVICE",
+    "Deframer",
+    "Frame",
+    "Text",
+    "decode",
+    "encode",
+    "encode_body",
+    "may_be_device_frame",
+    "seal",
+    "seal_text",
+]
 
 Value = Union[int, bytes, str]
 
@@ -27,10 +40,16 @@ _SEGMENT_MIN: Final = _HEAD_LEN + _CRC_LEN + 1
 _INT_MIN: Final = -(2**64)
 _INT_MAX: Final = 2**64 - 1
 # These two belong to no session yet: their CRC starts with 0.
-_SESSIONLESS: Final = frozenset((int(spec.Kind.HELLO), int(spec.Kind.HELLO_ACK)))
+_SESSIONLESS: Final = frozenset((int(Kind.HELLO), int(Kind.HELLO_ACK)))
+#: Kinds that a device sends.
+FROM_DEVICE: Final = frozenset(
+    (Kind.HELLO, Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG)
+)
+_TEXT_BEGIN: Final = bytes((spec.TEXT_BEGIN,))
+_TEXT_END: Final = bytes((spec.TEXT_END,))
 # For `_one_run`: words by their encoding, the length of an encoding by its first byte (0: none of these), and the heads
 # of byte strings of 1 to 23 bytes.
-_DELTA: Final = int(spec.Kind.DELTA)
+_DELTA: Final = int(Kind.DELTA)
 _WORDS: Final = {
     cbor2.dumps(word): word
     for word in range(-spec.HEADER_LEN_BYTES // 4, spec.LINK_PAGES * spec.PAGE_LEN_BYTES // 4)
@@ -43,7 +62,7 @@ _new_tuple: Final = tuple.__new__
 class Frame(NamedTuple):
     """A valid frame."""
 
-    kind: int  # spec.Kind
+    kind: int  # Kind
     seq: int
     items: tuple[Any, ...]  # int, bytes or str, as spec.SHAPES says for the kind
 
@@ -75,25 +94,25 @@ def _check(kind: int, items: tuple[Any, ...]) -> None:
     fixed = len(shape.items)
     count = len(items)
     if count < shape.required or (count > fixed and not shape.group):
-        raise SerializationError(f"a {spec.Kind(kind).name} frame does not have {count} items")
+        raise SerializationError(f"a {Kind(kind).name} frame does not have {count} items")
     for item, value in zip(shape.items, items):
         if not _fits(item, value):
-            raise SerializationError(f"{value!r:.80} is no {item.label} of a {spec.Kind(kind).name} frame")
+            raise SerializationError(f"{value!r:.80} is no {item.label} of a {Kind(kind).name} frame")
     if not shape.group:
         return
     groups, rest = divmod(max(count - fixed, 0), len(shape.group))
     if rest or groups < shape.least or (shape.most and groups > shape.most):
-        raise SerializationError(f"a {spec.Kind(kind).name} frame does not have {count} items")
+        raise SerializationError(f"a {Kind(kind).name} frame does not have {count} items")
     for at in range(fixed, count):
         item = shape.group[(at - fixed) % len(shape.group)]
         if not _fits(item, items[at]):
-            raise SerializationError(f"{items[at]!r:.80} is no {item.label} of a {spec.Kind(kind).name} frame")
+            raise SerializationError(f"{items[at]!r:.80} is no {item.label} of a {Kind(kind).name} frame")
 
 
 def encode(kind: int, seq: int, items: tuple[Any, ...] = (), seed: int = 0) -> bytes:
     """A frame as it goes on the wire, between its two zeros.
 
-    `kind`: spec.Kind. `seq`: 0..255. `items`: the payload, as spec.SHAPES says. `seed`: the session id; HELLO and
+    `kind`: Kind. `seq`: 0..255. `items`: the payload, as spec.SHAPES says. `seed`: the session id; HELLO and
     HELLO_ACK have none and ignore it. Raises SerializationError if the items do not fit the kind or a frame. Any
     thread.
     """
@@ -112,9 +131,23 @@ def encode_body(kind: int, seq: int, items: tuple[Any, ...] = ()) -> bytes:
 
 def seal(body: bytes, seed: int) -> bytes:
     """The frame of a body, as `encode` gives it. Any thread."""
-    crc = zlib.crc32(body, 0 if body[0] in _SESSIONLESS else seed)
-    coded: bytes = cobs.encode(body + crc.to_bytes(_CRC_LEN, "little"))
+    coded: bytes = cobs.encode(_with_crc(body, seed))
     return b"\0" + coded + b"\0"
+
+
+def seal_text(body: bytes, seed: int) -> bytes:
+    """The frame of a body as text (LINK.md, A line with a prompt). Any thread."""
+    return _TEXT_BEGIN + binascii.b2a_base64(_with_crc(body, seed), newline=False).rstrip(b"=") + _TEXT_END
+
+
+def _with_crc(body: bytes, seed: int) -> bytes:
+    crc = zlib.crc32(body, 0 if body[0] in _SESSIONLESS else seed)
+    return body + crc.to_bytes(_CRC_LEN, "little")
+
+
+def may_be_device_frame(segment: bytes | bytearray) -> bool:
+    """Whether what came since a zero can be a device's frame, or the beginning of one. Any thread."""
+    return len(segment) < _HEAD_LEN or (segment[0] > 1 and segment[1] in FROM_DEVICE)
 
 
 def decode(segment: bytes, seed: int) -> Frame:
@@ -191,6 +224,17 @@ class Deframer:
         """Forgets what is pending, for a line that was opened again."""
         self._part.clear()
         self._in_text = False
+
+    def take_text(self, is_over: bool = False) -> bytes:
+        """What is pending, if it is no device's frame: by what it begins with, or because `is_over`: it does not go on.
+        What follows, up to the next zero, is text as well.
+        """
+        if not self._part or not (self._in_text or is_over or not may_be_device_frame(self._part)):
+            return b""
+        text = bytes(self._part)
+        self._part.clear()
+        self._in_text = True
+        return text
 
     def feed(self, data: bytes) -> list[bytes]:
         """Takes any number of bytes; returns the segments that they complete, in order and without the zeros.

@@ -1,21 +1,31 @@
-"""Makes a board of MicroPython's unix port: a folder is its flash, and a soft reset is a new process.
+"""Makes a board of MicroPython's unix port: a folder is its flash, a soft reset is a new process, and Ctrl-C on its
+serial line interrupts the program.
 
     python -m feagi_state.unix_board /path/to/micropython     in that folder, with stdin and stdout on its serial line
 
-On a board main.py runs at power-on and after Ctrl-D at the prompt, and what follows is the prompt. Here too.
+On a board main.py runs at power-on and after Ctrl-D at the prompt, and what follows is the prompt. Here too. After
+Ctrl-D in the raw REPL, which is mpremote's soft reset, main.py does not run. With a second argument, a program's path,
+that one runs where there is no main.py, and the board ends with it unless Ctrl-C ended it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+import select
 import signal
 import subprocess
 import sys
-from typing import NoReturn
+import termios
+import tty
+from contextlib import suppress
+from typing import Final, NoReturn
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
+_CHUNK_LEN_BYTES: Final = 4096
+_CTRL_A: Final = b"\x01"
 
 
 def die_with_parent() -> None:
@@ -23,15 +33,68 @@ def die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def main(micropython: str) -> NoReturn:
-    """Run the board until its MicroPython ends in another way than by a soft reset."""
+def _own_the_line() -> None:
+    """In the child: its standard input is the terminal whose Ctrl-C interrupts it."""
+    die_with_parent()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _open_line() -> tuple[int, int]:
+    """A terminal that passes everything on as it is, but for Ctrl-C, which interrupts and loses nothing."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    settings = termios.tcgetattr(slave)
+    settings[3] |= termios.ISIG | termios.NOFLSH
+    for other in (termios.VQUIT, termios.VSUSP):
+        settings[6][other] = b"\0"
+    termios.tcsetattr(slave, termios.TCSANOW, settings)
+    return master, slave
+
+
+def _run(command: list[str], typed: bytes) -> tuple[int, bytes]:
+    """Run MicroPython to its end, with `typed` as its first input; returns (exit status, its last words)."""
+    master, slave = _open_line()
+    process = subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=_own_the_line
+    )
+    os.close(slave)
+    os.write(master, typed)
+    said = b""
+    lines = select.poll()
+    lines.register(master, select.POLLIN)
+    lines.register(0, select.POLLIN)
+    with suppress(OSError):  # the terminal of a process that has ended
+        while True:
+            ready = [fd for fd, _ in lines.poll()]
+            if 0 in ready:
+                os.write(master, os.read(0, _CHUNK_LEN_BYTES))
+            if master in ready:
+                data = os.read(master, _CHUNK_LEN_BYTES)
+                os.write(1, data)
+                said = (said + data)[-_CHUNK_LEN_BYTES:]
+    os.close(master)
+    return process.wait(), said
+
+
+def main(micropython: str, program: str | None = None) -> NoReturn:
+    """Run the board until its MicroPython ends in another way than by a soft reset or Ctrl-C."""
+    runs_main, typed = True, b""
     while True:
-        program = ["-i", "main.py"] if os.path.exists("main.py") else []
-        status = subprocess.call([micropython, *program], preexec_fn=die_with_parent)
-        if status != 0:
+        has_main = os.path.exists("main.py")
+        is_program = runs_main and not has_main and program is not None
+        arguments = [program] if is_program else ["-i", "main.py"] if runs_main and has_main else []
+        status, said = _run([micropython, *arguments], typed)
+        runs_main, typed = True, b""
+        # A signal that comes between a program's end and the prompt ends MicroPython.
+        if status == -signal.SIGINT or (is_program and said.rstrip().endswith(b"KeyboardInterrupt:")):
+            runs_main = False
+            continue
+        if status != 0 or is_program:
             sys.exit(128 - status if status < 0 else status)
         os.write(1, b"MPY: soft reboot\r\n")
+        if said.endswith(b"OK\r\n"):  # it was in the raw REPL, which goes on
+            runs_main, typed = False, _CTRL_A
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

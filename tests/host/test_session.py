@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fake_device import FakeDevice
+from fake_device import FakeDevice, TextFrames
 from feagi_state import spec
 from feagi_state._core import Mirror
 from feagi_state.errors import CommandTimeout, LinkError, SerializationError, SessionLost
@@ -109,7 +109,9 @@ class Bench:
 
     def host_sends(self) -> list[tuple[int, int, tuple[object, ...]]]:
         """What the host says next, decoded."""
-        return [tuple(decode(s, self.host.session)) for s in Deframer().feed(self.host.take_output())]
+        data = self.host.take_output()
+        segments = TextFrames().feed(data) or Deframer().feed(data)
+        return [tuple(decode(s, self.host.session)) for s in segments]
 
     def device_says(
         self, kind: int, seq: int = 0, items: tuple[object, ...] = ()
