@@ -229,7 +229,9 @@ class UnixBoard(EmulatedBoard):
         master, slave = os.openpty()
         try:
             tty.setraw(slave)
-            self._process = self._spawn(command, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=self._flash.name)
+            self._process = self._spawn(
+                command, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=self._flash.name
+            )
         except BaseException:
             os.close(master)
             raise

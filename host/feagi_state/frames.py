@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import zlib
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, Union
 
@@ -51,8 +52,7 @@ _TEXT_END: Final = bytes((spec.TEXT_END,))
 # of byte strings of 1 to 23 bytes.
 _DELTA: Final = int(Kind.DELTA)
 _WORDS: Final = {
-    cbor2.dumps(word): word
-    for word in range(-spec.HEADER_LEN_BYTES // 4, spec.LINK_PAGES * spec.PAGE_LEN_BYTES // 4)
+    cbor2.dumps(word): word for word in range(-spec.HEADER_LEN_BYTES // 4, spec.LINK_PAGES * spec.PAGE_LEN_BYTES // 4)
 }
 _WORD_LENS: Final = {coded[0]: len(coded) for coded in _WORDS}
 _SHORT_HEADS: Final = range(0x41, 0x58)
@@ -68,7 +68,7 @@ class Frame(NamedTuple):
 
 
 class Text(bytes):
-    """Bytes between two zeros that cannot be a frame."""
+    """Bytes that are no frame."""
 
 
 def _fits(item: spec.Item, value: object) -> bool:
@@ -208,12 +208,12 @@ def _items(payload: bytes) -> tuple[Any, ...]:
 
 
 class Deframer:
-    """Cuts a byte stream at its zeros, in constant memory. One thread."""
+    """Tells a byte stream's frames from the text between them, in constant memory. One thread."""
 
     def __init__(self) -> None:
         """Starts between two segments."""
-        self._part = bytearray()
-        self._in_text = False  # within a segment that is too long for a frame
+        self._part = bytearray()  # of the present segment, as far as it was not handed out
+        self.reset()
 
     @property
     def pending(self) -> bytes:
@@ -223,42 +223,67 @@ class Deframer:
     def reset(self) -> None:
         """Forgets what is pending, for a line that was opened again."""
         self._part.clear()
-        self._in_text = False
-
-    def take_text(self, is_over: bool = False) -> bytes:
-        """What is pending, if it is no device's frame: by what it begins with, or because `is_over`: it does not go on.
-        What follows, up to the next zero, is text as well.
-        """
-        if not self._part or not (self._in_text or is_over or not may_be_device_frame(self._part)):
-            return b""
-        text = bytes(self._part)
-        self._part.clear()
-        self._in_text = True
-        return text
+        self._in_text = False  # the present segment is no frame
+        self._zero = b""  # in front of the present segment, unless it closed a frame or was handed out
+        self._is_frame = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Takes any number of bytes; returns the segments that they complete, in order and without the zeros.
-
-        A segment is not empty. One that is too long for a frame comes as Text, in as many pieces as it takes.
+        """Takes any number of bytes; returns the segments that they complete and that may be frames, in order and
+        without their zeros.
         """
-        out: list[bytes] = []
-        *whole, rest = data.split(b"\0")
-        for piece in whole:
-            if self._part or self._in_text:
-                self._extend(piece, out)
-                if self._part:
-                    out.append(Text(self._part) if self._in_text else bytes(self._part))
-                    self._part.clear()
-                self._in_text = False
-            elif piece:
-                out.append(piece if len(piece) <= _SEGMENT_MAX else Text(piece))
-        if rest:
-            self._extend(rest, out)
-        return out
+        return [segment for segment in self.read(data) if type(segment) is not Text]
 
-    def _extend(self, piece: bytes, out: list[bytes]) -> None:
-        self._part += piece
-        if len(self._part) > _SEGMENT_MAX:
-            out.append(Text(self._part))
+    def read(self, data: bytes) -> Iterator[bytes]:
+        """As `feed`, one after the other. A segment comes again as Text, with the zeros that belong to no frame, unless
+        `accept` was called meanwhile; so does, in pieces, what is too long for a frame.
+        """
+        first, *others = data.split(b"\0")
+        if first:
+            yield from self._extend(first)
+        for piece in others:
+            yield from self._end_segment()
+            if piece:
+                yield from self._extend(piece)
+
+    def accept(self) -> None:
+        """The last segment was a frame."""
+        self._is_frame = True
+
+    def take_text(self, is_over: bool = False, *, zero: bool = False) -> bytes:
+        """What is pending, if it is no device's frame: by what it begins with, or because `is_over`: it does not go on.
+        What follows, up to the next zero, is text as well. `zero`: a zero at the end is text at once.
+        """
+        if self._part and (self._in_text or is_over or not may_be_device_frame(self._part)):
+            text = self._zero + self._part
             self._part.clear()
             self._in_text = True
+        elif not self._part and (is_over or zero):
+            text = self._zero
+        else:
+            return b""
+        self._zero = b""
+        return text
+
+    def _extend(self, piece: bytes) -> Iterator[bytes]:
+        self._part += piece
+        if len(self._part) > _SEGMENT_MAX:
+            self._in_text = True
+            yield Text(self.take_text())
+
+    def _end_segment(self) -> Iterator[bytes]:
+        if self._in_text:
+            if self._part:
+                yield Text(self.take_text())
+            self._in_text = False
+        elif self._part:
+            segment = bytes(self._part)
+            self._part.clear()
+            self._is_frame = False
+            yield segment
+            if self._is_frame:
+                self._zero = b""
+                return
+            yield Text(self._zero + segment)
+        elif self._zero:
+            yield Text(self._zero)
+        self._zero = b"\0"

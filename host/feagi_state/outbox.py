@@ -33,14 +33,14 @@ class Outbox:
         """`random_u32` gives the boot ids of hellos."""
         self._random = random_u32 or (lambda: secrets.randbits(32))
         self._out = bytearray()
-        self._as_text: bool | None = None  # None: the device has not said
+        self.as_text: bool | None = None  #: whether the device takes text frames; None: it has not said
         self._binary_at = float("inf")  # from when on a hello may go as a frame, if it turns out to be needed
         self.hello_at = 0.0  # when the next hello is due, while there is no session
 
     def reset(self) -> None:
         """Forgets all, for a line that was opened again."""
         self.clear()
-        self._as_text = None
+        self.as_text = None
 
     def clear(self) -> None:
         """Forgets what was not taken."""
@@ -63,18 +63,18 @@ class Outbox:
     def greet(self, now: float) -> None:
         """Adds a hello, as text unless the device is known to take frames."""
         self.hello_at = now + _HELLO_PERIOD_S
-        self._binary_at = now + _TEXT_ANSWER_S if self._as_text is None else float("inf")
-        self._put(self._hello(now), 0, self._as_text is not False)
+        self._binary_at = now + _TEXT_ANSWER_S if self.as_text is None else float("inf")
+        self._put(self._hello(now), 0, self.as_text is not False)
 
     def hear(self, hello_seq: int) -> None:
         """The device has said hello: its form is known."""
-        self._as_text = hello_seq == spec.HELLO_SEQ_TEXT
+        self.as_text = hello_seq == spec.HELLO_SEQ_TEXT
 
     def hear_strange(self, segment: bytes, now: float) -> None:
         """What came between two zeros could not be read: perhaps it is of a session that this host knows nothing of,
         with a device that takes no text.
         """
-        if self._as_text is None and now >= self._binary_at and may_be_device_frame(segment):
+        if self.as_text is None and now >= self._binary_at and may_be_device_frame(segment):
             self._binary_at = float("inf")
             self._put(self._hello(now), 0, as_text=False)
 
@@ -89,7 +89,7 @@ class Outbox:
         return body
 
     def _put(self, body: bytes, session: int, as_text: bool | None = None) -> None:
-        if self._as_text if as_text is None else as_text:
+        if self.as_text if as_text is None else as_text:
             self._out += seal_text(body, session)
             return
         wire = seal(body, session)

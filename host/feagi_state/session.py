@@ -209,6 +209,11 @@ class HostSession:
         self._show(now)
 
     @property
+    def takes_text(self) -> bool:
+        """Whether the device takes text frames, since a prompt reads its line too."""
+        return self._out.as_text is True
+
+    @property
     def is_held(self) -> bool:
         """Whether the line is others', since `hold`."""
         return self._held_from is not None
@@ -257,7 +262,7 @@ class HostSession:
         if self._port_open:
             if not self._session and not self._mismatch and not self.is_held and now >= self._out.hello_at:
                 self._out.greet(now)
-            if self._deframer.pending and now - self._received_at >= _PAUSE_S:
+            if now - self._received_at >= _PAUSE_S:
                 self._text(self._deframer.take_text(is_over=True))
             if self._started and now >= self._ping_at:
                 self._ping(now)
@@ -267,18 +272,19 @@ class HostSession:
     def receive(self, data: bytes, now: float) -> None:
         """Takes any number of bytes from the line."""
         self._received_at = now
-        for segment in self._deframer.feed(data):
+        for segment in self._deframer.read(data):
             if type(segment) is Text:
                 self._text(segment)
                 continue
             try:
                 frame = decode(segment, self._session)
             except SerializationError:
-                if not self._is_of_old_session(segment):
-                    self._text(segment)
+                if self._is_of_old_session(segment):
+                    self._deframer.accept()
                 if not self._session and not self.is_held:
                     self._out.hear_strange(segment, now)
                 continue
+            self._deframer.accept()
             if frame.kind == _DELTA or _is_from_device(frame):
                 self._heard_at = now
                 self.counters["frames"] += 1
@@ -286,7 +292,7 @@ class HostSession:
                     self._on_delta(frame, now)
                 else:
                     self._handle(frame, now)
-        self._text(self._deframer.take_text())
+        self._text(self._deframer.take_text(zero=self.is_held))
         if self._ack_due:
             self._ack()
         self._commands.serve(now, self.is_live)

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 import tty
 from contextlib import suppress
 from typing import Final, NoReturn
@@ -26,6 +27,11 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _CHUNK_LEN_BYTES: Final = 4096
 _CTRL_A: Final = b"\x01"
+_CTRL_C: Final = b"\x03"
+_RAW_PROMPTS: Final = (b"\n>", b"\x04>")
+_PROMPTS: Final = (b">>> ", *_RAW_PROMPTS)
+_PROMPT_WITHIN_S: Final = 2.0
+_LOOK_MS: Final = 20
 
 
 def die_with_parent() -> None:
@@ -51,40 +57,64 @@ def _open_line() -> tuple[int, int]:
     return master, slave
 
 
-def _run(command: list[str], typed: bytes) -> tuple[int, bytes]:
-    """Run MicroPython to its end, with `typed` as its first input; returns (exit status, its last words)."""
+class _Input:
+    """What was typed and MicroPython may not have yet: behind a Ctrl-C it waits for the prompt, since MicroPython
+    discards what it has not read when its prompt comes. On a board it would be kept.
+    """
+
+    def __init__(self) -> None:
+        self._waiting = b""
+        self._until = 0.0  # when the wait for the prompt ends, if none comes
+
+    def add(self, data: bytes) -> None:
+        """Bytes from the line."""
+        self._waiting += data
+
+    def take(self, said: bytes) -> bytes:
+        """What MicroPython may have now, after it has said this."""
+        if time.monotonic() < self._until and not said.endswith(_PROMPTS):
+            return b""
+        now, interrupt, self._waiting = self._waiting.partition(_CTRL_C)
+        self._until = time.monotonic() + _PROMPT_WITHIN_S if interrupt and not said.endswith(_RAW_PROMPTS) else 0.0
+        return now + interrupt
+
+
+def _run(command: list[str], typed: _Input) -> tuple[int, bytes]:
+    """Run MicroPython to its end; returns (exit status, its last words)."""
     master, slave = _open_line()
     process = subprocess.Popen(
         command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=_own_the_line
     )
     os.close(slave)
-    os.write(master, typed)
+    os.set_blocking(master, False)
     said = b""
     lines = select.poll()
     lines.register(master, select.POLLIN)
     lines.register(0, select.POLLIN)
     with suppress(OSError):  # the terminal of a process that has ended
         while True:
-            ready = [fd for fd, _ in lines.poll()]
+            ready = [fd for fd, _ in lines.poll(_LOOK_MS)]
             if 0 in ready:
-                os.write(master, os.read(0, _CHUNK_LEN_BYTES))
+                typed.add(os.read(0, _CHUNK_LEN_BYTES))
             if master in ready:
                 data = os.read(master, _CHUNK_LEN_BYTES)
                 os.write(1, data)
                 said = (said + data)[-_CHUNK_LEN_BYTES:]
+            with suppress(BlockingIOError):  # the program does not read: lost, as on a wire
+                os.write(master, typed.take(said))
     os.close(master)
     return process.wait(), said
 
 
 def main(micropython: str, program: str | None = None) -> NoReturn:
     """Run the board until its MicroPython ends in another way than by a soft reset or Ctrl-C."""
-    runs_main, typed = True, b""
+    runs_main, typed = True, _Input()
     while True:
         has_main = os.path.exists("main.py")
         is_program = runs_main and not has_main and program is not None
         arguments = [program] if is_program else ["-i", "main.py"] if runs_main and has_main else []
         status, said = _run([micropython, *arguments], typed)
-        runs_main, typed = True, b""
+        runs_main = True
         # A signal that comes between a program's end and the prompt ends MicroPython.
         if status == -signal.SIGINT or (is_program and said.rstrip().endswith(b"KeyboardInterrupt:")):
             runs_main = False
@@ -93,7 +123,8 @@ def main(micropython: str, program: str | None = None) -> NoReturn:
             sys.exit(128 - status if status < 0 else status)
         os.write(1, b"MPY: soft reboot\r\n")
         if said.endswith(b"OK\r\n"):  # it was in the raw REPL, which goes on
-            runs_main, typed = False, _CTRL_A
+            runs_main = False
+            typed.add(_CTRL_A)
 
 
 if __name__ == "__main__":
