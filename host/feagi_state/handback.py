@@ -21,6 +21,7 @@ _ERASE_AND_FRIENDLY: Final = b"\x15\x02"  # Ctrl-U, Ctrl-B: shows the prompt, an
 _FRIENDLY: Final = b"\x02"
 _SOFT_RESET: Final = b"\x04"
 _PROMPT: Final = b">>> "
+_PROMPTS: Final = (_PROMPT, b"\x04>", b"raw REPL; CTRL-B to exit\r\n>")
 _UNFINISHED: Final = (b"... ", b"=== ")  # of a statement, and of the paste mode
 _RAW: Final = b"raw REPL; CTRL-B to exit"
 
@@ -47,8 +48,9 @@ class Handback:
         self._restarted = self.ended = False
 
     def runs(self) -> None:
-        """A program serves the link."""
-        self._owed = self._restarted = self.ended = self._raw = False
+        """A program serves the link. One that runs in the raw REPL is not main.py, which is owed as before."""
+        self._owed &= self._raw
+        self._restarted = self.ended = False
         self._tail = b""
 
     def opened(self) -> None:
@@ -74,6 +76,27 @@ class Handback:
             self._raw = False
             self.ended = self._restarted
         self._tail = tail[-_TAIL_LEN_BYTES:]
+
+    @property
+    def at_prompt(self) -> bool:
+        """Whether the last that the board said is a prompt: no program runs."""
+        return self._tail.endswith(_PROMPTS)
+
+    @property
+    def passes(self) -> bool:
+        """Whether a program is expected to serve the link again."""
+        return self._used or (self._restarts and (self._owed or self._restarted) and not self.ended)
+
+    @property
+    def why(self) -> str:
+        """Why no program serves the link now, for people."""
+        if self._used:
+            return "its prompt is in use: the link goes on when a program serves it again"
+        if self.ended:
+            return "main.py has ended: it serves no link"
+        if self.passes:
+            return "its prompt was used: main.py is started again"
+        return "it is at its prompt: no program serves the link"
 
     def next(self, now: float) -> bytes:
         """What is to be typed now, mostly nothing."""

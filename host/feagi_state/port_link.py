@@ -27,6 +27,7 @@ from .prompt_port import PromptPort
 from .runner import Runner
 from .running import board_name
 from .session import Hello, HostSession, Observer
+from .spec import LinkState
 from .transport import Transport
 
 __all__ = ["PortLink"]
@@ -163,7 +164,9 @@ class PortLink(Observer):
         if self._transport is not None:
             if not self._session.session and now >= self._opened_at + _HELLO_WITHIN_S:
                 self._offer_prompt()
-            self._unsent += self._handback.next(now)
+            if self._session.link_state != LinkState.LIVE:
+                self._unsent += self._handback.next(now)
+            self._say_why_held()
         self._session.poll(now)
         self._flush()
 
@@ -221,6 +224,8 @@ class PortLink(Observer):
         self._handback.said(data)
         if self._prompt is not None:
             self._prompt.text(data)
+            if self._handback.at_prompt and self._session.session:
+                self._hold()  # the program has ended
         self.listeners.text(data)
         if self._server is not None:
             self._server.text(data)
@@ -344,11 +349,18 @@ class PortLink(Observer):
         self._handback.closed(time.monotonic())
 
     def _hold(self) -> None:
-        if not self._session.is_held:
-            self.problem = LinkError(
-                f"the prompt of {self.port} is in use: the link goes on when the program runs again"
-            )
         self._session.hold(time.monotonic())
+        self._say_why_held()
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the link is expected to go on once somebody is done with the prompt."""
+        return self._session.is_held and self._handback.passes
+
+    def _say_why_held(self) -> None:
+        why = f"{self.port}: {self._handback.why}"
+        if self._session.is_held and str(self.problem) != why:
+            self.problem = LinkError(why)
 
     def _offer_prompt(self) -> None:
         if not self._serve or self._prompt is not None or self._no_prompt:
@@ -373,7 +385,7 @@ class PortLink(Observer):
             batch.finish(self.fatal)
         elif self.closed:
             batch.finish(self._was_closed())
-        elif self.problem is not None and not self._session.is_live and not self._session.is_held:
+        elif self.problem is not None and not self._session.is_live and not self._goes_on:
             batch.finish(self.problem)
         else:
             self._next(batch)

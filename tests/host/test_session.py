@@ -366,7 +366,7 @@ def test_frames_of_a_session_that_never_was_are_text():
     assert bench.mirror.read_region() == before
     bench.step(20)
     assert bench.heard.texts == wire
-    assert bench.host.counters["text_bytes"] == len(wire) - 2
+    assert bench.host.counters["text_bytes"] == len(wire)
 
 
 def test_frames_of_the_session_before_change_nothing_and_are_no_text():
