@@ -1,7 +1,7 @@
 // The device's role of the link as a process, for tests that play the host and the line: a command a line on standard input, an
 // answer a line on standard output. Time is what the test says.
 //
-//   tick MS | keep_clock | rx HEX | out (answers HEX) | set FIELD VALUE | add FIELD AMOUNT | register ID | deregister ID |
+//   tick MS | keep_clock | take_text | rx HEX | out (answers HEX) | set FIELD VALUE | add FIELD AMOUNT | register ID | deregister ID |
 //   heartbeat ID | evict MS | event KIND ARG | hash INDEX VALUE | lock AREA OWNER | unlock AREA OWNER | window AREA WINDOW (or
 //   remove) | stat ID | count ID COUNT AMOUNT (negative subtracts) | region (answers HEX) | rejected | session
 //
@@ -88,6 +88,8 @@ static void run(char *command, char *first, char *second, char *third) {
         printf("%d", feagi_agents_evict(&region, strtoull(first, NULL, 10)));
     } else if (strcmp(command, "keep_clock") == 0) {
         link_state->keep_clock = true;
+    } else if (strcmp(command, "take_text") == 0) {
+        feagi_link_take_text(link_state);
     } else if (strcmp(command, "event") == 0) {
         printf("%d", feagi_events_push(&region, (uint16_t)atoi(first), (uint32_t)strtoul(second, NULL, 10)));
     } else if (strcmp(command, "hash") == 0) {

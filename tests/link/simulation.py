@@ -128,16 +128,18 @@ class Line:
 class Simulation:
     """One device, one host, one line, and a clock that is a number."""
 
-    def __init__(self, program: Path, seed: int, rate: float, knows_time: bool = True) -> None:
-        """`knows_time`: whether the host tells the time of day, `unix_ms`."""
+    def __init__(self, program: Path, seed: int, rate: float, knows_time: bool = True, takes_text: bool = False) -> None:
+        """`knows_time`: whether the host tells the time of day, `unix_ms`. `takes_text`: whether the device takes text frames."""
         self.random = random.Random(seed)
         self.program = program
+        self.takes_text = takes_text
         self.watcher = Watcher()
         self.unix_error_ms = 0  # of the host's clock
         unix_ms = (lambda: self.unix_ms) if knows_time else None
         self.session = HostSession(self.watcher, lambda: self.random.getrandbits(32), unix_ms)
         self.line = Line(self.random, rate)
         self.now_ms = 0
+        self.sent = b""  # what the host sent in the last step
         self.changed: set[int] = set()  # pages that former devices changed
         self.device: Device
         self.boot()
@@ -154,6 +156,8 @@ class Simulation:
             self.changed |= self.device.changed()
             self.device.close()
         self.device = self.watcher.device = Device(self.program, self.random.getrandbits(32) | 1)
+        if self.takes_text:
+            self.device.ask("take_text")
         self.watcher.seen = [0] * len(PAGES)
         self.booted_ms = self.now_ms
 
@@ -198,7 +202,8 @@ class Simulation:
         self.now_ms += STEP_MS
         now = self.now_ms / 1000
         self.device.ask("tick", self.now_ms - self.booted_ms)
-        to_device = self.line.carry(self.session.take_output())
+        self.sent = self.session.take_output()
+        to_device = self.line.carry(self.sent)
         if to_device:
             self.device.change("rx", to_device.hex())
         to_host = self.line.carry(bytes.fromhex(self.device.ask("out")))
