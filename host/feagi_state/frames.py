@@ -147,7 +147,8 @@ def _with_crc(body: bytes, seed: int) -> bytes:
 
 def may_be_device_frame(segment: bytes | bytearray) -> bool:
     """Whether what came since a zero can be a device's frame, or the beginning of one. Any thread."""
-    return len(segment) < _HEAD_LEN or (segment[0] > 1 and segment[1] in FROM_DEVICE)
+    # The first byte says where the first zero of the body lies: not in front of it, where the kind is.
+    return not segment or (segment[0] > 1 and (len(segment) == 1 or segment[1] in FROM_DEVICE))
 
 
 def decode(segment: bytes, seed: int) -> Frame:

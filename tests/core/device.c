@@ -1,9 +1,9 @@
 // The device's role of the link as a process, for tests that play the host and the line: a command a line on standard input, an
 // answer a line on standard output. Time is what the test says.
 //
-//   tick MS | keep_clock | take_text | rx HEX | out (answers HEX) | set FIELD VALUE | add FIELD AMOUNT | register ID | deregister ID |
-//   heartbeat ID | evict MS | event KIND ARG | hash INDEX VALUE | lock AREA OWNER | unlock AREA OWNER | window AREA WINDOW (or
-//   remove) | stat ID | count ID COUNT AMOUNT (negative subtracts) | region (answers HEX) | rejected | session
+//   tick MS | keep_clock | take_text | rx HEX | out (answers HEX) | set FIELD VALUE | add FIELD AMOUNT | register ID | deregister
+//   ID | heartbeat ID | evict MS | event KIND ARG | hash INDEX VALUE | lock AREA OWNER | unlock AREA OWNER | window AREA WINDOW
+//   (or remove) | stat ID | count ID COUNT AMOUNT (negative subtracts) | region (answers HEX) | rejected | session
 //
 // `device PROFILE BOOT_ID`; FIELD is an index of feagi_fields, INDEX a FEAGI_HASHES_*, COUNT a FEAGI_STATS_*; ids are in hex.
 #include <inttypes.h>
