@@ -92,11 +92,14 @@ $(REAL_BOARDS:%=apt-%): apt-%:
 
 .PHONY: test
 test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator host $(BOARDS:%=board-%) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## run every test, boards included (PYTEST_ARGS=... for pytest)
-	@$(BIN)/pytest tests $(PYTEST_ARGS)
+	@$(BIN)/pytest tests $(AT_ONCE) $(PYTEST_ARGS)
+
+# More tests at once than cores, since most of them wait for boards; one after the other where they cannot be kept apart.
+AT_ONCE = $(if $(shell tests/apart.sh echo yes 2>/dev/null),--tx="$$(($$(nproc) + 1))*popen//python=$(CURDIR)/tests/apart.sh $(CURDIR)/$(BIN)/python" --dist=loadscope)
 
 .PHONY: check
 check: host board-unix ## run the tests that take under 2 minutes: for daily work
-	@$(BIN)/pytest tests -m "not qemu and not slow and not cross" $(PYTEST_ARGS)
+	@$(BIN)/pytest tests -m "not qemu and not slow and not cross" $(AT_ONCE) $(PYTEST_ARGS)
 
 .PHONY: generate
 generate: $(STAMPS)/apt-host ## rewrite what is generated from shared_spec/

@@ -6,8 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 import common
+from feagi_state.boards import known_boards
+
+
+class BoardByBoard(LoadScopeScheduling):
+    """What a worker takes at once: the tests of a file, or those of them with one board, so that it is started once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, parameters = nodeid.partition("[")
+        boards = [name for name in known_boards() if parameters.startswith(name)]
+        return f"{file.partition('::')[0]} {boards}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> BoardByBoard:
+    return BoardByBoard(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -11,15 +11,14 @@ that one runs where there is no main.py, and the board ends with it unless Ctrl-
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
-import termios
 import time
 import tty
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NoReturn
 
@@ -28,8 +27,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _CHUNK_LEN_BYTES: Final = 4096
 _CTRL_A: Final = b"\x01"
 _CTRL_C: Final = b"\x03"
-_RAW_PROMPTS: Final = (b"\n>", b"\x04>")
-_PROMPTS: Final = (b">>> ", *_RAW_PROMPTS)
+_PROMPTS: Final = (b">>> ", b"\x04>", b"\n>")  # the friendly one, and the raw REPL's
 _PROMPT_WITHIN_S: Final = 2.0
 _LOOK_MS: Final = 20
 
@@ -39,22 +37,13 @@ def die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _own_the_line() -> None:
-    """In the child: its standard input is the terminal whose Ctrl-C interrupts it."""
-    die_with_parent()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-def _open_line() -> tuple[int, int]:
-    """A terminal that passes everything on as it is, but for Ctrl-C, which interrupts and loses nothing."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    settings = termios.tcgetattr(slave)
-    settings[3] |= termios.ISIG | termios.NOFLSH
-    for other in (termios.VQUIT, termios.VSUSP):
-        settings[6][other] = b"\0"
-    termios.tcsetattr(slave, termios.TCSANOW, settings)
-    return master, slave
+def _takes_interrupt(process: subprocess.Popen[bytes]) -> bool:
+    """Whether MicroPython runs a program that Ctrl-C interrupts. After micropython.kbd_intr(-1) it is a byte like any
+    other.
+    """
+    with open(f"/proc/{process.pid}/status", encoding="ascii", errors="replace") as status:
+        caught = next(line for line in status if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGINT - 1) & 1)
 
 
 class _Input:
@@ -70,24 +59,26 @@ class _Input:
         """Bytes from the line."""
         self._waiting += data
 
-    def take(self, said: bytes) -> bytes:
-        """What MicroPython may have now, after it has said this."""
+    def take(self, said: bytes, interrupts: Callable[[], bool]) -> tuple[bytes, bool]:
+        """(what MicroPython may have now, after it has said this; whether a Ctrl-C follows that interrupts)."""
         if time.monotonic() < self._until and not said.endswith(_PROMPTS):
-            return b""
-        now, interrupt, self._waiting = self._waiting.partition(_CTRL_C)
-        self._until = time.monotonic() + _PROMPT_WITHIN_S if interrupt and not said.endswith(_RAW_PROMPTS) else 0.0
-        return now + interrupt
+            return b"", False
+        self._until = 0.0
+        now, ctrl_c, self._waiting = self._waiting.partition(_CTRL_C)
+        if not ctrl_c or said.endswith(_PROMPTS) or not interrupts():
+            return now + ctrl_c, False
+        self._until = time.monotonic() + _PROMPT_WITHIN_S
+        return now, True
 
 
-def _run(command: list[str], typed: _Input) -> tuple[int, bytes]:
-    """Run MicroPython to its end; returns (exit status, its last words)."""
-    master, slave = _open_line()
-    process = subprocess.Popen(
-        command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=_own_the_line
-    )
+def _run(command: list[str], typed: _Input) -> tuple[int, bytes, bool]:
+    """Run MicroPython to its end; returns (exit status, its last words, whether Ctrl-C ended it)."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, preexec_fn=die_with_parent)
     os.close(slave)
     os.set_blocking(master, False)
-    said = b""
+    said, interrupted = b"", False
     lines = select.poll()
     lines.register(master, select.POLLIN)
     lines.register(0, select.POLLIN)
@@ -100,10 +91,14 @@ def _run(command: list[str], typed: _Input) -> tuple[int, bytes]:
                 data = os.read(master, _CHUNK_LEN_BYTES)
                 os.write(1, data)
                 said = (said + data)[-_CHUNK_LEN_BYTES:]
+            now, interrupt = typed.take(said, lambda: _takes_interrupt(process))
             with suppress(BlockingIOError):  # the program does not read: lost, as on a wire
-                os.write(master, typed.take(said))
+                os.write(master, now)
+            interrupted = interrupt or (interrupted and not said.endswith(_PROMPTS))
+            if interrupt:
+                process.send_signal(signal.SIGINT)
     os.close(master)
-    return process.wait(), said
+    return process.wait(), said, interrupted
 
 
 def main(micropython: str, program: str | None = None) -> NoReturn:
@@ -113,12 +108,10 @@ def main(micropython: str, program: str | None = None) -> NoReturn:
         has_main = os.path.exists("main.py")
         is_program = runs_main and not has_main and program is not None
         arguments = [program] if is_program else ["-i", "main.py"] if runs_main and has_main else []
-        status, said = _run([micropython, *arguments], typed)
-        runs_main = True
-        # A signal that comes between a program's end and the prompt ends MicroPython.
-        if status == -signal.SIGINT or (is_program and said.rstrip().endswith(b"KeyboardInterrupt:")):
-            runs_main = False
-            continue
+        status, said, interrupted = _run([micropython, *arguments], typed)
+        runs_main = not interrupted
+        if interrupted:
+            continue  # at the prompt: also where MicroPython was not ready for it yet, or any more
         if status != 0 or is_program:
             sys.exit(128 - status if status < 0 else status)
         os.write(1, b"MPY: soft reboot\r\n")

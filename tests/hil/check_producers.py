@@ -1,7 +1,5 @@
 """Runs on a board: a timer's function writes the state and pushes events while the program does the same. Prints what it saw."""
 
-import time
-
 from machine import Timer
 
 import feagi_state as f
@@ -37,23 +35,21 @@ def start_timer(call):
         return timer, False
 
 
-def run(ms):
+def run(rounds):
     state = f.StateManager("micro")
     producer = Producer(state)
     gaps = disorder = added = 0
     expected = 1
-    began = time.ticks_ms()
     timer, hard = start_timer(producer.call)
     over = False
     while True:
-        passed = time.ticks_diff(time.ticks_ms(), began)
-        if passed >= ms and not over:
+        if producer.rounds >= rounds and not over:
             timer.deinit()
             over = True
         state.add("neuron_count", 1)
         added += 1
         # Half of the time events are left where they are, until the ring has no room.
-        event = state.pop_event() if over or passed & 512 else None
+        event = state.pop_event() if over or producer.rounds & 512 else None
         if event is not None:
             disorder += event[1] < expected
             gaps += event[1] - expected

@@ -117,6 +117,7 @@ def test_a_thousand_commands_wait_and_no_more(board):
             await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
             refused = [one.exception() for one in asked if one.done()]
             assert refused and all("1000 commands wait" in str(error) and not error.may_have_run for error in refused)
+            until(lambda: board.device.ran)
         return await asyncio.gather(*asked, return_exceptions=True)
 
     errors = asyncio.run(main())

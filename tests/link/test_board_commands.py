@@ -51,13 +51,16 @@ def ports(*arguments: str) -> dict[str, dict]:
 
 
 def test_ports_says_what_runs(empty, working):
-    found = ports()
-    fresh, busy = found[empty.ports["link"]]["runs"], found[working.ports["link"]]["runs"]
-    assert fresh["kind"] == "prompt"
+    def answered() -> tuple[dict, dict] | None:
+        found = ports()
+        fresh, busy = found[empty.ports["link"]]["runs"], found[working.ports["link"]]["runs"]
+        return (fresh, busy) if fresh["kind"] == "prompt" and busy["kind"] == "link" else None
+
+    fresh, busy = until(answered, 20, "a prompt, and a link")  # on a busy machine a board may answer too late
     assert fresh["board"] == "unix"
     assert (fresh["identity"]["mpy_arch"], fresh["identity"]["abi"], fresh["schema"]) == ("x64", "6.3", None)
     assert "no feagi_state" in fresh["text"]
-    assert (busy["kind"], busy["device_name"], busy["schema"]) == ("link", "unix", spec.SCHEMA_HASH)
+    assert (busy["device_name"], busy["schema"]) == ("unix", spec.SCHEMA_HASH)
     shown = run_cli("ports").stdout
     assert re.search(rf"{re.escape(empty.ports['link'])} .* prompt of unix: MicroPython 1\.", shown)
     assert re.search(rf"{re.escape(working.ports['link'])} .* the link of 'unix'", shown)

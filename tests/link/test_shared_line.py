@@ -155,9 +155,8 @@ def mount(line: Shared, mpremote: Mpremote, n: int, folder: str) -> None:
         mpremote.umount_local()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_mpremote_and_the_link_take_turns_200_times(line, tmp_path):
+@pytest.mark.parametrize("rounds", [8, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+def test_mpremote_and_the_link_take_turns(line, tmp_path, rounds):
     """exec, cp, mount and soft reset in turn; every round ends with a live mirror that equals the board's state."""
     for k in range(4):
         (tmp_path / f"mounted{k}").write_text(f"{k}\n")
@@ -166,7 +165,7 @@ def test_mpremote_and_the_link_take_turns_200_times(line, tmp_path):
         lambda mpremote, n: copy(line, mpremote, n),
         lambda mpremote, n: mount(line, mpremote, n, str(tmp_path)),
     ]
-    for n in range(200):
+    for n in range(rounds):
         before = line.session
         mpremote = Mpremote(line.prompt)
         mpremote.enter_raw_repl(soft_reset=n % 4 == 3)
