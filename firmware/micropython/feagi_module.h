@@ -49,13 +49,14 @@ enum { FEAGI_METHODS(FEAGI_ENUMERATOR) FEAGI_METHOD_COUNT };
 
 // What C has of _feagi_state.py: its _for_c.
 enum {
-    FEAGI_HELPER_FAIL,     // (status, about, ...) raises
-    FEAGI_HELPER_PROFILE,  // (name) is a profile's id
-    FEAGI_HELPER_POLLER,   // (stream, what) is select.poll's method for it
-    FEAGI_HELPER_TICKS_US, // time.ticks_us
-    FEAGI_HELPER_MANAGER,  // dict of StateManager's attributes; C adds its methods
-    FEAGI_HELPER_LINK,     // of Link's
-    FEAGI_HELPER_GLOBALS,  // of the module's; C adds types and functions
+    FEAGI_HELPER_FAIL,      // (status, about, ...) raises
+    FEAGI_HELPER_PROFILE,   // (name) is a profile's id
+    FEAGI_HELPER_POLLER,    // (stream, what) is select.poll's method for it
+    FEAGI_HELPER_IS_PROMPT, // (stream) is whether a prompt reads it too
+    FEAGI_HELPER_TICKS_US,  // time.ticks_us
+    FEAGI_HELPER_MANAGER,   // dict of StateManager's attributes; C adds its methods
+    FEAGI_HELPER_LINK,      // of Link's
+    FEAGI_HELPER_GLOBALS,   // of the module's; C adds types and functions
     FEAGI_HELPER_COUNT
 };
 
