@@ -320,12 +320,6 @@ class PortLink(Observer):
 
     # ------------------------------------------------------------------------------------ the prompt, as a PromptUser
 
-    @property
-    def prompt_path(self) -> Path | None:
-        """Where the board's prompt is to be found, if it is offered. Any thread."""
-        prompt = self._prompt
-        return prompt.path if prompt is not None else None
-
     def prompt_opened(self) -> None:
         """Somebody has the prompt. As long as nothing is typed the link goes on."""
         self._handback.opened()
