@@ -55,7 +55,7 @@ void feagi_link_tick(feagi_link_t *l, uint64_t now_ms, uint64_t now_us) {
     l->fresh = true;
 }
 
-__attribute__((noinline)) void feagi_link_start(feagi_link_t *l, feagi_frame_out_t *out, uint8_t kind, uint8_t seq) {
+FEAGI_PORT_ONCE void feagi_link_start(feagi_link_t *l, feagi_frame_out_t *out, uint8_t kind, uint8_t seq) {
     feagi_frame_start(out, l->tx, FEAGI_LINK_MTU_BYTES, kind, seq);
 }
 

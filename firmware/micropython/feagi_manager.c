@@ -92,10 +92,18 @@ static void set_attribute(feagi_manager_t *self, unsigned index, mp_obj_t o) {
 }
 
 unsigned feagi_manager_attribute(qstr name) {
+    // A name and its index are one word, so that an interrupt that looks another one up leaves both or neither.
+    uint32_t *found = &feagi_module()->found[name % FEAGI_MODULE_FOUND];
+    const uint32_t known = *found;
+    if (known >> 8 == name) {
+        return known & 0xff;
+    }
+    const qstr_short_t *names = feagi_module_names();
     unsigned i = 0;
-    while (i < FEAGI_NAMES && feagi_name(i) != name) {
+    while (i < FEAGI_NAMES && names[i] != name) {
         i++;
     }
+    *found = (uint32_t)name << 8 | i;
     return i;
 }
 

@@ -78,11 +78,14 @@ enum {
 
 // ---- Memory
 
+#define FEAGI_MODULE_FOUND 32u
+
 // What the module has made at its import.
 typedef struct {
     mp_obj_full_type_t manager_type, link_type, method_type;
     mp_obj_base_t methods[FEAGI_METHOD_COUNT]; // a method's object is one of these: its place says which it is
-    mp_obj_t helpers[FEAGI_HELPER_COUNT];      // of _feagi_state.py
+    uint32_t found[FEAGI_MODULE_FOUND];   // by the name's last bits: a name << 8, and what feagi_manager_attribute said of it
+    mp_obj_t helpers[FEAGI_HELPER_COUNT]; // of _feagi_state.py
 } feagi_module_t;
 extern feagi_module_t feagi_module_memory;
 
@@ -98,17 +101,20 @@ static inline feagi_module_t *feagi_module(void) {
 
 #if MICROPY_ENABLE_DYNRUNTIME
 // mpy_ld.py's table of names has them in the order in which natmod_names.py has numbered them, from 1 on.
-static inline qstr feagi_name(unsigned index) {
+static inline const qstr_short_t *feagi_module_names(void) {
     const qstr_short_t *names = mp_native_qstr_table;
     FEAGI_HIDDEN(names);
-    return names[1 + index];
+    return names + 1;
 }
 #else
 extern const qstr_short_t feagi_names[FEAGI_NAME_COUNT];
-static inline qstr feagi_name(unsigned index) {
-    return feagi_names[index];
+static inline const qstr_short_t *feagi_module_names(void) {
+    return feagi_names;
 }
 #endif
+static inline qstr feagi_name(unsigned index) {
+    return feagi_module_names()[index];
+}
 
 typedef struct {
     mp_obj_base_t base;

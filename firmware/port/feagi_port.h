@@ -43,6 +43,14 @@
 #else
 #error "no port for this target: see firmware/port/feagi_port.h"
 #endif
+
+// Of a function that boards have once: copies of it would be longer than its calls. Hosts would rather have the copies.
+#if FEAGI_PORT_FAST
+#define FEAGI_PORT_ONCE
+#else
+#define FEAGI_PORT_ONCE __attribute__((noinline))
+#endif
+
 #if FEAGI_PORT_FAST
 #include "feagi_port_posix.h"
 

@@ -34,12 +34,12 @@ INCLUDES = [f"-I{CORE}", f"-I{PORT}"]
 CEILINGS = {"region.tiny": 2 * 1024, "region.micro": 6 * 1024}
 # The same for modules, each where it was built.
 MODULE_CEILINGS = {
-    "mpy.armv6m.text": 19 * 1024,
-    "mpy.armv7m.text": 19 * 1024,
-    "mpy.armv7emsp.text": 19 * 1024,
-    "mpy.armv7emdp.text": 19 * 1024,
-    "mpy.rv32imc.text": 23 * 1024,
-    "mpy.xtensawin.text": 18 * 1024,
+    "mpy.armv6m.text": 12 * 1024,
+    "mpy.armv7m.text": 12 * 1024,
+    "mpy.armv7emsp.text": 12 * 1024,
+    "mpy.armv7emdp.text": 12 * 1024,
+    "mpy.rv32imc.text": 13 * 1024,
+    "mpy.xtensawin.text": 12 * 1024,
 }
 
 # Without the checks that the host's compiler would add.
