@@ -4,32 +4,14 @@ lossy lines know it."""
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from common import ROOT
-from feagi_state import spec
-from feagi_state.session import Observer
-from generator.model import Spec
-
-PAGES = Spec(ROOT / "shared_spec").pages("tiny")
-
-
-class MirrorPages:
-    """The pages of a mirror as they were last told."""
-
-    def __init__(self) -> None:
-        self.pages: dict[int, bytes] = {}
-
-    def read_page(self, number: int) -> bytes:
-        return self.pages[number]
-
-    def load_field(self, offset: int) -> int:
-        """A core field that is a u32."""
-        at = spec.HEADER_LEN_BYTES + offset
-        page, begin = next((i, begin) for i, (begin, length) in enumerate(PAGES) if begin <= at < begin + length)
-        return int.from_bytes(self.pages[page][at - begin : at - begin + 4], "little")
+from feagi_state.session import COUNTERS, Hello, Observer
+from feagi_state.spec import PROTOCOL_VERSION, SCHEMA_HASH
 
 
 class SentCommand:
@@ -51,13 +33,14 @@ class BrowserSession:
         command = ["node", ROOT / "tests" / "web" / "session_process.mjs", *(["knows_time"] if unix_ms else [])]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.running.append(self)
-        self._observer, self._random, self._unix_ms = observer, random_u32, unix_ms
-        self._mirror: Any = MirrorPages()
+        self._observer, self._unix_ms = observer, unix_ms
+        self._random = random.Random(random_u32())  # of its own: one is drawn at every call, wanted or not
+        self._mirror: Any = None
         self._out = b""
         self._commands: list[SentCommand] = []
         self.is_live = False
         self.session = 0
-        self.counters: dict[str, int] = {}
+        self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
 
     def end(self) -> None:
         self._process.kill()
@@ -65,22 +48,33 @@ class BrowserSession:
 
     def _call(self, name: str, *arguments: object) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
-        print(json.dumps([name, arguments, self._random(), self._unix_ms() if self._unix_ms else None]), file=self._process.stdin, flush=True)
+        print(json.dumps([name, arguments, self._random.getrandbits(32), self._unix_ms() if self._unix_ms else None]), file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         assert answer, f"the host role died at {name}"
         found = json.loads(answer)
         self._out += b"\0" * bool(found["out"]) * bool(self._out) + bytes.fromhex(found["out"])
-        self.is_live, self.session, self.counters = found["isLive"], found["session"], found["counters"]
-        for happening in found["happened"]:
-            self._happened(*happening)
+        self.is_live, self.counters = found["isLive"], found["counters"]
+        for what, session, *facts in found["happened"]:
+            self.session = session
+            self._happened(what, *facts)
+        self.session = found["session"]
 
     def _happened(self, what: str, *facts: Any) -> None:
         if what in ("live", "published"):
-            self._mirror.pages.update((page, bytes.fromhex(data)) for page, data in facts[0])
+            pages = {page: bytes.fromhex(data) for page, data in facts[0]}
+            if what == "live":
+                self._mirror = self._observer.open_mirror(pages[0], self._hello)
+            for page, data in pages.items():
+                self._mirror.publish_page(page, data)
             if what == "live":
                 self._observer.live(self._mirror)
             else:
-                self._observer.published(tuple(page for page, _ in facts[0]))
+                self._observer.published(tuple(pages))
+        elif what == "session_started":
+            self._hello = Hello(PROTOCOL_VERSION, SCHEMA_HASH, facts[0], 0, 0, 0, 0)
+            self._observer.session_started(self._hello)
+        elif what == "session_ended":
+            self._observer.session_ended(facts[0])
         elif what == "event":
             self._observer.event(*facts)
         elif what == "text":

@@ -8,16 +8,19 @@ let happened = [];
 let random = 1;
 let unix = null;
 
+// What happened in which session.
+const tell = (what, ...facts) => happened.push([what, session.session, ...facts]);
+
 const pagesOf = (mirror, pages) => pages.map((page) => [page, toHex(mirror.page(page))]);
 const observer = {
-    sessionStarted: ({ boot }) => happened.push(["session_started", boot]),
-    live: (mirror) => happened.push(["live", pagesOf(mirror, Array.from({ length: mirror.pages }, (_, page) => page))]),
-    published: (pages) => happened.push(["published", pagesOf(session.mirror, pages)]),
-    event: (...event) => happened.push(["event", ...event]),
-    text: (bytes) => happened.push(["text", toHex(bytes)]),
-    log: (...line) => happened.push(["log", ...line]),
-    mismatch: ({ schema }) => happened.push(["mismatch", schema]),
-    sessionEnded: (reason) => happened.push(["session_ended", reason]),
+    sessionStarted: ({ boot }) => tell("session_started", boot),
+    live: (mirror) => tell("live", pagesOf(mirror, Array.from({ length: mirror.pages }, (_, page) => page))),
+    published: (pages) => tell("published", pagesOf(session.mirror, pages)),
+    event: (...event) => tell("event", ...event),
+    text: (bytes) => tell("text", toHex(bytes)),
+    log: (...line) => tell("log", ...line),
+    mismatch: ({ schema }) => tell("mismatch", schema),
+    sessionEnded: (reason) => tell("session_ended", reason),
 };
 const knowsTime = process.argv[2] === "knows_time";
 const session = await HostSession.make(observer, { random: () => random, unixMs: knowsTime ? () => unix : null });
@@ -29,8 +32,8 @@ const calls = {
     poll: (now) => session.poll(now),
     command: (name, op, args, now, timeout) => {
         session.command(op, args, now, timeout).then(
-            (reply) => happened.push(["reply", name, reply]),
-            (error) => happened.push(["failed", name, error.name]),
+            (reply) => tell("reply", name, reply),
+            (error) => tell("failed", name, error.name),
         );
     },
     close: () => session.close(),

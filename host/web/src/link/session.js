@@ -24,6 +24,7 @@ const NAK_PERIOD_MS = 20; // LINK.md, Deltas: "at most every 20 ms"
 const PENDING_EVENTS = 4096;
 const PENDING_DELTAS = 1024;
 const PINGS = 8;
+const USED_SESSIONS = 8;
 const FROM_DEVICE = new Set([Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG]);
 const ZERO = Uint8Array.of(0);
 
@@ -59,6 +60,7 @@ export class HostSession {
     #helloAt = 0;
     #heardAt = null;
     #oldSession = 0; // the last one that ended
+    #usedSessions = []; // the last ones that frames were taken in
     #eventsPending = [];
     #commands = new CommandQueue((kind, seq, items) => this.#send(kind, seq, items));
     #pings = [];
@@ -92,7 +94,6 @@ export class HostSession {
             isComplete: false, // every page has arrived
             last: 0,
             eventLast: 0,
-            applied: 0,
             ackDue: false,
             nakAt: -Infinity,
             pingAt: 0,
@@ -263,28 +264,34 @@ export class HostSession {
             return;
         }
         this.#mismatch = false;
-        if (hello.boot !== this.#present.id) {
+        const { id, isStarted } = this.#present;
+        if (this.#usedSessions.includes(hello.boot) || (hello.boot === id && isStarted)) {
+            // It started again and offers an id that was used, or the line says an old hello again: its numbers would look like old
+            // ones, or old ones like its.
+            this.#endSession("the device started again");
+            this.#sayHello(now);
+            return;
+        }
+        if (hello.boot !== id) {
             this.#endSession("the device started a new session");
             this.#present.id = hello.boot;
             this.hello = hello;
             this.counters.sessions += 1;
             this.#pings = []; // its clock may have started again
             this.#observer.sessionStarted?.(hello);
-        } else if (this.#present.applied) {
-            // It started again and offers the id that this copy was made with: its numbers would look like old ones.
-            this.#endSession("the device started again");
-            this.#sayHello(now);
-            return;
         }
         this.#send(Kind.HELLO_ACK, 0, [hello.boot, ...this.#timeOfDay()]);
     }
 
     #endSession(reason) {
-        const { id } = this.#present;
+        const { id, isStarted } = this.#present;
         this.#clear();
         this.#commands.failSent(reason);
         if (id) {
             this.#oldSession = id;
+            if (isStarted) {
+                this.#usedSessions = [...this.#usedSessions, id].slice(-USED_SESSIONS);
+            }
             this.#observer.sessionEnded?.(reason);
         }
     }
@@ -330,7 +337,6 @@ export class HostSession {
             return;
         }
         present.last = seq;
-        present.applied += 1;
         this.counters.deltas += 1;
         present.ackDue = true;
         if (!present.isComplete && present.missing?.size === 0) {
