@@ -158,8 +158,8 @@ freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for Free
 	@ls -l build/freertos/firmware.elf
 
 .PHONY: size
-size: $(BOARDS:%=apt-%) $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
-	@$(BIN)/python tests/bench/size.py
+size: $(BOARDS:%=apt-%) $(STAMPS)/apt-xtensa-emulator host board-qemu_m3 $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
+	@PYTHONPATH=tests $(BIN)/python tests/bench/size.py
 
 .PHONY: conformance
 conformance: $(BOARDS:%=apt-%) $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator $(STAMPS)/apt-node host $(WASM) $(BOARDS:%=board-%) build/mpy/xtensawin_6.3/feagi_state.mpy ## run the golden vectors on every target, count them into build/conformance.json (2 minutes)

@@ -49,13 +49,14 @@ enum { FEAGI_METHODS(FEAGI_ENUMERATOR) FEAGI_METHOD_COUNT };
 
 // What C has of _feagi_state.py: its _for_c.
 enum {
-    FEAGI_HELPER_FAIL,     // (status, about, ...) raises
-    FEAGI_HELPER_PROFILE,  // (name) is a profile's id
-    FEAGI_HELPER_POLLER,   // (stream, what) is select.poll's method for it
-    FEAGI_HELPER_TICKS_US, // time.ticks_us
-    FEAGI_HELPER_MANAGER,  // dict of StateManager's attributes; C adds its methods
-    FEAGI_HELPER_LINK,     // of Link's
-    FEAGI_HELPER_GLOBALS,  // of the module's; C adds types and functions
+    FEAGI_HELPER_FAIL,      // (status, about, ...) raises
+    FEAGI_HELPER_PROFILE,   // (name) is a profile's id
+    FEAGI_HELPER_POLLER,    // (stream, what) is select.poll's method for it
+    FEAGI_HELPER_IS_PROMPT, // (stream) is whether a prompt reads it too
+    FEAGI_HELPER_TICKS_US,  // time.ticks_us
+    FEAGI_HELPER_MANAGER,   // dict of StateManager's attributes; C adds its methods
+    FEAGI_HELPER_LINK,      // of Link's
+    FEAGI_HELPER_GLOBALS,   // of the module's; C adds types and functions
     FEAGI_HELPER_COUNT
 };
 
@@ -153,7 +154,8 @@ feagi_manager_t *feagi_manager_new(uint8_t profile, uint32_t boot_id);
 // Brings the clock up to date. ticks_us wraps (after 18 minutes on 32 bits), so it must run at least once in that time.
 void feagi_manager_update_clock(feagi_manager_t *self);
 
-// Index of the name of a state's attribute, FEAGI_NAMES if it has none.
+// Index of the name of a state's attribute, or FEAGI_NAMES and the number of a method.
+#define FEAGI_NAMES_AND_METHODS (FEAGI_NAMES + FEAGI_METHOD_POLL)
 unsigned feagi_manager_attribute(qstr name);
 
 // Slots of the types.

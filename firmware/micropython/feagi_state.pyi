@@ -199,7 +199,8 @@ class StateManager(CoreFields):
         application's from now on: it stands still between calls, and hosts do not set it."""
 
 class Link:
-    """The device's side of a link over any stream: a UART, a USB VCP, or sys.stdin.buffer with sys.stdout.buffer."""
+    """The device's side of a link over any stream: a UART, a USB VCP, or sys.stdin.buffer with sys.stdout.buffer. That one is the
+    prompt's line too: hosts send nothing there that a prompt obeys, and Ctrl-C ends the program as ever (feagi_serve.share does this)."""
 
     up: bool
     """Whether a host has a session; read-only."""

@@ -64,11 +64,23 @@ static inline bool feagi_port_equal(const void *a, const void *b, size_t len_byt
     return __builtin_memcmp(a, b, len_bytes) == 0;
 }
 #else
-// Byte loops in place of memcpy and friends, which a native MicroPython module cannot link on every target. The build turns off
+// Loops in place of memcpy and friends, which a native MicroPython module cannot link on every target. The build turns off
 // the optimisation that would make calls of them again.
 static inline void feagi_port_copy(void *to, const void *from, size_t len_bytes) {
     uint8_t *d = (uint8_t *)to;
     const uint8_t *s = (const uint8_t *)from;
+    if ((((uintptr_t)d | (uintptr_t)s) & 3) == 0) {
+        typedef uint32_t __attribute__((may_alias)) word_t;
+        for (; len_bytes >= 16; len_bytes -= 16, d += 16, s += 16) {
+            const word_t *in = (const word_t *)(const void *)s;
+            word_t *out = (word_t *)(void *)d;
+            const uint32_t w0 = in[0], w1 = in[1], w2 = in[2], w3 = in[3];
+            out[0] = w0;
+            out[1] = w1;
+            out[2] = w2;
+            out[3] = w3;
+        }
+    }
     while (len_bytes--) {
         *d++ = *s++;
     }

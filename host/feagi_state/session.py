@@ -7,7 +7,6 @@ happens.
 
 from __future__ import annotations
 
-import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -17,24 +16,21 @@ from ._core import Mirror, mirror_len, region_shape
 from .checks import U64_MAX
 from .commands import Command, CommandQueue
 from .errors import LinkError, SerializationError, SessionLost
-from .frames import Deframer, Frame, Text, decode, encode, encode_body, seal
+from .frames import FROM_DEVICE, Deframer, Frame, Text, decode, encode_body
+from .outbox import Outbox
 from .spec import Kind, LinkState, NakReason
 
 __all__ = ["Hello", "HostSession", "Observer"]
 
 _NAK_PERIOD_S: Final = 0.020  # LINK.md, Deltas: "at most every 20 ms"
-_HELLO_PERIOD_S: Final = spec.HELLO_PERIOD_MS / 1000
 _PING_PERIOD_S: Final = spec.PING_PERIOD_MS / 1000
 _STALE_AFTER_S: Final = spec.STALE_AFTER_MS / 1000
 _PENDING_EVENTS: Final = 4096
 _PENDING_DELTAS: Final = 1024
 _PINGS: Final = 8
 _USED_SESSIONS: Final = 8
-_DEVICE_KINDS: Final = frozenset(
-    (Kind.HELLO, Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG)
-)
-# Acknowledgements by their seq, made once: as many go out as deltas come in.
-_ACKS: Final = tuple(encode_body(Kind.ACK, seq, (spec.LINK_WINDOW,)) for seq in range(256))
+_PAUSE_S: Final = 0.1  # longer than any within a frame, which comes by one write
+_LAST_WORDS_S: Final = 0.2  # in which what was on its way from a program that was interrupted has come
 _DELTA: Final = int(Kind.DELTA)
 # The trailer's counters, one u64 after the other.
 COUNTERS: Final = ("frames", "deltas", "events", "events_lost", "commands", "naks", "text_bytes", "sessions")
@@ -98,7 +94,7 @@ def _is_from_device(frame: Frame) -> bool:
     if frame.kind == Kind.HELLO:
         hello = Hello(*frame.items)
         return hello.npages > 0 and hello.boot > 0
-    return frame.kind in _DEVICE_KINDS
+    return frame.kind in FROM_DEVICE
 
 
 class HostSession:
@@ -114,13 +110,13 @@ class HostSession:
         gives the time of day, which devices are told; None: this host does not know it.
         """
         self._observer = observer or Observer()
-        self._random = random_u32 or (lambda: secrets.randbits(32))
         self._unix_ms = unix_ms
         self._deframer = Deframer()
-        self._out = bytearray()
+        self._out = Outbox(random_u32)
         self._port_open = False
         self._mismatch = False
-        self._hello_at = 0.0  # when to say hello, while there is no session
+        self._held_from: float | None = None  # since when nothing is sent, because others use the line
+        self._received_at = 0.0
         self._mirror: Mirror | None = None
         self._shown: tuple[LinkState, int] | None = None  # link_state and session as last written to the mirror
         self._heard_at: float | None = None
@@ -189,10 +185,11 @@ class HostSession:
         """The line was opened, at `now` (monotonic seconds, as for all calls). Greets the device."""
         self._port_open = True
         self._mismatch = False
+        self._held_from = None
         self._deframer.reset()
-        self._out.clear()
+        self._out.reset()
         self._end_session("the port was opened again")
-        self._say_hello(now)
+        self._out.greet(now)
         self._show(now)
 
     def port_lost(self, now: float) -> None:
@@ -201,6 +198,26 @@ class HostSession:
         self._out.clear()
         self._end_session("the port went away")
         self._show(now)
+
+    def hold(self, now: float) -> None:
+        """Others use the line, such as mpremote the prompt that is on it: the mirror is stale, and nothing is sent
+        until the device says hello again, as a program does that starts.
+        """
+        if self._held_from is None:
+            self._end_session("the line's prompt is in use")
+        self._held_from = now
+        self._out.clear()
+        self._show(now)
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the device takes text frames, since a prompt reads its line too."""
+        return self._out.as_text is True
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the line is others', since `hold`."""
+        return self._held_from is not None
 
     def close(self) -> None:
         """The end: the mirror is closed, and no command is answered any more."""
@@ -225,7 +242,7 @@ class HostSession:
         `on_done` is called when it is answered or has failed; see Command for `may_send`. Raises SerializationError for
         what does not fit a frame, LinkError if too many wait.
         """
-        len_bytes = len(encode(Kind.COMMAND, 0, (op, *args))) - 3  # without COBS and zeros
+        len_bytes = len(encode_body(Kind.COMMAND, 0, (op, *args))) + 4  # with the CRC
         if self.hello is not None and len_bytes > self.hello.rxbuf:
             raise SerializationError(f"a command of {len_bytes} bytes; the device takes {self.hello.rxbuf}")
         command = Command(op, args, now + timeout_s, on_done, may_send)
@@ -239,15 +256,15 @@ class HostSession:
 
     def take_output(self) -> bytes:
         """The bytes to send since the last call."""
-        out = bytes(self._out)
-        self._out.clear()
-        return out
+        return self._out.take()
 
     def poll(self, now: float) -> None:
         """Does what is due: retries, pings, hellos, staleness. To be called every few ten ms."""
         if self._port_open:
-            if not self._session and not self._mismatch and now >= self._hello_at:
-                self._say_hello(now)
+            if not self._session and not self._mismatch and not self.is_held and now >= self._out.hello_at:
+                self._out.greet(now)
+            if now - self._received_at >= _PAUSE_S:
+                self._text(self._deframer.take_text(is_over=True))
             if self._started and now >= self._ping_at:
                 self._ping(now)
         self._commands.serve(now, self.is_live)
@@ -255,16 +272,20 @@ class HostSession:
 
     def receive(self, data: bytes, now: float) -> None:
         """Takes any number of bytes from the line."""
-        for segment in self._deframer.feed(data):
+        self._received_at = now
+        for segment in self._deframer.read(data):
             if type(segment) is Text:
                 self._text(segment)
                 continue
             try:
                 frame = decode(segment, self._session)
             except SerializationError:
-                if not self._is_of_old_session(segment):
-                    self._text(segment)
+                if self._is_of_old_session(segment):
+                    self._deframer.accept()
+                if not self._session and not self.is_held:
+                    self._out.hear_strange(segment, now)
                 continue
+            self._deframer.accept()
             if frame.kind == _DELTA or _is_from_device(frame):
                 self._heard_at = now
                 self.counters["frames"] += 1
@@ -272,6 +293,7 @@ class HostSession:
                     self._on_delta(frame, now)
                 else:
                     self._handle(frame, now)
+        self._text(self._deframer.take_text(zero=self.is_held))
         if self._ack_due:
             self._ack()
         self._commands.serve(now, self.is_live)
@@ -290,20 +312,21 @@ class HostSession:
         return True
 
     def _text(self, data: bytes) -> None:
+        if not data:
+            return
         self.counters["text_bytes"] += len(data)
         self._observer.text(bytes(data))
 
     def _send(self, kind: Kind, seq: int, items: tuple[Any, ...] = ()) -> None:
-        self._put(encode(kind, seq, items, self._session))
-
-    def _put(self, wire: bytes) -> None:
-        # Adjacent frames share a zero; the first one brings its own, since anything may stand before it on the line.
-        self._out += wire[1:] if self._out else wire
+        self._out.send(kind, seq, items, self._session)
 
     def _handle(self, frame: Frame, now: float) -> None:
         kind = frame.kind
         if kind == Kind.HELLO:
-            self._on_hello(Hello(*frame.items), now)
+            if self._held_from is None or now >= self._held_from + _LAST_WORDS_S:
+                self._held_from = None
+                self._out.hear(frame.seq)
+                self._on_hello(Hello(*frame.items), now)
             return
         if not self._started:
             self._started = True
@@ -321,13 +344,6 @@ class HostSession:
             self._on_pong(frame.items, now)
         elif kind == Kind.LOG:
             self._observer.log(frame.items[0], frame.items[1])
-
-    def _say_hello(self, now: float) -> None:
-        self._hello_at = now + _HELLO_PERIOD_S
-        boot = self._random() & 0xFFFFFFFF
-        limit = spec.FRAME_LEN_BYTES
-        uptime = int(now * 1000)
-        self._send(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, boot or 1, limit - 4, 0, limit, uptime))
 
     def _on_hello(self, hello: Hello, now: float) -> None:
         if (hello.proto, hello.schema) != (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH):
@@ -353,7 +369,7 @@ class HostSession:
 
     def _restart(self, reason: str, now: float) -> None:
         self._end_session(reason)
-        self._say_hello(now)
+        self._out.greet(now)
 
     def _end_session(self, reason: str) -> None:
         had_session = self._session != 0
@@ -370,7 +386,7 @@ class HostSession:
 
     def _ack(self) -> None:
         self._ack_due = False
-        self._put(seal(_ACKS[self._last], self._session))
+        self._out.acknowledge(self._last, self._session)
 
     def _nak(self, reason: NakReason, now: float) -> None:
         if now - self._nak_at < _NAK_PERIOD_S:
@@ -401,7 +417,7 @@ class HostSession:
             self._nak(NakReason.BAD_DELTA, now)
             return
         if not self._session:
-            self._say_hello(now)  # what had come before the header did not fit it
+            self._out.greet(now)  # what had come before the header did not fit it
             return
         self._last = seq
         self.counters["deltas"] += 1
@@ -526,7 +542,7 @@ class HostSession:
     # ---------------------------------------------------------------------------------------------- what readers see
 
     def _state(self, now: float) -> LinkState:
-        if not self._port_open:
+        if not self._port_open or self.is_held:
             return LinkState.STALE
         if not self._complete:
             return LinkState.CONNECTING

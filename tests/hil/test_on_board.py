@@ -107,11 +107,6 @@ def test_prompt_and_link_take_turns_on_one_port(with_module: Bench) -> None:
     with_module.soft_reset()
     serve = f"""
 import sys, time
-try:
-    from micropython import kbd_intr
-except ImportError:
-    kbd_intr = lambda char: None
-kbd_intr(-1)
 {STATE}
 link = feagi_state.Link(sys.stdin.buffer, s, "turns", sys.stdout.buffer)
 s.memory_usage += 1
@@ -120,7 +115,6 @@ while s.synapse_capacity != {STOP}:
 for _ in range(200):  # the answer
     link.poll(); time.sleep_ms(1)
 s.synapse_capacity = 0
-kbd_intr(3)
 """
     for turn in (1, 2):
         mpremote(with_module.prompt_port, "resume", "exec", "--no-follow", serve)

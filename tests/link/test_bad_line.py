@@ -110,7 +110,7 @@ class Tap:
 
     def segments(self) -> set[bytes]:
         """What stands between zeros: a board's frames, and the text that it prints at its end."""
-        return set(self._said.split(b"\0")) - {b""}
+        return set(bytes(self._said).split(b"\0")) - {b""}
 
 
 class Life:
