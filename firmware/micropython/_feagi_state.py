@@ -243,3 +243,4 @@ _manager = dict(
 _for_c = (_fail, _profile, _poller, _is_prompt, _ticks_us, _manager, {}, globals())
 if "_start" in globals():  # else C takes it by itself
     _start(*_for_c)
+    del _start  # it is for this one call

@@ -50,7 +50,7 @@ mp_obj_t feagi_manager_make_new(const mp_obj_type_t *type, size_t n_args, size_t
     if (n_args > 0) {
         profile = (uint8_t)mp_obj_get_int(mp_call_function_n_kw(feagi_module()->helpers[FEAGI_HELPER_PROFILE], 1, 0, args));
     }
-    return MP_OBJ_FROM_PTR(feagi_manager_new(profile, n_args > 1 ? (uint32_t)feagi_values_number(args[1], 64) : 0));
+    return MP_OBJ_FROM_PTR(feagi_manager_new(profile, n_args > 1 ? (uint32_t)feagi_values_number(args[1], 32) : 0));
 }
 
 static mp_obj_t get_attribute(const feagi_manager_t *self, unsigned index) {

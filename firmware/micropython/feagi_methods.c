@@ -242,7 +242,7 @@ static __attribute__((noinline)) mp_obj_t call(unsigned method, size_t n_args, s
 mp_obj_t feagi_methods_call(mp_obj_t method_in, size_t n_args, size_t n_kw, const mp_obj_t *args) {
     const unsigned method = (unsigned)((mp_obj_base_t *)MP_OBJ_TO_PTR(method_in) - feagi_module()->methods);
     // The one that is called in place of many reads has a short way.
-    if (method == FEAGI_METHOD_READINTO && n_args == 2 &&
+    if (method == FEAGI_METHOD_READINTO && n_args == 2 && n_kw == 0 &&
         mp_obj_is_exact_type(args[0], (const mp_obj_type_t *)&feagi_module()->manager_type)) {
         const feagi_manager_t *self = MP_OBJ_TO_PTR(args[0]);
         return MP_OBJ_NEW_SMALL_INT((mp_int_t)read_into(&self->region, args[1], FEAGI_HEADER_LEN_BYTES));

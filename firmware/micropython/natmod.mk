@@ -18,7 +18,7 @@ BUILD ?= $(ROOT)/build/natmod/$(ARCH)
 OUT ?= $(ROOT)/build/mpy/$(ARCH)_$(ABI)
 
 ifeq ($(wildcard $(MPY_DIR)/py/dynruntime.h),)
-$(error MPY_DIR must name the top of a MicroPython source tree, 1.23 or later; it is "$(MPY_DIR)")
+$(error MPY_DIR must name the top of a MicroPython source tree, 1.25 or later (1.23 for x64 and the armv7s); it is "$(MPY_DIR)")
 endif
 
 # An architecture: its compiler's prefix, its flags, and the floats of MicroPython on it, all as MicroPython's dynruntime.mk has

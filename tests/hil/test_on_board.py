@@ -99,6 +99,24 @@ print("counted", s.neuron_count >= 20)
     assert all("counted True" in text for text in said), said
 
 
+def test_a_program_may_empty_sys_modules(with_module: Bench) -> None:
+    """As tools that load a program again do: what the module needs of Python outlives it."""
+    with_module.soft_reset()
+    said = with_module.run("""
+import gc, sys
+import feagi_state as f
+s = f.StateManager("tiny"); s.register_agent("cam")
+sys.modules.clear(); gc.collect()
+filled = [bytearray(b"\\xaa" * 32) for _ in range(500)]
+try:
+    s.get_agent("no such")
+except f.AgentNotFound as error:
+    print(error)
+print(s.add("neuron_count", 5), [a.agent_id for a in s.get_agents()], f.BurstEngineState.RUNNING)
+""")
+    assert said.splitlines() == ["'no such': no agent has this id", "5 ['cam'] 3"]
+
+
 # ------------------------------------------------------------------------------------------------ on a single port
 
 
