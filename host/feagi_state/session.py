@@ -293,7 +293,7 @@ class HostSession:
                     self._on_delta(frame, now)
                 else:
                     self._handle(frame, now)
-        self._text(self._deframer.take_text(zero=self.is_held))
+        self._text(self._deframer.take_text(at_prompt=self.is_held))
         if self._ack_due:
             self._ack()
         self._commands.serve(now, self.is_live)

@@ -748,7 +748,7 @@ def test_what_a_prompt_says_is_passed_on_whole_and_at_once():
     bench = Bench(FakeDevice(77, takes_text=True)).live()
     bench.host.hold(bench.now)
     bench.heard.texts = b""
-    for said in (b"R\x01\x80\x00\x01", b"\x04\0\0", b"\0\x01\0\0\0", b"OK\0text\x04\x04>", b"\0" + b"x" * 1000 + b"\0"):
+    for said in (b"R\x01\x80\x00\x01", b"\x01\0\0\0r", b"\0qqq", b"\x04\0\0", b"\0\x01\0\0\0", b"OK\0text\x04\x04>", b"\0" + b"x" * 1000 + b"\0"):
         bench.host.receive(said, bench.now)
         assert bench.heard.texts == said
         bench.heard.texts = b""
