@@ -95,7 +95,7 @@ $(BUILD)/%/python.mpy: $$(PYTHON_$$*) | $(BUILD)/%
 	$(MPY_CROSS) -march=$(ARCH) -s $*.py -o $@ $<
 
 $(BUILD)/%/native.mpy: $(BUILD)/%/native.o
-	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(BUILD)/$*/config.h $(LIBS_$(ARCH)) -o $@ $< >$(BUILD)/$*/native.sizes || { cat $(BUILD)/$*/native.sizes; false; }
+	cd $(BUILD) && $(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(BUILD)/$*/config.h $(LIBS_$(ARCH)) -o $@ $< >$(BUILD)/$*/native.sizes || { cat $(BUILD)/$*/native.sizes; false; }
 
 # The names of the sources, numbered for this module.
 $(BUILD)/%/config.h: $$(NAMES_$$*) $(HERE)/natmod_names.py | $(BUILD)/%

@@ -47,6 +47,10 @@ typedef struct {
 } feagi_wasm_world_t;
 extern feagi_wasm_world_t feagi_wasm_world;
 
+// Says where the region lies, with what belongs to it so many bytes long, and the room behind it. Returns how long the memory
+// must be.
+uint32_t feagi_wasm_lay_out(uint32_t held_len_bytes, uint32_t region_len_bytes);
+
 // Says to those who wait that something was written.
 static inline void feagi_wasm_ring(void) {
 #if FEAGI_PORT_SHARED

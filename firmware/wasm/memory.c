@@ -23,6 +23,12 @@ static uint32_t held_len(uint32_t region_len_bytes) {
 #endif
 }
 
+uint32_t feagi_wasm_lay_out(uint32_t held_len_bytes, uint32_t region_len_bytes) {
+    world.region_at = aligned((uint32_t)(uintptr_t)&__heap_base);
+    world.room_at = aligned(world.region_at + held_len_bytes);
+    return world.room_at + (uint32_t)sizeof(feagi_image_t) + region_len_bytes;
+}
+
 // Lays the memory out for a region of this profile. Returns how long it must be, 0 for no profile.
 FEAGI_WASM_EXPORT(memory_len) uint32_t feagi_wasm_memory_len(uint32_t profile_id) {
     const feagi_profile_t *profile = feagi_region_profile((uint8_t)profile_id);
@@ -30,9 +36,7 @@ FEAGI_WASM_EXPORT(memory_len) uint32_t feagi_wasm_memory_len(uint32_t profile_id
         return 0;
     }
     const uint32_t region_len = feagi_region_len(profile);
-    world.region_at = aligned((uint32_t)(uintptr_t)&__heap_base);
-    world.room_at = aligned(world.region_at + held_len(region_len));
-    return world.room_at + (uint32_t)sizeof(feagi_image_t) + region_len;
+    return feagi_wasm_lay_out(held_len(region_len), region_len);
 }
 
 static uint8_t *region_mem(void) {

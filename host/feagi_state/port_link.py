@@ -39,6 +39,7 @@ _HEARD_KEPT: Final = 200  # bytes of text that are kept for NotADevice
 # What the line does not take waits, up to here; then frames are dropped, which the link repeats.
 _UNSENT_MOST_BYTES: Final = 1024
 _HELLO_WITHIN_S: Final = 1.0  # of a board whose program serves the link; else its prompt may be what is wanted
+_PROMPT_WITHIN_S: Final = 1.0  # after a Ctrl-C, unless the program takes its time
 _CTRL_C: Final = b"\x03"
 
 
@@ -81,6 +82,8 @@ class PortLink(Observer):
         self._no_prompt = False  # it cannot be offered
         self._handback = Handback(restart)
         self._opened_at = 0.0
+        self._ahead = b""  # typed behind a Ctrl-C whose prompt has not come
+        self._ahead_until = 0.0
         self._session = HostSession(self, unix_ms=lambda: time.time_ns() // 1_000_000)
         self._transport: Transport | None = None
         self._file = -1  # the transport's descriptor
@@ -167,6 +170,8 @@ class PortLink(Observer):
             if self._session.link_state != LinkState.LIVE:
                 self._unsent += self._handback.next(now)
             self._say_why_held()
+            if now >= self._ahead_until:
+                self._send_ahead()
         self._session.poll(now)
         self._flush()
 
@@ -224,8 +229,10 @@ class PortLink(Observer):
         self._handback.said(data)
         if self._prompt is not None:
             self._prompt.text(data)
-            if self._handback.at_prompt and self._session.session:
-                self._hold()  # the program has ended
+            if self._handback.at_prompt:
+                self._send_ahead()
+                if self._session.session:
+                    self._hold()  # the program has ended
         self.listeners.text(data)
         if self._server is not None:
             self._server.text(data)
@@ -320,29 +327,36 @@ class PortLink(Observer):
 
     # ------------------------------------------------------------------------------------ the prompt, as a PromptUser
 
-    @property
-    def prompt_path(self) -> Path | None:
-        """Where the board's prompt is to be found, if it is offered. Any thread."""
-        prompt = self._prompt
-        return prompt.path if prompt is not None else None
-
     def prompt_opened(self) -> None:
         """Somebody has the prompt. As long as nothing is typed the link goes on."""
         self._handback.opened()
 
     def prompt_room(self) -> int:
         """How many bytes more may wait for the line."""
-        return _UNSENT_MOST_BYTES - len(self._unsent)
+        return _UNSENT_MOST_BYTES - len(self._unsent) - len(self._ahead)
 
     def prompt_typed(self, data: bytes) -> None:
-        """Ctrl-C ends the program, and so the link, until a program says hello again."""
-        if _CTRL_C in data and self._session.session:
-            self._handback.interrupted()
-        if _CTRL_C in data or not self._session.session:
-            self._hold()
+        """Ctrl-C ends the program, and so the link, until a program says hello again. What is typed behind it waits for
+        the prompt: a program that is about to end would take it, as mpremote's Ctrl-A, which comes at once.
+        """
         self._handback.typed(data)
-        self._unsent += data
+        if _CTRL_C in data and self._session.session:
+            head, ctrl_c, data = data.partition(_CTRL_C)
+            self._unsent += head + ctrl_c
+            self._ahead_until = time.monotonic() + _PROMPT_WITHIN_S
+            self._handback.interrupted()
+            self._hold()
+        elif not self._session.session:
+            self._hold()
+        self._ahead += data
+        if _CTRL_C in data or time.monotonic() >= self._ahead_until:
+            self._send_ahead()
         self._flush()
+
+    def _send_ahead(self) -> None:
+        self._unsent += self._ahead
+        self._ahead = b""
+        self._ahead_until = 0.0
 
     def prompt_closed(self) -> None:
         """The program that was interrupted is to run again."""
@@ -375,6 +389,7 @@ class PortLink(Observer):
         if self._prompt is not None:
             self._prompt.close()
             self._prompt = None
+            self._ahead = b""
             self._handback.closed(time.monotonic())
 
     # --------------------------------------------------------------------------------- commands, as a server's Servant

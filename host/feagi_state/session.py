@@ -28,9 +28,9 @@ _STALE_AFTER_S: Final = spec.STALE_AFTER_MS / 1000
 _PENDING_EVENTS: Final = 4096
 _PENDING_DELTAS: Final = 1024
 _PINGS: Final = 8
-_USED_SESSIONS: Final = 8
 _PAUSE_S: Final = 0.1  # longer than any within a frame, which comes by one write
 _LAST_WORDS_S: Final = 0.2  # in which what was on its way from a program that was interrupted has come
+_USED_SESSIONS: Final = 8
 _DELTA: Final = int(Kind.DELTA)
 # The trailer's counters, one u64 after the other.
 COUNTERS: Final = ("frames", "deltas", "events", "events_lost", "commands", "naks", "text_bytes", "sessions")

@@ -274,6 +274,87 @@ export interface Store {
     close(): void;
 }
 
+// ---- Links
+
+/** Anything shaped like a SerialPort of Web Serial. */
+export interface Port {
+    readonly readable: ReadableStream<Uint8Array> | null;
+    readonly writable: WritableStream<Uint8Array> | null;
+    /** Called if there is no `readable` yet. */
+    open(options: { baudRate: number }): Promise<void>;
+    close(): Promise<void>;
+}
+
+/** What a device says of itself. */
+export interface Hello {
+    readonly proto: number;
+    readonly schema: number;
+    /** Id of the session that it offers. */
+    readonly boot: number;
+    readonly mtu: number;
+    readonly npages: number;
+    readonly rxbuf: number;
+    /** [ms] */
+    readonly uptime: number;
+    readonly name: string;
+}
+
+export type State = "CONNECTING" | "LIVE" | "STALE" | "CLOSED";
+
+/** What is called when something happens on the line; each may be missing. */
+export interface ConnectOptions {
+    /** 115200 unless given. */
+    baudRate?: number;
+    state?(state: State): void;
+    sessionStarted?(hello: Hello): void;
+    sessionEnded?(reason: string): void;
+    event?(kind: number, arg: number, time_ms: number): void;
+    /** Bytes between frames, as a REPL or print() sends them. */
+    text?(bytes: Uint8Array): void;
+    log?(level: number, message: string): void;
+    /** A device of another version said hello; nothing was answered. */
+    mismatch?(hello: Hello): void;
+}
+
+/** Links with the device on a port: the host's role, over any number of its sessions. Rejects with what `open` rejects with. */
+export function connect(port: Port, options?: ConnectOptions): Promise<Link>;
+
+export interface CommandOptions {
+    /** [ms]; 5000 unless given. */
+    timeout?: number;
+}
+
+/** Commands run at most once. They throw CommandTimeout, SessionLost or LinkError, and what the device says is wrong. */
+export interface Link {
+    /** The device's region, null before its first copy is complete. It is read-only, and current while `state` is "LIVE"; `changed` tells of
+     * what arrives. After a device with other capacities has come it is another object. */
+    readonly mirror: Region | null;
+    readonly state: State;
+    readonly hello: Hello | null;
+    readonly counters: {
+        readonly frames: number;
+        readonly deltas: number;
+        readonly events: number;
+        readonly events_lost: number;
+        readonly commands: number;
+        readonly naks: number;
+        readonly text_bytes: number;
+        readonly sessions: number;
+    };
+    /** Least round trip of the recent pings [ms]. */
+    readonly roundTrip: number;
+    /** Sets a field. Resolves with the value after it. */
+    set<Name extends keyof CoreFields>(name: Name, value: CoreFields[Name], options?: CommandOptions): Promise<CoreFields[Name]>;
+    add<Name extends Counter>(name: Name, amount?: number | bigint, options?: CommandOptions): Promise<CoreFields[Name]>;
+    subtract<Name extends Counter>(name: Name, amount?: number | bigint, options?: CommandOptions): Promise<CoreFields[Name]>;
+    /** CRC-32 of all pages, the device's and the mirror's of the same instant; `mirror` is null where a loss kept them apart: ask again. */
+    digest(options?: CommandOptions): Promise<{ device: number; mirror: number | null }>;
+    /** Goes on with another port, or the same one, after the one that it had was lost. */
+    use(port: Port, options: { baudRate: number }): Promise<void>;
+    /** Ends the link and closes the port. The mirror keeps its last values. */
+    close(): Promise<void>;
+}
+
 // ---- Frames of the link
 
 /** The core's codec of frames (shared_spec/LINK.md). */
@@ -311,6 +392,12 @@ export class MemoryMapError extends StateError {}
 export class SerializationError extends StateError {}
 /** A state could not be saved or loaded. */
 export class PersistenceError extends StateError {}
+/** The link to a device does not work. */
+export class LinkError extends StateError {}
+/** A command was not answered in time. If it was sent, the device may have run it once, or not at all. */
+export class CommandTimeout extends LinkError {}
+/** The session ended before a command was answered: the device may have run it once, or not at all. */
+export class SessionLost extends LinkError {}
 /** A device refused a command, or answered with a status that this version does not know. */
 export class CommandRejected extends StateError {}
 /** A value is out of the range of its field. */

@@ -93,7 +93,6 @@ void device_keep_clock(device_t *d) {
     d->link->keep_clock = true;
 }
 
-// Set-up: frames come as text.
 void device_take_text(device_t *d) {
     feagi_link_take_text(d->link);
 }

@@ -126,13 +126,13 @@ def test_prompt_and_link_take_turns_on_one_port(with_module: Bench) -> None:
     serve = f"""
 import sys, time
 {STATE}
+s.synapse_capacity = 0  # also where the last program was ended before it came to its end
 link = feagi_state.Link(sys.stdin.buffer, s, "turns", sys.stdout.buffer)
 s.memory_usage += 1
 while s.synapse_capacity != {STOP}:
     link.poll(); time.sleep_ms(1)
 for _ in range(200):  # the answer
     link.poll(); time.sleep_ms(1)
-s.synapse_capacity = 0
 """
     for turn in (1, 2):
         mpremote(with_module.prompt_port, "resume", "exec", "--no-follow", serve)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import random
-from binascii import Error as BinasciiError
-from binascii import a2b_base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +23,6 @@ from feagi_state.spec import LinkState
 from generator.model import Spec
 
 STEP_MS = 5
-TEXT_BEGIN, TEXT_END = bytes((spec.TEXT_BEGIN,)), bytes((spec.TEXT_END,))
 PROFILE = "tiny"
 UNIX_MS = 1_700_000_000_000  # when a simulation begins
 PAGES = Spec(ROOT / "shared_spec").pages(PROFILE)
@@ -108,12 +105,10 @@ class PageOrder:
 class Device:
     """The C device role, from one start to its end."""
 
-    def __init__(self, library: ctypes.CDLL, boot_id: int, takes_text: bool) -> None:
+    def __init__(self, library: ctypes.CDLL, boot_id: int) -> None:
         self._library = library
         self._device = library.device_new(spec.PROFILES[PROFILE].id, boot_id)
         assert self._device
-        if takes_text:
-            library.device_take_text(self._device)
         self._base, self._len_bytes = library.device_base(self._device), library.device_len(self._device)
         self._out = ctypes.create_string_buffer(LINE_ROOM_BYTES)
         self.events: list[tuple[int, int]] = []  # (kind, arg) of all that found a place, by position
@@ -160,6 +155,10 @@ class Device:
     def keep_clock(self) -> None:
         """As a program that keeps the region's clock itself."""
         self._library.device_keep_clock(self._device)
+
+    def take_text(self) -> None:
+        """As one whose line a prompt reads too."""
+        self._library.device_take_text(self._device)
 
     def tick(self, ms: int) -> None:
         """Tells it the time since its start."""
@@ -320,57 +319,48 @@ def hello_region_len(header: bytes) -> int:
     return int.from_bytes(header[at : at + 4], "little")
 
 
-def held_by_text(segment: bytes) -> bytes:
-    """The bytes that a text frame holds, or nothing if it is none. Bits of the last character that are no byte's do not matter."""
-    try:
-        return a2b_base64(segment + b"=" * (-len(segment) % 4), strict_mode=True)
-    except BinasciiError:
-        return b""
-
-
 @dataclass
 class Direction:
     """A line, what was sent into it, and what of it has arrived whole."""
 
     line: Line
-    as_text: bool = False  # how frames go
-    sent: set[bytes] = field(default_factory=set)  # frames, without their zeros; of text frames what they hold
+    sent: set[bytes] = field(default_factory=set)  # frames, without their zeros
     saying: bytes = b""  # a frame of which more is to be put
     begun: bytes = b""  # a segment of which more is to come
+    as_text: bool = False  # text frames
 
     def put(self, data: bytes, now: float) -> None:
-        frames, self.saying = self._split(self.saying + data)
+        frames, self.saying = self._cut(self.saying + data)
         self.sent.update(frames)
         self.line.put(data, now)
 
+    def _cut(self, data: bytes) -> tuple[list[bytes], bytes]:
+        """(whole frames, the rest)."""
+        *pieces, rest = data.split(b"\x15" if self.as_text else b"\0")
+        return [piece.rpartition(b"\x1e")[2] for piece in pieces if b"\x1e" in piece] if self.as_text else pieces, rest
+
     def arrived(self, data: bytes) -> tuple[int, int]:
         """(segments that end with these bytes, those of them that are as they were sent)."""
-        segments, self.begun = self._split(self.begun + data)
+        segments, self.begun = self._cut(self.begun + data)
         whole = [segment for segment in segments if segment not in (b"", b"\x01")]  # nothing, and nothing in COBS
         return len(whole), sum(segment in self.sent for segment in whole)
-
-    def _split(self, data: bytes) -> tuple[list[bytes], bytes]:
-        """(segments that have ended, the rest)."""
-        *segments, rest = data.split(TEXT_END if self.as_text else b"\0")
-        if self.as_text:
-            begun = (segment.rpartition(TEXT_BEGIN) for segment in segments)
-            segments = [held_by_text(segment) for _, begin, segment in begun if begin]
-        return segments, rest
 
 
 class Simulation:
     """One device at a time, one host at a time, a line each way, and a clock that is a number."""
 
-    def __init__(self, library: ctypes.CDLL, seed: int, rate: float = 0, knows_time: bool = True, takes_text: bool = False) -> None:
-        """`knows_time`: whether the host tells the time of day, `unix_ms`. `takes_text`: whether the device takes text frames."""
+    def __init__(
+        self, library: ctypes.CDLL, seed: int, rate: float = 0, knows_time: bool = True, takes_text: bool = False
+    ) -> None:
+        """`knows_time`: whether the host tells the time of day, `unix_ms`. `takes_text`: whether devices take text frames."""
         self.random = random.Random(seed)
         self.library = library
         self.knows_time = knows_time
-        self.takes_text = takes_text
         self.unix_error_ms = 0  # of the host's clock
         self.now_ms = 0
-        self.to_device, self.to_host = Direction(Line(self.random), takes_text), Direction(Line(self.random))
-        self.sent = b""  # what the host sent in the last step
+        self.takes_text = takes_text
+        self.to_device, self.to_host = Direction(Line(self.random), as_text=takes_text), Direction(Line(self.random))
+        self.said = b""  # by the host in the last step
         self.spoil(rate)
         self.device_of_session: dict[int, Device] = {}
         self.devices: list[Device] = []
@@ -400,7 +390,9 @@ class Simulation:
         """Starts the device, again if it runs: all that it had is gone."""
         if self.devices:
             self.device.close()
-        self.devices.append(Device(self.library, self.random.getrandbits(32) | 1, self.takes_text))
+        self.devices.append(Device(self.library, self.random.getrandbits(32) | 1))
+        if self.takes_text:
+            self.device.take_text()
         self.booted_ms = self.now_ms
         self.to_device.begun = self.to_host.saying = b""
 
@@ -472,8 +464,8 @@ class Simulation:
         """What the device does at one time."""
         device, now = self.device, self.now
         device.tick(self.now_ms - self.booted_ms)
-        self.sent = self.session.take_output()
-        self.to_device.put(self.sent, now)
+        self.said = self.session.take_output()
+        self.to_device.put(self.said, now)
         data = self.to_device.line.take(now)
         if data:
             rejected = device.rejected

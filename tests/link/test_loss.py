@@ -12,7 +12,9 @@ from simulation import FIELDS, HASHES_AT, PAGES, STEP_MS, Simulation
 
 @pytest.mark.parametrize("rate", [0, 1e-3, 1e-2, 5e-2])
 @pytest.mark.parametrize(("seed", "takes_text"), [*((seed, False) for seed in range(4)), (4, True), (5, True)])
-def test_mirror_converges_and_is_never_torn_nor_stale_after_new(device: ctypes.CDLL, takes_text: bool, seed: int, rate: float) -> None:
+def test_mirror_converges_and_is_never_torn_nor_stale_after_new(
+    device: ctypes.CDLL, seed: int, takes_text: bool, rate: float
+) -> None:
     simulation = Simulation(device, seed, rate, takes_text=takes_text)
     for step in range(400):
         for _ in range(simulation.random.choice([0, 0, 1, 3])):
@@ -228,12 +230,12 @@ def test_noise_and_hostile_bytes_do_not_disturb_the_device(device: ctypes.CDLL) 
 
 def test_nothing_that_a_prompt_obeys_goes_to_a_device_that_takes_text(device: ctypes.CDLL) -> None:
     """From the first hello on: no Ctrl-C, which would end the program, and no other control character but the frame's own."""
-    simulation = Simulation(device, 5, 0, takes_text=True)
+    simulation = Simulation(device, 5, takes_text=True)
     allowed = set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/\x1e\x15")
     for _ in range(500):
         simulation.act()
         simulation.step()
-        assert set(simulation.sent) <= allowed
+        assert set(simulation.said) <= allowed
     assert simulation.session.is_live and simulation.session.counters["deltas"] > 100
     simulation.close()
 
@@ -245,7 +247,7 @@ def test_nothing_that_a_prompt_obeys_goes_to_a_device_that_takes_text(device: ct
 )
 def test_what_is_typed_at_a_device_that_takes_text_does_no_harm(device: ctypes.CDLL, typed: bytes) -> None:
     """One that is cut off by the next frame's beginning, or is no base64, or longer than any frame."""
-    simulation = Simulation(device, 6, 0, takes_text=True)
+    simulation = Simulation(device, 6, takes_text=True)
     assert simulation.settle()
     session = simulation.session.session
     for _ in range(50):
@@ -258,7 +260,7 @@ def test_what_is_typed_at_a_device_that_takes_text_does_no_harm(device: ctypes.C
 
 def test_a_host_that_comes_to_a_device_in_another_hosts_session_says_hello_in_its_form(device: ctypes.CDLL) -> None:
     for takes_text in (False, True):
-        simulation = Simulation(device, 7, 0, takes_text=takes_text)
+        simulation = Simulation(device, 7, takes_text=takes_text)
         assert simulation.settle()
         before = simulation.session.session
         simulation.open_port()

@@ -1,6 +1,7 @@
 // The golden vectors on the package feagi-state, as tests/host/golden.py has them on CPython's. Knows of no Node and no browser.
 import { CORE_FIELDS, open, openFrames } from "../../host/web/index.js";
 import * as errors from "../../host/web/src/errors.js";
+import { decodeItems, encodeItems } from "../../host/web/src/link/cbor.js";
 
 const ERRORS = {
     NOT_FOUND: errors.AgentNotFound,
@@ -184,6 +185,7 @@ function frameChecks(frames, [verdict, , seedWord, wireWord, kind, seq, payload]
     return [
         got !== null && got.kind === kindNumber && got.seq === seqNumber && isEqual(got.payload, bytes),
         isEqual(frames.encode(kindNumber, seqNumber, bytes, seed), wire),
+        isEqual(encodeItems(decodeItems(bytes)), bytes),
     ];
 }
 

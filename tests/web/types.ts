@@ -1,5 +1,5 @@
 // What a program in TypeScript may write, and what not: tsc compiles it, nothing runs it.
-import { AgentType, attach, BurstEngineState, open, openStore, threads, type Region } from "feagi-state";
+import { AgentType, attach, BurstEngineState, connect, open, openStore, threads, type Port, type Region } from "feagi-state";
 
 export async function uses(): Promise<void> {
     const region: Region = await open({ threaded: threads().available, profile: "tiny" });
@@ -20,6 +20,11 @@ export async function uses(): Promise<void> {
     const store = await openStore("x");
     await store.save(region.snapshot());
     region.restore((await store.load()) ?? new Uint8Array());
+
+    const port = await (navigator as unknown as { serial: { requestPort(): Promise<Port> } }).serial.requestPort();
+    const link = await connect(port, { state: (state) => state === "LIVE" });
+    const frequency: number = await link.set("burst_frequency", 5.5);
+    await link.mirror?.changed({ timeout: frequency });
 
     // @ts-expect-error: kept by the registry
     region.agent_count = 1;

@@ -27,9 +27,15 @@ export function threads() {
 
 const compiled = new Map();
 
+// Of a module as embedded.js has it: base64 of gzip.
+async function unpack(base64) {
+    const packed = new Blob([Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))]);
+    return new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+}
+
 function compile(base64) {
     if (!compiled.has(base64)) {
-        compiled.set(base64, WebAssembly.compile(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))));
+        compiled.set(base64, unpack(base64).then((module) => WebAssembly.compile(module)));
     }
     return compiled.get(base64);
 }

@@ -36,3 +36,9 @@ export class InvalidValue extends StateError {}
 export class InvalidField extends StateError {}
 /** The field or the object takes no such operation, or not in this thread. */
 export class InvalidOperation extends StateError {}
+/** The link to a device does not work. */
+export class LinkError extends StateError {}
+/** A command was not answered in time. If it was sent, the device may have run it once, or not at all. */
+export class CommandTimeout extends LinkError {}
+/** The session ended before a command was answered: the device may have run it once, or not at all. */
+export class SessionLost extends LinkError {}

@@ -8,7 +8,12 @@ import { FRAME_LEN_BYTES } from "./spec.js";
 export class Frames {
     #core;
 
+    static async make(threaded = false, module) {
+        return new Frames(await Core.make(threaded, module));
+    }
+
     constructor(core) {
+        core.use(0);
         this.#core = core;
     }
 
@@ -42,7 +47,5 @@ export async function openFrames({ threaded = false, module } = {}) {
     if (threaded && !threads().available) {
         throw new InvalidOperation(`openFrames: ${threads().reason}`);
     }
-    const core = await Core.make(threaded, module);
-    core.use(0);
-    return new Frames(core);
+    return Frames.make(threaded, module);
 }
