@@ -64,7 +64,7 @@ class Outbox:
         """Adds a hello, as text unless the device is known to take frames."""
         self.hello_at = now + _HELLO_PERIOD_S
         self._binary_at = now + _TEXT_ANSWER_S if self.as_text is None else float("inf")
-        self._put(self._hello(now), 0, self.as_text is not False)
+        self._put(self._hello(), 0, self.as_text is not False)
 
     def hear(self, hello_seq: int) -> None:
         """The device has said hello: its form is known."""
@@ -76,13 +76,14 @@ class Outbox:
         """
         if self.as_text is None and now >= self._binary_at and may_be_device_frame(segment):
             self._binary_at = float("inf")
-            self._put(self._hello(now), 0, as_text=False)
+            self._put(self._hello(), 0, as_text=False)
 
-    def _hello(self, now: float) -> bytes:
+    def _hello(self) -> bytes:
         limit = spec.FRAME_LEN_BYTES
+        # The uptime is not 0, whose place in the frame would be a Ctrl-C.
         for _ in range(_HELLO_TRIES):
             boot = self._random() & 0xFFFFFFFF
-            items = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, boot or 1, limit - 4, 0, limit, int(now * 1000))
+            items = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, boot or 1, limit - 4, 0, limit, 1)
             body = encode_body(Kind.HELLO, 0, items)
             if _CTRL_C not in seal(body, 0):
                 break  # if it goes to a program at a prompt's line after all, it does not end it

@@ -13,6 +13,7 @@ from feagi_state import spec
 from feagi_state._core import Mirror
 from feagi_state.errors import CommandTimeout, LinkError, SerializationError, SessionLost
 from feagi_state.frames import Deframer, decode, encode
+from feagi_state.outbox import Outbox
 from feagi_state.session import Hello, HostSession, Observer
 from feagi_state.spec import CommandOp, Kind, LinkState, NakReason
 from places import HEADER_LEN, header_at, layout, table_at, word_of
@@ -769,3 +770,13 @@ def test_text_and_frames_of_a_hold_come_apart():
     bench.host.receive(b"before" + bench.device.take_output() + b"behind", bench.now)
     assert bench.heard.texts == b"\x09\x01beforebehind"
     assert not bench.host.is_held
+
+
+def test_no_hello_of_a_host_has_a_ctrl_c():
+    """It may come to a program at a prompt's line, which that would end, before the device has said what form it takes."""
+    for takes_text in (False, True):
+        out = Outbox(lambda: random.getrandbits(32))
+        out.hear(spec.HELLO_SEQ_TEXT if takes_text else 0)
+        for k in range(1000):
+            out.greet(k * 1234.567)
+            assert b"\x03" not in out.take()
