@@ -331,6 +331,8 @@ export interface Link {
     readonly mirror: Region | null;
     readonly state: State;
     readonly hello: Hello | null;
+    /** Whether it has a port: false once that was lost, until `use` gave it one. */
+    readonly hasPort: boolean;
     readonly counters: {
         readonly frames: number;
         readonly deltas: number;

@@ -52,6 +52,11 @@ export class Link {
         return this.#session.hello;
     }
 
+    /** Whether there is a port; where there is none, `use` takes another one. */
+    get hasPort() {
+        return this.#port !== null;
+    }
+
     get counters() {
         return { ...this.#session.counters };
     }
@@ -88,6 +93,7 @@ export class Link {
                     break;
                 }
                 this.#session.receive(value, performance.now());
+                this.#session.poll(performance.now()); // a page that is hidden has its timers held up, by a minute in the end
                 this.#flush();
             }
         } catch {

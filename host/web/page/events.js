@@ -1,0 +1,88 @@
+// The list of events, the newest first, of which a filter shows some.
+import { make, setText } from "./dom.js";
+import { argumentText, countText, enumName, eventTimeText } from "./format.js";
+
+const KEPT = 2000;
+const SHOWN = 200;
+
+export class EventList {
+    #body;
+    #count;
+    #none;
+    #filter = "";
+    #events = []; // texts of the columns, the oldest first
+    #fresh = []; // not shown yet: functions that make these texts
+    #total = 0;
+
+    constructor({ body, count, none, filter, clear }) {
+        [this.#body, this.#count, this.#none] = [body, count, none];
+        filter.addEventListener("input", () => {
+            this.#filter = filter.value.trim().toLowerCase();
+            this.#showAll();
+        });
+        clear.addEventListener("click", () => this.clear());
+    }
+
+    clear() {
+        this.#events = [];
+        this.#fresh = [];
+        this.#total = 0;
+        this.#showAll();
+    }
+
+    /** Takes an event of the board; `deviceNow`: the time by its clock [ms]. */
+    add(kind, arg, time, deviceNow) {
+        const name = enumName("EventKind", kind);
+        this.#put((nameOf) => [eventTimeText(time, deviceNow), name, (name.startsWith("AGENT_") && nameOf(arg)) || argumentText(name, arg)]);
+    }
+
+    /** Takes a message that a board logged. */
+    addNote(text) {
+        this.#put(() => ["", "log", text]);
+    }
+
+    #put(textsOf) {
+        this.#total += 1;
+        this.#fresh.push(textsOf);
+        if (this.#fresh.length > KEPT) {
+            this.#fresh.shift();
+        }
+    }
+
+    /** Shows what came since the last call. `nameOf(handle)`: an agent's id, or undefined: an event may come before its agent does. */
+    show(lost, nameOf) {
+        const count = `${countText(this.#total)}${lost ? `, ${countText(lost)} lost` : ""}`;
+        setText(this.#count, count);
+        if (!this.#fresh.length) {
+            return;
+        }
+        const fresh = this.#fresh.splice(0).map((textsOf) => textsOf(nameOf));
+        this.#events.push(...fresh);
+        this.#events.splice(0, this.#events.length - KEPT);
+        const rows = fresh.filter((texts) => this.#passes(texts)).slice(-SHOWN).reverse();
+        this.#body.prepend(...rows.map(makeRow));
+        while (this.#body.rows.length > SHOWN) {
+            this.#body.lastElementChild.remove();
+        }
+        this.#sayNone();
+    }
+
+    #passes(texts) {
+        return texts.join(" ").toLowerCase().includes(this.#filter);
+    }
+
+    #showAll() {
+        const rows = this.#events.filter((texts) => this.#passes(texts)).slice(-SHOWN).reverse();
+        this.#body.replaceChildren(...rows.map(makeRow));
+        this.#sayNone();
+    }
+
+    #sayNone() {
+        this.#none.hidden = this.#body.rows.length > 0;
+        setText(this.#none, this.#events.length ? "No event passes the filter." : "No event yet.");
+    }
+}
+
+function makeRow(texts) {
+    return make("tr", {}, ...texts.map((text, index) => make("td", { textContent: text, className: index === 2 ? "long" : "" })));
+}

@@ -1,0 +1,42 @@
+// Boards of the host that served this page: `feagi-state serve PORT --http` prints its address, with a token in it.
+const SEVERITY = ["STALE", "CLOSED", "CONNECTING", "LIVE"]; // worst first
+
+const token = new URLSearchParams(location.search).get("token");
+
+/** Whether a host served this page. */
+export const hasHost = token !== null;
+
+const address = (path) => new URL(`${path}?token=${encodeURIComponent(token)}`, location.origin);
+
+class HostSource {
+    baudRate = 115200; // the host's affair
+    via = "host";
+
+    constructor({ name, state, url }) {
+        this.name = name;
+        this.state = state;
+        this.url = url;
+    }
+
+    /** Whether another source is of the same board. */
+    isSame(other) {
+        return other.url === this.url;
+    }
+
+    /** A new one each time: a WebSocket that was closed stays so. */
+    async port() {
+        const { webSocketPort } = await import("../src/link/websocket.js"); // a page without a host needs none
+        return webSocketPort(address(this.url));
+    }
+}
+
+/** The host's boards, worst first. Throws Error with what is wrong. */
+export async function hostBoards() {
+    const answer = await fetch(address("/boards"), { cache: "no-store" });
+    if (!answer.ok) {
+        throw new Error(answer.status === 403 ? "the host does not know this page's token: open the address that it printed when it started" : `the host answered ${answer.status}`);
+    }
+    const { boards } = await answer.json();
+    const rank = ({ state }) => SEVERITY.indexOf(state);
+    return boards.map((board) => new HostSource(board)).sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
+}
