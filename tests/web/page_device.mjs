@@ -122,10 +122,7 @@ export class FakeDevice extends EventTarget {
         }
         const items = decodeItems(frame.payload);
         if (frame.kind === Kind.HELLO) {
-            this.session = 0;
-            this.offered = 1 + Math.floor(Math.random() * 0xfffffffe);
-            const uptime = Math.floor(performance.now() - this.started);
-            this.send(Kind.HELLO, 0, [PROTOCOL_VERSION, this.schema, this.offered, LINK_MTU_BYTES, this.pages.length, LINK_RXBUF_BYTES, uptime, this.name]);
+            this.offer();
         } else if (frame.kind === Kind.HELLO_ACK && items[0] === this.offered && !this.session) {
             this.session = this.offered;
             this.seq = this.eventSeq = 0;
@@ -140,6 +137,14 @@ export class FakeDevice extends EventTarget {
             this.poll();
             this.send(Kind.REPLY, frame.seq, this.reply[1]);
         }
+    }
+
+    /** Offers a new session, as at every start. */
+    offer() {
+        this.session = 0;
+        this.offered = 1 + Math.floor(Math.random() * 0xfffffffe);
+        const uptime = Math.floor(performance.now() - this.started);
+        this.send(Kind.HELLO, 0, [PROTOCOL_VERSION, this.schema, this.offered, LINK_MTU_BYTES, this.pages.length, LINK_RXBUF_BYTES, uptime, this.name]);
     }
 
     // SET alone: what the page asks for.

@@ -22,11 +22,12 @@ export class Connection {
     #pause = LOOK_MS;
     #heard = null; // {uptime, at} of the session's hello
 
+    #portFault = null; // why there is no port
+    #versionFault = null; // why there is no session, of a board of another version
+
     constructor(source, observer) {
         this.#source = source;
         this.#observer = observer;
-        /** Why there is no link, or null. */
-        this.fault = null;
         /** When the board was seen to start again, by performance.now(); else null. */
         this.restartedAt = null;
         /** Since when it is stale, by performance.now(); null while it is live. */
@@ -38,6 +39,11 @@ export class Connection {
 
     get source() {
         return this.#source;
+    }
+
+    /** Why there is no link, or null. */
+    get fault() {
+        return this.#portFault ?? this.#versionFault;
     }
 
     get link() {
@@ -103,9 +109,9 @@ export class Connection {
                 this.#link = await connect(port, { ...options, ...this.#handlers() });
                 this.#follow();
             }
-            this.fault = null;
+            this.#portFault = null;
         } catch (error) {
-            this.fault = error.message;
+            this.#portFault = error.message;
             this.#pause = Math.min(this.#pause * 2, LONGEST_MS);
             this.#tryAt = performance.now() + this.#pause;
         } finally {
@@ -132,10 +138,10 @@ export class Connection {
                     this.restartedAt = performance.now();
                 }
                 this.#heard = { uptime: hello.uptime, at: performance.now() };
-                this.fault = null;
+                this.#versionFault = null;
             },
             mismatch: ({ proto, schema }) => {
-                this.fault = `the board speaks another version (protocol ${proto}, schema 0x${schema.toString(16)}): install the one of this page on it`;
+                this.#versionFault = `the board speaks another version (protocol ${proto}, schema 0x${schema.toString(16)}): install the one of this page on it`;
                 this.#observer.state();
             },
             event: (kind, arg, time) => this.#observer.event(kind, arg, time),

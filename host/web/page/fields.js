@@ -32,7 +32,7 @@ export class FieldsTable {
         this.#autoScale = autoScale;
         freeze.addEventListener("click", () => {
             const frozen = freeze.getAttribute("aria-pressed") !== "true";
-            this.#trends().forEach(({ spark, trend }) => setFrozen(spark, trend, frozen));
+            this.#trends().forEach(({ spark }) => spark.toggleAttribute("frozen", frozen));
             this.#showFreeze();
         });
         autoScale.addEventListener("click", () => {
@@ -61,14 +61,9 @@ export class FieldsTable {
             if (field.unit === "%") {
                 row.spark.setAttribute("maximum", field.maximum);
             }
-            row.trend = make("button", { type: "button", className: "trend" }, row.spark);
-            row.trend.setAttribute("aria-label", `Freeze the trend of ${name}`);
-            row.trend.setAttribute("aria-pressed", "false");
-            row.trend.addEventListener("click", () => {
-                setFrozen(row.spark, row.trend, !row.spark.hasAttribute("frozen"));
-                this.#showFreeze();
-            });
-            trendCell.append(row.trend);
+            row.spark.setAttribute("label", name);
+            row.spark.addEventListener("click", () => this.#showFreeze());
+            trendCell.append(row.spark);
         }
         if (field.writable) {
             row.setter = makeSetter(name, field, (given) => send(name, given));
@@ -100,18 +95,14 @@ export class FieldsTable {
                 row.shown = value;
                 setText(row.value, valueText(row.field, value));
                 setClass(row.value, `number value ${toneOf(row.field, value)}`.trim());
+                showAge(row, now);
             }
-        }
-        if (isNew) {
-            this.showAges(now);
         }
     }
 
     /** Shows the ages as of now. */
     showAges(now) {
-        for (const { age, at, isBound } of this.#rows.values()) {
-            setText(age, at === null ? "–" : `${isBound ? "≥ " : ""}${ageText(now - at)}`);
-        }
+        this.#rows.forEach((row) => showAge(row, now));
     }
 
     /** Takes the values into the trends; a gap if they are not current. */
@@ -127,7 +118,7 @@ export class FieldsTable {
     }
 }
 
-function setFrozen(spark, trend, frozen) {
-    spark.toggleAttribute("frozen", frozen);
-    trend.setAttribute("aria-pressed", frozen);
+// When it was written last; or that it was written no later than then, where nobody saw it.
+function showAge({ age, at, isBound }, now) {
+    setText(age, at === null ? "–" : `${isBound ? "≥ " : ""}${ageText(now - at)}`);
 }

@@ -53,7 +53,6 @@ class Panel {
         scroll.setAttribute("role", "region");
         scroll.setAttribute("aria-labelledby", id);
         this.element = make("section", { className: "panel" }, make("header", {}, make("h2", { id, textContent: title }), this.count), scroll);
-        this.element.setAttribute("aria-labelledby", id);
     }
 
     show(region, now) {

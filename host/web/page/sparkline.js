@@ -1,5 +1,6 @@
-// <feagi-sparkline>: the last minute of a number. Attributes: `frozen` keeps the picture as it is, while numbers go on being taken;
-// `auto-scale` spreads what is there over the height, else the scale begins at 0 and ends at `maximum` or the largest value.
+// <feagi-sparkline>: the last minute of a number, on a button that freezes it. Attributes: `label` names the number; `frozen` keeps the
+// picture as it is, while numbers go on being taken; `auto-scale` spreads what is there over the height, else the scale begins at 0 and
+// ends at `maximum` or the largest value.
 import { shortText } from "./format.js";
 
 const SPAN_MS = 60_000;
@@ -11,22 +12,29 @@ class Sparkline extends HTMLElement {
 
     #samples = []; // [time in ms, value], null in place of a value where nothing was known
     #path = null;
+    #button = document.createElement("button");
     #most = document.createElement("small");
 
     connectedCallback() {
         if (!this.#path) {
+            this.#button.setAttribute("aria-pressed", this.hasAttribute("frozen"));
             const svg = document.createElementNS(SVG, "svg");
             svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
             svg.setAttribute("preserveAspectRatio", "none");
             svg.setAttribute("aria-hidden", "true");
             this.#path = svg.appendChild(document.createElementNS(SVG, "path"));
             this.#most.append(document.createElement("span"), document.createElement("span"));
-            this.append(svg, this.#most);
+            this.#button.type = "button";
+            this.#button.setAttribute("aria-label", `Freeze the trend of ${this.getAttribute("label")}`);
+            this.#button.addEventListener("click", () => this.toggleAttribute("frozen"));
+            this.#button.append(svg);
+            this.append(this.#button, this.#most);
         }
         this.#draw();
     }
 
     attributeChangedCallback() {
+        this.#button.setAttribute("aria-pressed", this.hasAttribute("frozen"));
         this.#draw();
     }
 
