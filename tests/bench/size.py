@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Says how many bytes the state takes, and how many instructions its calls: regions and their sections, the core's objects and
-calls on each kind of CPU, the native module for each architecture, and reads by a program in Python.
+calls on each kind of CPU, the native module for each architecture, the page in a browser, and reads by a program in Python.
 
 All of it is measured: by a program that asks the core, in object files, and by calls.py on emulated CPUs. Writes the numbers, flat
 names to bytes or instructions, as JSON. Exit status: 0, 1 if a number is above its ceiling, 2 if something could not be measured.
@@ -32,10 +32,12 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CORE = ROOT / "firmware" / "core"
 PORT = ROOT / "firmware" / "port"
+PAGE = ROOT / "host" / "web" / "page"
 INCLUDES = [f"-I{CORE}", f"-I{PORT}"]
 
 # What a number may be. Regions that fit these leave room on the boards that the profiles are for.
-CEILINGS = {"region.tiny": 2 * 1024, "region.micro": 6 * 1024}
+# The page is what a browser loads besides the package.
+CEILINGS = {"region.tiny": 2 * 1024, "region.micro": 6 * 1024, "web.page": 100 * 1024}
 # The same for modules, each where it was built.
 MODULE_CEILINGS = {
     "mpy.armv6m.text": 12 * 1024 + 512,
@@ -179,6 +181,11 @@ def read_costs() -> Numbers:
     return numbers
 
 
+def page_size() -> Numbers:
+    """web.page, bytes of the page's files."""
+    return {"web.page": sum(file.stat().st_size for file in PAGE.iterdir())}
+
+
 def measure(build: Path) -> Numbers:
     """All numbers that can be had here: CPUs need their compilers and emulators, .mpy files a build. Raises CannotMeasure."""
     with tempfile.TemporaryDirectory() as name:
@@ -190,7 +197,7 @@ def measure(build: Path) -> Numbers:
                 numbers |= object_sizes(target, folder)
             if not calls.missing(cpu):
                 numbers |= call_costs(target)
-    return numbers | module_sizes(build) | read_costs()
+    return numbers | module_sizes(build) | page_size() | read_costs()
 
 
 def exceeded(numbers: Mapping[str, int], ceilings: Mapping[str, int]) -> list[str]:
@@ -241,6 +248,8 @@ def table(numbers: Mapping[str, int], ceilings: Mapping[str, int]) -> str:
     row("native module, bytes", "file", "text", "bss")
     for arch in parts_of("mpy", 1):
         row(f"  {arch}", *(cell(f"mpy.{arch}.{part}") for part in ("feagi_state", "text", "bss")), note=ceiling(f"mpy.{arch}.text"))
+    lines.append("")
+    row("page in a browser", numbers["web.page"], note=ceiling("web.page"))
     lines.append("")
     row("a read in Python, on the M3", "instructions")
     for name in numbers:

@@ -4,6 +4,7 @@ import { argumentText, countText, enumName, eventTimeText } from "./format.js";
 
 const KEPT = 2000;
 const SHOWN = 200;
+const UNNAMED = 64; // agents whose names are waited for
 
 export class EventList {
     #body;
@@ -11,7 +12,8 @@ export class EventList {
     #none;
     #filter = "";
     #events = []; // texts of the columns, the oldest first
-    #fresh = []; // not shown yet: functions that make these texts
+    #fresh = []; // not shown yet
+    #unnamed = []; // [handle, texts] of events that came before their agents did
     #total = 0;
 
     constructor({ body, count, none, filter, clear }) {
@@ -26,6 +28,7 @@ export class EventList {
     clear() {
         this.#events = [];
         this.#fresh = [];
+        this.#unnamed = [];
         this.#total = 0;
         this.#showAll();
     }
@@ -33,30 +36,37 @@ export class EventList {
     /** Takes an event of the board; `deviceNow`: the time by its clock [ms]. */
     add(kind, arg, time, deviceNow) {
         const name = enumName("EventKind", kind);
-        this.#put((nameOf) => [eventTimeText(time, deviceNow), name, (name.startsWith("AGENT_") && nameOf(arg)) || argumentText(name, arg)]);
+        const texts = [eventTimeText(time, deviceNow), name, argumentText(name, arg)];
+        if (name.startsWith("AGENT_")) {
+            this.#unnamed = [...this.#unnamed, [arg, texts]].slice(-UNNAMED);
+        }
+        this.#put(texts);
     }
 
     /** Takes a message that a board logged. */
     addNote(text) {
-        this.#put(() => ["", "log", text]);
+        this.#put(["", "log", text]);
     }
 
-    #put(textsOf) {
+    #put(texts) {
         this.#total += 1;
-        this.#fresh.push(textsOf);
+        this.#fresh.push(texts);
         if (this.#fresh.length > KEPT) {
             this.#fresh.shift();
         }
     }
 
-    /** Shows what came since the last call. `nameOf(handle)`: an agent's id, or undefined: an event may come before its agent does. */
+    /** Shows what came since the last call. `nameOf(handle)`: an agent's id, or undefined. */
     show(lost, nameOf) {
         const count = `${countText(this.#total)}${lost ? `, ${countText(lost)} lost` : ""}`;
         setText(this.#count, count);
+        if (this.#name(nameOf)) {
+            this.#showAll();
+        }
         if (!this.#fresh.length) {
             return;
         }
-        const fresh = this.#fresh.splice(0).map((textsOf) => textsOf(nameOf));
+        const fresh = this.#fresh.splice(0);
         this.#events.push(...fresh);
         this.#events.splice(0, this.#events.length - KEPT);
         const rows = fresh.filter((texts) => this.#passes(texts)).slice(-SHOWN).reverse();
@@ -65,6 +75,16 @@ export class EventList {
             this.#body.lastElementChild.remove();
         }
         this.#sayNone();
+    }
+
+    // Whether an agent's name was found for an event that is shown.
+    #name(nameOf) {
+        const known = this.#unnamed.filter(([handle]) => nameOf(handle) !== undefined);
+        for (const [handle, texts] of known) {
+            texts[2] = nameOf(handle);
+        }
+        this.#unnamed = this.#unnamed.filter((each) => !known.includes(each));
+        return known.some(([, texts]) => !this.#fresh.includes(texts));
     }
 
     #passes(texts) {

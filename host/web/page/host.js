@@ -12,10 +12,9 @@ class HostSource {
     baudRate = 115200; // the host's affair
     via = "host";
 
-    constructor({ name, state, url }) {
-        this.name = name;
-        this.state = state;
-        this.url = url;
+    // `problem`: why the host does not reach it, or null.
+    constructor({ name, state, url, problem }) {
+        Object.assign(this, { name, state, url, problem });
     }
 
     /** Whether another source is of the same board. */

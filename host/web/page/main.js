@@ -46,7 +46,8 @@ function viewOf() {
     // Values that were live once and are not now are stale, whatever the link does about it.
     const shown = region && state === "CONNECTING" ? "STALE" : state;
     const heardAt = uptime === null ? null : uptime - staleFor; // nobody knows whether it still runs
-    return { name, state: shown, region, fault, uptime: heardAt, said, counters, roundTrip, deviceNow, staleFor, restartedFor, via: source.via, session: region };
+    const problem = boards.find((board) => source.isSame(board))?.problem ?? null;
+    return { name, state: shown, region, fault: fault ?? problem, uptime: heardAt, said, counters, roundTrip, deviceNow, staleFor, restartedFor, via: source.via, session: region };
 }
 
 function draw() {
