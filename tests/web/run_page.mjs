@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { CORE_FIELDS } from "../../host/web/index.js";
 import { startChromium, startServer } from "./browser.mjs";
 import { equal } from "./checks.mjs";
+import { badge, contains, listen, rowOf, saveDownload, setter, shows, text, valueOf } from "./page_steps.mjs";
 
 const FOLDER = process.argv[2];
 const AXE = await readFile(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
@@ -41,8 +42,7 @@ function fakeSerial({ granted, has }) {
 /** Opens the page; `granted`: it may have the port already, and connects by itself. */
 async function visit({ granted = true, has = true, origin = server.origin, before = () => {} } = {}) {
     const page = await context.newPage();
-    page.on("pageerror", (error) => faults.push(String(error)));
-    page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+    listen(page, faults);
     await page.setViewportSize({ width: 1440, height: 900 });
     await page.addInitScript(before);
     await page.addInitScript(fakeSerial, { granted, has });
@@ -53,30 +53,10 @@ async function visit({ granted = true, has = true, origin = server.origin, befor
     return page;
 }
 
-const badge = (page, text) => page.waitForFunction((wanted) => document.getElementById("badge").textContent.startsWith(wanted), text);
-const text = (page, selector) => page.locator(selector).innerText();
-const shows = (page, selector, wanted) =>
-    page.waitForFunction(([where, what]) => document.querySelector(where)?.textContent.includes(what), [selector, wanted]);
-const rowOf = (name) => `#fields tr:has(th:text-is("${name}"))`;
-const valueOf = (page, name) => text(page, `${rowOf(name)} .value`);
-const setter = (page, name) => page.getByLabel(`New value of ${name}`);
-
-function contains(got, part) {
-    if (!got.includes(part)) {
-        throw new Error(`got ${JSON.stringify(got)}, expected it to contain ${JSON.stringify(part)}`);
-    }
-}
-
 async function violations(page) {
     await page.evaluate(AXE);
     const { violations: found } = await page.evaluate(() => globalThis.axe.run(document));
     return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(", ")}`);
-}
-
-async function saveDownload(page, button, name) {
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: button }).click()]);
-    await download.saveAs(join(FOLDER, name));
-    return download.suggestedFilename();
 }
 
 const checks = {
@@ -91,7 +71,7 @@ const checks = {
         equal(await page.locator("#findings li").allTextContents(), ["genome_state is ERROR", "zmq_state is DEGRADED"]);
         equal(await page.locator("#board").getAttribute("class"), "bad");
         await shows(page, "#facts", "RTCWDT_RTC_RESET");
-        equal([await text(page, "#badge"), await text(page, "h1")], ["LIVE", "fake"]);
+        equal([await text(page, "#badge"), await text(page, "#board-name")], ["LIVE", "fake"]);
         contains(await text(page, "#facts"), "v1.28.0, Generic ESP32 module");
         await page.waitForFunction(() => /Uptime0:00:0\d/.test(document.getElementById("facts").textContent) && /\d ms/.test(document.getElementById("facts").textContent));
         equal(await text(page, "#said"), "fake: LIVE");
@@ -166,7 +146,7 @@ const checks = {
         await shows(page, "#sections tbody", HOSTILE);
         await shows(page, "#events", HOSTILE);
         await page.evaluate(() => (globalThis.device.session = 0, globalThis.device.line.error(new Error("lost"))));
-        await shows(page, "h1", "<b>bold</b>");
+        await shows(page, "#board-name", "<b>bold</b>");
         equal(await page.evaluate(() => [document.querySelectorAll("img, b, i").length, globalThis.hacked]), [0, 0]);
     },
     "an unplugged board is stale at once, never live with old values, and comes back by itself": async () => {
@@ -262,7 +242,7 @@ const checks = {
             globalThis.device.region.agents.register("caméra", 1, "160x120");
         });
         await shows(page, "#sections", "caméra");
-        contains(await saveDownload(page, "Save snapshot", "saved.feagi"), ".feagi");
+        contains(await saveDownload(page, "Save snapshot", join(FOLDER, "saved.feagi")), ".feagi");
         await shows(page, "#told", "kept in this browser");
         await page.evaluate(() => (globalThis.device.region.neuron_count = 778));
         await shows(page, "#fields", "778");
@@ -270,7 +250,7 @@ const checks = {
         await badge(page, "SAVED");
         equal([await valueOf(page, "neuron_count"), await setter(page, "neuron_count").isDisabled()], ["777", true]);
         await page.getByLabel("File with a saved state").setInputFiles(join(FOLDER, "host.feagi"));
-        await shows(page, "h1", "a saved state of host.feagi");
+        await shows(page, "#board-name", "a saved state of host.feagi");
         equal(await valueOf(page, "synapse_count"), "4,242");
         equal(await page.locator("#sections section").first().locator("tbody tr").count(), 256);
         contains(await text(page, "#told"), "for looking at");
@@ -292,7 +272,7 @@ const checks = {
         await shows(page, "#sections", "cam");
         await page.evaluate(() => globalThis.device.unplug());
         await badge(page, "STALE");
-        contains(await saveDownload(page, "Stop recording", "recording.ndjson"), ".ndjson");
+        contains(await saveDownload(page, "Stop recording", join(FOLDER, "recording.ndjson")), ".ndjson");
     },
     "an insecure origin and a browser without Web Serial are told what to do": async () => {
         const poor = await visit({ has: false, granted: false, origin: insecure });

@@ -1,20 +1,27 @@
-"""The page of host/web/page/ in headless Chromium, with a device in it that has the face of a SerialPort, and with what the host saves."""
+"""The page of host/web/page/ in headless Chromium: with a device in it that has the face of a SerialPort, with what the host saves, and
+with real MicroPython on an emulated board behind `feagi-state serve --http`."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from common import ROOT, run
+from common import ROOT, emulated_boards, run
 from feagi_state import StateManager, spec
+from feagi_state.boards import find_board
+from feagi_state.emulator import start_board
 
 PAGE = ROOT / "host" / "web" / "page"
 SCRIPT = ROOT / "tests" / "web" / "run_page.mjs"
+SCRIPT_ON_A_HOST = ROOT / "tests" / "web" / "run_page_host.mjs"
 LARGEST = 100 * 1024
+STALE_MS = 2000
 NAMES = re.findall(r'^    "(.+)": async', SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)
 
 pytestmark = pytest.mark.slow
@@ -70,3 +77,29 @@ def test_nothing_of_a_board_is_taken_for_html() -> None:
     scripts = {file.name: file.read_text(encoding="utf-8") for file in PAGE.glob("*.js")}
     assert scripts
     assert [name for name, text in scripts.items() if re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", text)] == []
+
+
+@pytest.mark.parametrize("name", emulated_boards(lambda board: board.name == "qemu_m3"))
+def test_a_board_behind_a_host(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEAGI_STATE_DIR", str(tmp_path))
+    cli = Path(sys.executable).parent / "feagi-state"
+    lines = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with start_board(find_board(name)) as board, subprocess.Popen([cli, "serve", board.link_port, "--http-at", "0"], **lines) as host:
+        try:
+            url = next(line for line in host.stdout if line.startswith("page: ")).split()[1]
+            with subprocess.Popen(["node", SCRIPT_ON_A_HOST, url, tmp_path, ROOT / "build"], stderr=subprocess.PIPE, **lines) as script:
+                for line in script.stdout:
+                    wanted = line.strip()
+                    if wanted in ("kill", "restart"):
+                        getattr(board, wanted)()
+                        print("done", file=script.stdin, flush=True)
+                errors = script.stderr.read()
+        finally:
+            host.kill()
+    assert script.returncode == 0, errors
+    found = json.loads(line)
+    assert found["name"] == name
+    assert found["staleAfter"] <= STALE_MS
+    saved = StateManager.load(tmp_path / "saved.feagi")
+    assert saved.memory_usage == 123456789
+    assert "video_agent_01" in [agent.agent_id for agent in saved.get_agents()]
