@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_device import FakeDevice, PtyDevice
+from fake_device import PtyDevice
 from feagi_state import Fleet, spec
 from feagi_state.device import Device
 from feagi_state.errors import SessionLost
