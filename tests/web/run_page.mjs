@@ -108,7 +108,7 @@ const checks = {
         await setter(page, "genome_timestamp").press("Enter");
         await page.waitForFunction(() => globalThis.device.region.genome_timestamp === 2n ** 64n - 1n);
         for (const [name, given, said] of [
-            ["fatigue_index", "101", "0 to 100"],
+            ["fatigue_index", "101", "0 to 100 %"],
             ["neuron_count", "-1", "whole number"],
             ["neuron_count", "4294967296", "4,294,967,295"],
             ["burst_frequency", "1e39", "32 bits"],
@@ -206,6 +206,8 @@ const checks = {
         await page.evaluate(() => [[301, 1], [1, 3]].forEach((event) => globalThis.device.event(...event)));
         await shows(page, "#events-count", "5");
         equal((await rows()).length, 2);
+        await filter.fill("-running -256");
+        equal(await rows(), [["301", "1"], ["300", "6"]]);
         await filter.fill("nothing");
         await shows(page, "#events-none", "No event passes");
         await page.getByRole("button", { name: "Clear" }).click();

@@ -10,7 +10,7 @@ export class EventList {
     #body;
     #count;
     #none;
-    #filter = "";
+    #filter = []; // words that are there, and with a - in front words that are not
     #events = []; // texts of the columns, the oldest first
     #fresh = []; // not shown yet
     #unnamed = []; // [handle, texts] of events that came before their agents did
@@ -19,7 +19,7 @@ export class EventList {
     constructor({ body, count, none, filter, clear }) {
         [this.#body, this.#count, this.#none] = [body, count, none];
         filter.addEventListener("input", () => {
-            this.#filter = filter.value.trim().toLowerCase();
+            this.#filter = filter.value.toLowerCase().split(/\s+/).filter((word) => word !== "" && word !== "-");
             this.#showAll();
         });
         clear.addEventListener("click", () => this.clear());
@@ -88,7 +88,8 @@ export class EventList {
     }
 
     #passes(texts) {
-        return texts.join(" ").toLowerCase().includes(this.#filter);
+        const text = texts.join(" ").toLowerCase();
+        return this.#filter.every((word) => (word.startsWith("-") ? !text.includes(word.slice(1)) : text.includes(word)));
     }
 
     #showAll() {

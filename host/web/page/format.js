@@ -115,7 +115,7 @@ export function parseValue(name, field, text) {
     if (field.enum || field.type === "bool") {
         return field.type === "bool" ? word === "1" : Number(word);
     }
-    const unit = field.unit === "%" ? " of percent" : field.unit ? ` of ${field.unit}` : "";
+    const unit = field.unit === "%" ? " %" : field.unit ? ` of ${field.unit}` : "";
     if (field.type === "f32") {
         const value = Number(word);
         if (word === "" || !Number.isFinite(Math.fround(value))) {

@@ -14,7 +14,7 @@ function linkFindings({ state, staleFor, fault, restartedFor, counters }) {
         found.push(["bad", `Nothing heard of the board for ${ageText(staleFor)}: these are its last values`]);
     }
     if (fault) {
-        found.push([state === "STALE" ? "bad" : "warn", fault]);
+        found.push([state === "STALE" ? "bad" : "warn", fault[0].toUpperCase() + fault.slice(1)]);
     } else if (state === "CONNECTING") {
         found.push(["warn", "Waiting for a program on the board that serves the link"]);
     }

@@ -1,4 +1,6 @@
 // Boards of the host that served this page: `feagi-state serve PORT --http` prints its address, with a token in it.
+import { webSocketPort } from "../index.js";
+
 const SEVERITY = ["STALE", "CLOSED", "CONNECTING", "LIVE"]; // worst first
 
 const token = new URLSearchParams(location.search).get("token");
@@ -24,7 +26,6 @@ class HostSource {
 
     /** A new one each time: a WebSocket that was closed stays so. */
     async port() {
-        const { webSocketPort } = await import("../src/link/websocket.js"); // a page without a host needs none
         return webSocketPort(address(this.url));
     }
 }
