@@ -40,13 +40,13 @@ function fakeSerial({ granted, has }) {
 }
 
 /** Opens the page; `granted`: it may have the port already, and connects by itself. */
-async function visit({ granted = true, has = true, origin = server.origin, before = () => {} } = {}) {
+async function visit({ granted = true, has = true, origin = server.origin, query = "", before = () => {} } = {}) {
     const page = await context.newPage();
     listen(page, faults);
     await page.setViewportSize({ width: 1440, height: 900 });
     await page.addInitScript(before);
     await page.addInitScript(fakeSerial, { granted, has });
-    await page.goto(`${origin}/plain/host/web/page/index.html`);
+    await page.goto(`${origin}/plain/host/web/page/index.html${query}`);
     if (granted && has) {
         await badge(page, "LIVE");
     }
@@ -285,6 +285,18 @@ const checks = {
         contains(await text(old, "#notice"), "feagi-state serve");
         equal(await old.getByRole("button", { name: "Connect a board" }).isDisabled(), true);
         equal([...(await violations(poor)), ...(await violations(old))], []);
+    },
+    "the boards of a host are there to choose from, worst first": async () => {
+        const boards = ["LIVE", "STALE", "CONNECTING"].map((state) => ({ name: `<i>${state}</i>`, state, url: `/boards/${state}`, problem: null }));
+        await context.route("**/boards?token=right", (route) => route.fulfill({ json: { boards } }));
+        await context.route("**/boards?token=wrong", (route) => route.fulfill({ status: 403 }));
+        const page = await visit({ granted: false, query: "?token=right" });
+        await shows(page, "#sources", "LIVE");
+        equal(await page.locator("#sources button").allTextContents(), ["STALE", "CONNECTING", "LIVE"].map((state) => `<i>${state}</i> · ${state}`));
+        equal(await page.locator("#board").isVisible(), false);
+        const stranger = await visit({ granted: false, query: "?token=wrong" });
+        await shows(stranger, "#notice", "does not know this page's token");
+        faults.splice(faults.findIndex((fault) => fault.includes("403")), 1); // which the browser logs
     },
     "all of it can be done by keyboard": async () => {
         const page = await visit({ granted: false });

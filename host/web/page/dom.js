@@ -33,7 +33,7 @@ export function download(name, parts, type) {
 export class Rows {
     #body;
     #classes;
-    #rows = new Map(); // key -> {row, texts}
+    #rows = new Map(); // key -> {row, shown}
 
     /** `classes`: those of each column's cells. */
     constructor(body, classes) {
@@ -43,25 +43,26 @@ export class Rows {
 
     /** Shows these [key, texts], in their order. */
     show(entries) {
-        const gone = new Set(this.#rows.keys());
-        let place = null; // the row before
+        const wanted = new Set(entries.map(([key]) => key));
+        for (const [key, { row }] of this.#rows) {
+            if (!wanted.has(key)) {
+                row.remove();
+                this.#rows.delete(key);
+            }
+        }
+        let place = this.#body.firstChild;
         for (const [key, texts] of entries) {
-            gone.delete(key);
             const { row, shown } = this.#rows.get(key) ?? this.#add(key, texts.length);
             texts.forEach((text, index) => {
                 if (shown[index] !== text) {
                     row.cells[index].textContent = shown[index] = text;
                 }
             });
-            const next = place ? place.nextSibling : this.#body.firstChild;
-            if (next !== row) {
-                this.#body.insertBefore(row, next);
+            if (row === place) {
+                place = row.nextSibling;
+            } else {
+                this.#body.insertBefore(row, place);
             }
-            place = row;
-        }
-        for (const key of gone) {
-            this.#rows.get(key).row.remove();
-            this.#rows.delete(key);
         }
     }
 

@@ -12,7 +12,7 @@ export class EventList {
     #none;
     #filter = []; // words that are there, and with a - in front words that are not
     #events = []; // texts of the columns, the oldest first
-    #fresh = []; // not shown yet
+    #fresh = []; // {texts, time}, not shown yet
     #unnamed = []; // [handle, texts] of events that came before their agents did
     #total = 0;
 
@@ -33,14 +33,14 @@ export class EventList {
         this.#showAll();
     }
 
-    /** Takes an event of the board; `deviceNow`: the time by its clock [ms]. */
-    add(kind, arg, time, deviceNow) {
+    /** Takes an event of the board. */
+    add(kind, arg, time) {
         const name = enumName("EventKind", kind);
-        const texts = [eventTimeText(time, deviceNow), name, argumentText(name, arg)];
+        const texts = ["", name, argumentText(name, arg)];
         if (name.startsWith("AGENT_")) {
             this.#unnamed = [...this.#unnamed, [arg, texts]].slice(-UNNAMED);
         }
-        this.#put(texts);
+        this.#put(texts, time);
     }
 
     /** Takes a message that a board logged. */
@@ -48,16 +48,16 @@ export class EventList {
         this.#put(["", "log", text]);
     }
 
-    #put(texts) {
+    #put(texts, time = null) {
         this.#total += 1;
-        this.#fresh.push(texts);
+        this.#fresh.push({ texts, time });
         if (this.#fresh.length > KEPT) {
             this.#fresh.shift();
         }
     }
 
-    /** Shows what came since the last call. `nameOf(handle)`: an agent's id, or undefined. */
-    show(lost, nameOf) {
+    /** Shows what came since the last call. `nameOf(handle)`: an agent's id, or undefined; `deviceNow`: the time by the board's clock [ms]. */
+    show(lost, nameOf, deviceNow) {
         const count = `${countText(this.#total)}${lost ? `, ${countText(lost)} lost` : ""}`;
         setText(this.#count, count);
         if (this.#name(nameOf)) {
@@ -66,7 +66,10 @@ export class EventList {
         if (!this.#fresh.length) {
             return;
         }
-        const fresh = this.#fresh.splice(0);
+        const fresh = this.#fresh.splice(0).map(({ texts, time }) => {
+            texts[0] = time === null ? "" : eventTimeText(time, deviceNow);
+            return texts;
+        });
         this.#events.push(...fresh);
         this.#events.splice(0, this.#events.length - KEPT);
         const rows = fresh.filter((texts) => this.#passes(texts)).slice(-SHOWN).reverse();
@@ -77,14 +80,14 @@ export class EventList {
         this.#sayNone();
     }
 
-    // Whether an agent's name was found for an event that is shown.
+    // Whether an agent's name was found.
     #name(nameOf) {
         const known = this.#unnamed.filter(([handle]) => nameOf(handle) !== undefined);
         for (const [handle, texts] of known) {
             texts[2] = nameOf(handle);
         }
         this.#unnamed = this.#unnamed.filter((each) => !known.includes(each));
-        return known.some(([, texts]) => !this.#fresh.includes(texts));
+        return known.length > 0;
     }
 
     #passes(texts) {

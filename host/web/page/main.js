@@ -75,8 +75,8 @@ function draw() {
         for (const { handle, agent_id: id } of view.region.agents) {
             agentNames.set(handle, id);
         }
+        events.show(view.counters?.events_lost ?? 0, (handle) => agentNames.get(handle), view.deviceNow);
     }
-    events.show(view.counters?.events_lost ?? 0, (handle) => agentNames.get(handle));
 }
 
 /** Draws in the next frame. A page that nobody sees has none. */
@@ -151,7 +151,7 @@ async function lookAt(source) {
         },
         event(kind, arg, time) {
             recording?.event(kind, arg, time);
-            events.add(kind, arg, time, mine.deviceNow);
+            events.add(kind, arg, time);
             drawSoon();
         },
         note(text) {

@@ -39,6 +39,7 @@ export class Recording {
     #size = 0;
     #fields = {};
     #sections = {};
+    #state = null;
 
     /** Begins with the whole state. `facts`: what the first line says of the board. */
     constructor(facts, region, state) {
@@ -78,9 +79,12 @@ export class Recording {
         this.#put({ type: "event", device_ms_low32: time, kind: enumName("EventKind", kind), arg });
     }
 
-    /** Takes a state of the link. */
+    /** Takes the state of the link. */
     state(state) {
-        this.#put({ type: "link", state });
+        if (state !== this.#state) {
+            this.#state = state;
+            this.#put({ type: "link", state });
+        }
     }
 
     #put(line) {

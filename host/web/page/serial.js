@@ -17,13 +17,19 @@ function nameOf({ usbVendorId, usbProductId }) {
 class SerialSource {
     #port;
     #info;
+    #baudRate;
     via = "Web Serial";
 
+    // `baudRate()`: asked for whenever the port is opened.
     constructor(port, baudRate) {
         this.#port = port;
         this.#info = port.getInfo();
         this.name = nameOf(this.#info);
-        this.baudRate = baudRate;
+        this.#baudRate = baudRate;
+    }
+
+    get baudRate() {
+        return this.#baudRate();
     }
 
     /** Whether another source is of the same port. */
@@ -46,13 +52,13 @@ class SerialSource {
 
 /** Those ports that the person let this page have before. */
 export async function knownPorts(baudRate) {
-    return serialFault() ? [] : (await navigator.serial.getPorts()).map((port) => new SerialSource(port, baudRate()));
+    return serialFault() ? [] : (await navigator.serial.getPorts()).map((port) => new SerialSource(port, baudRate));
 }
 
 /** Asks the person for a port. Null if none was chosen. */
 export async function choosePort(baudRate) {
     try {
-        return new SerialSource(await navigator.serial.requestPort(), baudRate());
+        return new SerialSource(await navigator.serial.requestPort(), baudRate);
     } catch (error) {
         if (error.name === "NotFoundError") {
             return null;
