@@ -37,14 +37,11 @@ _Static_assert(FEAGI_COMMAND_OP_ADD - FEAGI_COMMAND_OP_SET == FEAGI_STATE_ADD - 
                "operations come in the order of the writes");
 
 static void receive_command(feagi_link_t *l, const feagi_frame_t *frame) {
-    if (frame->seq == l->reply_seq) {
-        if (l->run.reply_known) {
-            l->run.reply_due = true; // asked again: answered again, not run again
-            return;
-        }
-        if (l->run.digest_due) {
-            return; // asked again while it waits
-        }
+    // Of a command that came before in this session only the last one is answered again, and none is run again: neither one that
+    // the host repeats nor an older one that the line does.
+    if ((l->run.reply_known || l->run.digest_due) && !feagi_link_is_behind(frame->seq, l->reply_seq)) {
+        l->run.reply_due |= l->run.reply_known && frame->seq == l->reply_seq;
+        return;
     }
     const uint8_t *at = frame->payload, *end = frame->payload + frame->len;
     const unsigned op = (unsigned)next_number(&at, end);

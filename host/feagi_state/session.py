@@ -29,6 +29,7 @@ _STALE_AFTER_S: Final = spec.STALE_AFTER_MS / 1000
 _PENDING_EVENTS: Final = 4096
 _PENDING_DELTAS: Final = 1024
 _PINGS: Final = 8
+_USED_SESSIONS: Final = 8
 _DEVICE_KINDS: Final = frozenset(
     (Kind.HELLO, Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG)
 )
@@ -129,6 +130,7 @@ class HostSession:
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self.hello: Hello | None = None  # of the present or last session
         self._old_session = 0  # the last one that ended
+        self._used_sessions: deque[int] = deque(maxlen=_USED_SESSIONS)  # the last ones that frames were taken in
         self.clock_offset_us = 0  # the device's clock minus this one's, by the best recent ping
         self.round_trip_us = 0
         self._pings: deque[tuple[int, int]] = deque(maxlen=_PINGS)
@@ -140,7 +142,6 @@ class HostSession:
         self._complete = False  # every page has arrived
         self._last = 0
         self._event_last = 0
-        self._applied = 0
         self._ack_due = False
         self._nak_at = float("-inf")
         self._ping_at = 0.0
@@ -335,6 +336,11 @@ class HostSession:
             self._observer.mismatch(hello)
             return
         self._mismatch = False
+        if hello.boot in self._used_sessions or (hello.boot == self._session and self._started):
+            # It started again and offers an id that was used, or the line says an old hello again: its numbers would
+            # look like old ones, or old ones like its.
+            self._restart("the device started again", now)
+            return
         if hello.boot != self._session:
             self._end_session("the device started a new session")
             self._session = hello.boot
@@ -343,10 +349,6 @@ class HostSession:
             self._pings.clear()  # its clock may have started again
             self.round_trip_us = self.clock_offset_us = 0
             self._observer.session_started(hello)
-        elif self._applied:
-            # It started again and offers the id that this copy was made with: its numbers would look like old ones.
-            self._restart("the device started again", now)
-            return
         self._send(Kind.HELLO_ACK, 0, (hello.boot, *self._time_of_day()))
 
     def _restart(self, reason: str, now: float) -> None:
@@ -357,6 +359,8 @@ class HostSession:
         had_session = self._session != 0
         if had_session:
             self._old_session = self._session
+            if self._started:
+                self._used_sessions.append(self._session)
         self._clear_session()
         self._commands.fail_sent(SessionLost(f"{reason} before the command was answered: its outcome is unknown"))
         if had_session:
@@ -400,7 +404,6 @@ class HostSession:
             self._say_hello(now)  # what had come before the header did not fit it
             return
         self._last = seq
-        self._applied += 1
         self.counters["deltas"] += 1
         self._ack_due = True
         if not self._complete and self._staging is not None and not self._missing:

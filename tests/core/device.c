@@ -1,12 +1,5 @@
-// The device's role of the link as a process, for tests that play the host and the line: a command a line on standard input, an
-// answer a line on standard output. Time is what the test says.
-//
-//   tick MS | keep_clock | rx HEX | out (answers HEX) | set FIELD VALUE | add FIELD AMOUNT | register ID | deregister ID |
-//   heartbeat ID | evict MS | event KIND ARG | hash INDEX VALUE | lock AREA OWNER | unlock AREA OWNER | window AREA WINDOW (or
-//   remove) | stat ID | count ID COUNT AMOUNT (negative subtracts) | region (answers HEX) | rejected | session
-//
-// `device PROFILE BOOT_ID`; FIELD is an index of feagi_fields, INDEX a FEAGI_HASHES_*, COUNT a FEAGI_STATS_*; ids are in hex.
-#include <inttypes.h>
+// The device's role of the link as a library, for tests that play the host and the line in their own process: any number of
+// devices, whose time is what the test says. tests/link/simulation.py is its other half.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,133 +13,167 @@
 #include "feagi_stats.h"
 #include "feagi_windows.h"
 
-static feagi_region_t region;
-static feagi_link_t *link_state;
+// Each part in a block of its own, so that the sanitizer sees an access beyond its end.
+typedef struct {
+    feagi_region_t *region;
+    feagi_link_t *link;
+    uint32_t *dirty;
+} device_t;
 
-static size_t from_hex(const char *hex, uint8_t *out, size_t capacity) {
-    size_t len = 0;
-    for (; hex[0] && hex[1] && len < capacity; hex += 2) {
-        unsigned byte;
-        sscanf(hex, "%2x", &byte);
-        out[len++] = (uint8_t)byte;
+void device_free(device_t *d) {
+    if (d->region) {
+        free(d->region->base);
     }
-    return len;
+    free(d->region);
+    free(d->link);
+    free(d->dirty);
+    free(d);
 }
 
-static void print_hex(const uint8_t *data, size_t len) {
-    for (size_t i = 0; i < len; i++) {
-        printf("%02x", data[i]);
+// A device that has just started, or NULL.
+device_t *device_new(unsigned profile, uint32_t boot_id) {
+    const uint32_t len = feagi_region_len(feagi_region_profile((uint8_t)profile));
+    device_t *d = calloc(1, sizeof *d);
+    d->region = calloc(1, sizeof *d->region);
+    d->link = malloc(sizeof *d->link);
+    if (feagi_region_init(d->region, malloc(len), len, (uint8_t)profile, boot_id)) {
+        device_free(d);
+        return NULL;
     }
+    d->dirty = malloc(feagi_region_dirty_words(d->region) * sizeof *d->dirty);
+    if (feagi_link_init(d->link, d->region, d->dirty, "device", boot_id)) {
+        device_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+const uint8_t *device_base(const device_t *d) {
+    return d->region->base;
+}
+
+uint32_t device_len(const device_t *d) {
+    return d->region->len_bytes;
+}
+
+uint32_t device_session(const device_t *d) {
+    return d->link->session;
+}
+
+bool device_is_up(const device_t *d) {
+    return d->link->up;
+}
+
+uint32_t device_rejected(const device_t *d) {
+    return d->link->rejected;
+}
+
+// Of the events: the position that the next one gets, the oldest one that is kept, and how many found no place.
+uint32_t device_head(const device_t *d) {
+    return feagi_events_head(d->region);
+}
+
+uint32_t device_tail(const device_t *d) {
+    return ((const feagi_ring_t *)(const void *)(d->region->base + d->region->events_at))->tail;
+}
+
+uint32_t device_events_rejected(const device_t *d) {
+    return feagi_events_rejected(d->region);
+}
+
+// The event at a position that is kept: kind << 32 | arg.
+uint64_t device_event(const device_t *d, uint32_t position) {
+    feagi_event_t event = {0};
+    feagi_events_peek(d->region, position - device_tail(d), &event);
+    return (uint64_t)event.kind << 32 | event.arg;
+}
+
+void device_keep_clock(device_t *d) {
+    d->link->keep_clock = true;
+}
+
+void device_tick(device_t *d, uint64_t ms) {
+    feagi_region_set_time(d->region, ms);
+    feagi_link_tick(d->link, ms, ms * 1000);
+}
+
+// In a block of its own length, so that the sanitizer sees a byte read too far.
+void device_receive(device_t *d, const uint8_t *data, size_t len_bytes) {
+    uint8_t *exact = malloc(len_bytes ? len_bytes : 1);
+    memcpy(exact, data, len_bytes);
+    feagi_link_receive(d->link, exact, len_bytes);
+    free(exact);
+}
+
+// The next frames, at most `frames` and as many bytes of them as the stream has room for. Returns how many; they are in `out`.
+size_t device_output(device_t *d, unsigned frames, size_t room_bytes, uint8_t *out) {
+    const uint8_t *data;
+    size_t len, taken, total = 0;
+    do {
+        len = feagi_link_output(d->link, &data);
+        taken = len < room_bytes - total ? len : room_bytes - total;
+        memcpy(out + total, data, taken);
+        total += taken;
+        feagi_link_sent(d->link, taken);
+    } while (len && taken == len && --frames);
+    return total;
 }
 
 static uint32_t u32(const char *text) {
     return (uint32_t)strtoul(text, NULL, 10);
 }
 
-static void count(const uint8_t *id, size_t len, unsigned which, long long amount) {
-    int slot = feagi_stats_find(&region, id, len);
+static long long count(device_t *d, const char *id, unsigned which, long long amount) {
+    const int slot = feagi_stats_find(d->region, (const uint8_t *)id, strlen(id));
     if (slot < 0) {
-        printf("%d", slot);
-    } else if (amount < 0) {
-        printf("%" PRIu32, feagi_stats_subtract(&region, (uint32_t)slot, which, (uint32_t)-amount));
-    } else {
-        printf("%" PRIu32, feagi_stats_add(&region, (uint32_t)slot, which, (uint32_t)amount));
+        return slot;
     }
+    return amount < 0 ? feagi_stats_subtract(d->region, (uint32_t)slot, which, (uint32_t)-amount)
+                      : feagi_stats_add(d->region, (uint32_t)slot, which, (uint32_t)amount);
 }
 
-static void run(char *command, char *first, char *second, char *third) {
-    static uint8_t bytes[65536];
-    if (strcmp(command, "tick") == 0) {
-        uint64_t ms = strtoull(first, NULL, 10);
-        feagi_region_set_time(&region, ms);
-        feagi_link_tick(link_state, ms, ms * 1000);
-    } else if (strcmp(command, "rx") == 0) {
-        // In a block of its own length, so that the sanitizer sees a byte read too far.
-        size_t len = from_hex(first, bytes, sizeof bytes);
-        uint8_t *exact = malloc(len ? len : 1);
-        memcpy(exact, bytes, len);
-        feagi_link_receive(link_state, exact, len);
-        free(exact);
-    } else if (strcmp(command, "out") == 0) {
-        const uint8_t *data;
-        size_t len;
-        for (int frames = 0; frames < 8 && (len = feagi_link_output(link_state, &data)) > 0; frames++) {
-            print_hex(data, len);
-            feagi_link_sent(link_state, len);
-        }
-    } else if (strcmp(command, "set") == 0) {
-        printf("%d", feagi_state_set(&region, (unsigned)atoi(first), strtoull(second, NULL, 10), NULL));
+// What an application does: a command of words, and the number that it is answered with.
+//
+//   set FIELD VALUE | add FIELD AMOUNT | register ID | deregister ID | heartbeat ID | evict MS | event KIND ARG |
+//   hash INDEX VALUE | lock AREA OWNER | unlock AREA OWNER | window AREA WINDOW | no_window AREA | stat ID |
+//   count ID COUNT AMOUNT (negative subtracts)
+//
+// FIELD is an index of feagi_fields, INDEX a FEAGI_HASHES_*, COUNT a FEAGI_STATS_*.
+long long device_do(device_t *d, const char *command, const char *first, const char *second, const char *third) {
+    feagi_region_t *r = d->region;
+    const uint8_t *id = (const uint8_t *)first;
+    const size_t id_len = strlen(first);
+    const uint64_t value = strtoull(second, NULL, 10);
+    if (strcmp(command, "set") == 0) {
+        return feagi_state_set(r, u32(first), value, NULL);
     } else if (strcmp(command, "add") == 0) {
-        printf("%d", feagi_state_add(&region, (unsigned)atoi(first), strtoull(second, NULL, 10), NULL));
+        return feagi_state_add(r, u32(first), value, NULL);
     } else if (strcmp(command, "register") == 0) {
-        printf("%d", feagi_agents_register(&region, bytes, from_hex(first, bytes, sizeof bytes), 0, NULL, 0, NULL));
+        return feagi_agents_register(r, id, id_len, 0, NULL, 0, NULL);
     } else if (strcmp(command, "deregister") == 0) {
-        printf("%d", feagi_agents_deregister(&region, bytes, from_hex(first, bytes, sizeof bytes)));
+        return feagi_agents_deregister(r, id, id_len);
     } else if (strcmp(command, "heartbeat") == 0) {
-        printf("%d", feagi_agents_heartbeat(&region, bytes, from_hex(first, bytes, sizeof bytes)));
+        return feagi_agents_heartbeat(r, id, id_len);
     } else if (strcmp(command, "evict") == 0) {
-        printf("%d", feagi_agents_evict(&region, strtoull(first, NULL, 10)));
-    } else if (strcmp(command, "keep_clock") == 0) {
-        link_state->keep_clock = true;
+        return feagi_agents_evict(r, strtoull(first, NULL, 10));
     } else if (strcmp(command, "event") == 0) {
-        printf("%d", feagi_events_push(&region, (uint16_t)atoi(first), (uint32_t)strtoul(second, NULL, 10)));
+        return feagi_events_push(r, (uint16_t)u32(first), (uint32_t)value);
     } else if (strcmp(command, "hash") == 0) {
-        feagi_hashes_set(&region, (unsigned)atoi(first), strtoull(second, NULL, 10));
+        feagi_hashes_set(r, u32(first), value);
+        return 0;
     } else if (strcmp(command, "lock") == 0) {
-        printf("%d", feagi_locks_try_lock(&region, u32(first), strtoull(second, NULL, 10)));
+        return feagi_locks_try_lock(r, u32(first), value);
     } else if (strcmp(command, "unlock") == 0) {
-        printf("%d", feagi_locks_unlock(&region, u32(first), strtoull(second, NULL, 10)));
+        return feagi_locks_unlock(r, u32(first), value);
     } else if (strcmp(command, "window") == 0) {
-        bool own = strcmp(second, "remove") != 0;
-        printf("%d", own ? feagi_windows_set(&region, u32(first), u32(second)) : feagi_windows_remove(&region, u32(first)));
+        return feagi_windows_set(r, u32(first), (uint32_t)value);
+    } else if (strcmp(command, "no_window") == 0) {
+        return feagi_windows_remove(r, u32(first));
     } else if (strcmp(command, "stat") == 0) {
-        printf("%d", feagi_stats_init(&region, bytes, from_hex(first, bytes, sizeof bytes)));
+        return feagi_stats_init(r, id, id_len);
     } else if (strcmp(command, "count") == 0) {
-        count(bytes, from_hex(first, bytes, sizeof bytes), (unsigned)atoi(second), atoll(third));
-    } else if (strcmp(command, "region") == 0) {
-        print_hex(region.base, region.len_bytes);
-    } else if (strcmp(command, "rejected") == 0) {
-        printf("%" PRIu32, link_state->rejected);
-    } else if (strcmp(command, "session") == 0) {
-        printf("%" PRIu32 " %d", link_state->session, link_state->up);
-    } else {
-        fprintf(stderr, "not understood: %s\n", command);
-        exit(2);
+        return count(d, first, (unsigned)value, atoll(third));
     }
-    printf("\n");
-    fflush(stdout);
-}
-
-int main(int argc, char **argv) {
-    if (argc != 3) {
-        fprintf(stderr, "usage: device PROFILE BOOT_ID\n");
-        return 2;
-    }
-    uint8_t profile = (uint8_t)atoi(argv[1]);
-    uint32_t boot_id = (uint32_t)strtoul(argv[2], NULL, 10);
-    uint32_t len = feagi_region_len(feagi_region_profile(profile));
-    link_state = malloc(sizeof *link_state);
-    void *memory = malloc(len);
-    if (feagi_region_init(&region, memory, len, profile, boot_id)) {
-        return 2;
-    }
-    uint32_t *dirty = malloc(feagi_region_dirty_words(&region) * sizeof *dirty);
-    if (feagi_link_init(link_state, &region, dirty, "device", boot_id)) {
-        return 2;
-    }
-    static char line[200000];
-    while (fgets(line, sizeof line, stdin)) {
-        char *words[4] = {"", "", "", ""};
-        char *word = strtok(line, " \n");
-        for (unsigned i = 0; word && i < 4; i++, word = strtok(NULL, " \n")) {
-            words[i] = word;
-        }
-        if (*words[0]) {
-            run(words[0], words[1], words[2], words[3]);
-        }
-    }
-    free(link_state);
-    free(memory);
-    free(dirty);
-    return 0;
+    fprintf(stderr, "not understood: %s\n", command);
+    abort();
 }

@@ -1,52 +1,175 @@
-"""Both sides of a link in virtual time: the C device role as a process under sanitizers, the Python host role in this one, and
-between them a line that loses, flips and invents bytes as a seed says."""
+"""Both sides of a link in one process and in virtual time: the C device role as a library, the Python host role, and between
+them a line that does to bytes what a seed says.
+
+What is true whatever the line does is checked all the time: see Watcher, WatchedMirror and Simulation.step. What is wrong raises
+Violation, which says what it is in one word of `COUNTED`.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import random
-import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from common import ROOT
+from common import CORE, ROOT, compile_core
+from faulty_line import Faults, Line
 from feagi_state import spec
 from feagi_state._core import Mirror
-from feagi_state.session import HostSession, Observer
+from feagi_state.session import Hello, HostSession, Observer
+from feagi_state.spec import LinkState
 from generator.model import Spec
 
 STEP_MS = 5
 PROFILE = "tiny"
 UNIX_MS = 1_700_000_000_000  # when a simulation begins
 PAGES = Spec(ROOT / "shared_spec").pages(PROFILE)
-HASHES_AT = next(s.offset for s in Spec(ROOT / "shared_spec").sections(PROFILE) if s.name == "hashes")
+SECTIONS_AT = {s.name: s.offset for s in Spec(ROOT / "shared_spec").sections(PROFILE)}
+HASHES_AT = SECTIONS_AT["hashes"]
+CLOCK_PAGE = [at for at, _ in PAGES].index(spec.HEADER_LEN_BYTES + spec.CORE_FIELDS["version"].offset)  # version, last_modified
 FIELDS = list(spec.CORE_FIELDS)
 AREAS = 16  # more than the profile has room for
 RW_U32 = [i for i, f in enumerate(spec.CORE_FIELDS.values()) if f.type == "u32" and f.writable]
+FRAMES_A_STEP = 8  # that a device makes at most
+LINE_ROOM_BYTES = FRAMES_A_STEP * (spec.FRAME_LEN_BYTES + 3)  # on their way: a UART's buffer takes no more
+TRAILER = {name: f.offset for name, f in spec.MIRROR_FIELDS.items()}
+# Without a runtime, since it is loaded into Python: what is undefined ends the process.
+TRAPS = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
+
+
+class Violation(AssertionError):
+    """What may never happen has happened. `what` is a word of COUNTED."""
+
+    def __init__(self, what: str, text: str) -> None:
+        super().__init__(f"{what}: {text}")
+        self.what = what
+
+
+COUNTED = ("torn", "stale_after_new", "wrong_accepted", "event", "command", "trailer", "not_equal", "slow")
+
+
+def compile_device(folder: Path, *flags: str, core: Path = CORE) -> Path:
+    """tests/core/device.c and the core as a library in `folder`. Raises CannotRun."""
+    return compile_core(ROOT / "tests" / "core" / "device.c", folder, "-shared", "-fPIC", "-O2", *flags, core=core)
+
+
+def load_device(path: Path) -> ctypes.CDLL:
+    """The library, with the types of its functions."""
+    library = ctypes.CDLL(str(path))
+    device, text = ctypes.c_void_p, ctypes.c_char_p
+    for name, result, arguments in (
+        ("device_new", device, (ctypes.c_uint, ctypes.c_uint32)),
+        ("device_free", None, (device,)),
+        ("device_base", ctypes.c_void_p, (device,)),
+        ("device_len", ctypes.c_uint32, (device,)),
+        ("device_session", ctypes.c_uint32, (device,)),
+        ("device_is_up", ctypes.c_bool, (device,)),
+        ("device_rejected", ctypes.c_uint32, (device,)),
+        ("device_head", ctypes.c_uint32, (device,)),
+        ("device_tail", ctypes.c_uint32, (device,)),
+        ("device_events_rejected", ctypes.c_uint32, (device,)),
+        ("device_event", ctypes.c_uint64, (device, ctypes.c_uint32)),
+        ("device_keep_clock", None, (device,)),
+        ("device_tick", None, (device, ctypes.c_uint64)),
+        ("device_receive", None, (device, text, ctypes.c_size_t)),
+        ("device_output", ctypes.c_size_t, (device, ctypes.c_uint, ctypes.c_size_t, text)),
+        ("device_do", ctypes.c_longlong, (device, text, text, text, text)),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
 
 
 class Device:
-    """The C device role. Every call that can change the region adds its pages to their histories."""
+    """The C device role, from one start to its end."""
 
-    def __init__(self, program: Path, boot_id: int) -> None:
-        self.process = subprocess.Popen(
-            [program, str(spec.PROFILES[PROFILE].id), str(boot_id)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.history: list[list[bytes]] = [[] for _ in PAGES]
-        self.remember()
+    def __init__(self, library: ctypes.CDLL, boot_id: int) -> None:
+        self._library = library
+        self._device = library.device_new(spec.PROFILES[PROFILE].id, boot_id)
+        assert self._device
+        self._base, self._len_bytes = library.device_base(self._device), library.device_len(self._device)
+        self._out = ctypes.create_string_buffer(LINE_ROOM_BYTES)
+        self.events: list[tuple[int, int]] = []  # (kind, arg) of all that found a place, by position
+        self.sessions: dict[int, int] = {}  # id -> position of the event that it begins with
+        self.lost_counted = 0  # events that hosts were told of as lost
+        self.history: list[list[bytes]] = [[] for _ in PAGES]  # every version of every page
+        self._seen = b""
+        self.look()
 
-    def ask(self, *words: object) -> str:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        print(*words, file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline()
-        assert answer.endswith("\n"), f"the device died at {words}"
-        return answer.strip()
+    @property
+    def session(self) -> int:
+        """Id of the session that it offers or is in."""
+        return int(self._library.device_session(self._device))
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it is in a session."""
+        return bool(self._library.device_is_up(self._device))
+
+    @property
+    def rejected(self) -> int:
+        """Segments that it took for no frame of its session."""
+        return int(self._library.device_rejected(self._device))
+
+    @property
+    def oldest_event(self) -> int:
+        """Position of the oldest event that was not acknowledged."""
+        return int(self._library.device_tail(self._device))
+
+    @property
+    def events_rejected(self) -> int:
+        """Events that found the ring full."""
+        return int(self._library.device_events_rejected(self._device))
 
     def region(self) -> bytes:
-        return bytes.fromhex(self.ask("region"))
+        """A copy."""
+        return ctypes.string_at(self._base, self._len_bytes)
 
-    def remember(self) -> None:
-        region = self.region()
-        for (at, length), versions in zip(PAGES, self.history):
-            page = region[at : at + length]
+    def field(self, name: str) -> int:
+        """A field of the core block."""
+        at = spec.HEADER_LEN_BYTES + spec.CORE_FIELDS[name].offset
+        return int.from_bytes(self.region()[at : at + spec.CORE_FIELDS[name].size], "little")
+
+    def keep_clock(self) -> None:
+        """As a program that keeps the region's clock itself."""
+        self._library.device_keep_clock(self._device)
+
+    def tick(self, ms: int) -> None:
+        """Tells it the time since its start."""
+        self._library.device_tick(self._device, ms)
+
+    def receive(self, data: bytes) -> None:
+        """What the line brings."""
+        self._library.device_receive(self._device, data, len(data))
+        if self.is_up and self.session not in self.sessions:
+            self.sessions[self.session] = self.oldest_event
+        self.look()
+
+    def output(self, room_bytes: int = LINE_ROOM_BYTES) -> bytes:
+        """What it sends, if the line takes so much."""
+        len_bytes = self._library.device_output(self._device, FRAMES_A_STEP, room_bytes, self._out)
+        return self._out[:len_bytes]
+
+    def do(self, *words: object) -> int:
+        """Something that its application does: see device.c."""
+        command, first, second, third = (str(word).encode() for word in (*words, "", "", "")[:4])
+        answer = int(self._library.device_do(self._device, command, first, second, third))
+        self.look()
+        return answer
+
+    def look(self) -> None:
+        """Adds what is new to the histories. Every call that may change the region ends with it."""
+        for position in range(len(self.events), self._library.device_head(self._device)):
+            event = self._library.device_event(self._device, position)
+            self.events.append((event >> 32, event & 0xFFFFFFFF))
+        region = self.region()[: SECTIONS_AT["events"]]
+        if region == self._seen:
+            return
+        self._seen = region
+        for (at, len_bytes), versions in zip(PAGES, self.history):
+            page = region[at : at + len_bytes]
             if not versions or versions[-1] != page:
                 versions.append(page)
 
@@ -54,41 +177,102 @@ class Device:
         """Pages that had more than one version."""
         return {page for page, versions in enumerate(self.history) if len(versions) > 1}
 
-    def change(self, *words: object) -> str:
-        answer = self.ask(*words)
-        self.remember()
-        return answer
-
     def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        assert self.process.wait(10) == 0, "the sanitizers found something"
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        """Its end: all that it had is gone."""
+        self._library.device_free(self._device)
+
+
+class WatchedMirror:
+    """A mirror that looks at its trailer whenever it is written: what says LIVE is of the present session and fresh."""
+
+    def __init__(self, mirror: Mirror, simulation: Simulation) -> None:
+        self._mirror = mirror
+        self._simulation = simulation
+        for name in ("publish", "publish_page", "push_event", "read_page", "trailer_u32", "trailer_u64"):  # the busy ones
+            setattr(self, name, getattr(mirror, name))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mirror, name)
+
+    def set_trailer_u32(self, offset: int, value: int) -> None:
+        self._mirror.set_trailer_u32(offset, value)
+        self._look()
+
+    def set_trailer_u64(self, offset: int, *values: int) -> None:
+        self._mirror.set_trailer_u64(offset, *values)
+        self._look()
+
+    def _look(self) -> None:
+        if self._mirror.trailer_u32(TRAILER["link_state"]) != LinkState.LIVE:
+            return
+        now_ms, heard_ms = self._simulation.now_ms, self._mirror.trailer_u64(TRAILER["heard_ms"])
+        if now_ms - heard_ms > spec.STALE_AFTER_MS:
+            raise Violation("trailer", f"LIVE at {now_ms} ms, heard at {heard_ms} ms")
+        if self._mirror.trailer_u32(TRAILER["session"]) != self._simulation.session.session:
+            raise Violation("trailer", "LIVE, and not of the present session")
 
 
 class Watcher(Observer):
-    """Checks at every publication that the page is one that the device had, and not an older one than before."""
+    """Checks at every publication that the page is one that the device had, and not an older one than before; and of every event
+    that it is the next one.
+    """
 
-    def __init__(self) -> None:
-        self.device: Device | None = None
-        self.mirror: Mirror | None = None
+    def __init__(self, simulation: Simulation) -> None:
+        self.simulation = simulation
+        self.mirror: WatchedMirror | None = None
+        self.memory = bytearray()  # of the mirror
+        self.device: Device | None = None  # that the present session is with
         self.seen = [0] * len(PAGES)
-        self.checked = 0
+        self.checked = 0  # pages
         self.events: list[tuple[int, int]] = []
         self.event_times: list[int] = []
         self.texts = bytearray()
+        self._event_at = 0  # position of the next event
+
+    def open_mirror(self, header: bytes, hello: Hello) -> Any:
+        if self.mirror is None:
+            if self.memory:  # of a host that was killed
+                mirror = Mirror(self.memory)
+                mirror.set_trailer_u32(TRAILER["link_state"], LinkState.CONNECTING)  # as mirror_files.py does
+                mirror.take_over()
+                # The session goes on counting where the last owner was.
+                self.simulation.frames_before += mirror.trailer_u64(TRAILER["frames"])
+                self.simulation.lost_before += mirror.trailer_u64(TRAILER["events_lost"])
+            else:
+                self.memory = bytearray(spec.MIRROR_LEN_BYTES + 4 * 256 + 2 * hello_region_len(header))
+                mirror = Mirror(self.memory, header)
+            self.mirror = WatchedMirror(mirror, self.simulation)
+        return self.mirror
+
+    def session_started(self, hello: Hello) -> None:
+        device = self.simulation.device_of_session.get(hello.boot)
+        if device is None:
+            raise Violation("wrong_accepted", f"no device has offered the session {hello.boot:#x}")
+        if device is not self.device:
+            self.device, self.seen = device, [0] * len(PAGES)
+        self._event_at = -1
+
+    def session_ended(self, reason: str) -> None:
+        self.count_lost()
+
+    def count_lost(self) -> None:
+        """Tells the device's record how many lost events the host has heard of since the last call."""
+        if self.device is not None:
+            lost = self.simulation.session.counters["events_lost"]
+            self.device.lost_counted += lost - self.simulation.lost_before
+            self.simulation.lost_before = lost
 
     def look(self, page: int) -> None:
         assert self.mirror is not None and self.device is not None
         versions, bytes_now = self.device.history[page], self.mirror.read_page(page)
-        later = [i for i in range(self.seen[page], len(versions)) if versions[i] == bytes_now]
-        assert later, f"page {page} is one that the device never had, or older than the last one"
-        self.seen[page] = later[0]
+        try:
+            self.seen[page] = versions.index(bytes_now, self.seen[page])
+        except ValueError:
+            what = "stale_after_new" if bytes_now in versions else "torn"
+            raise Violation(what, f"page {page} as the device never had it, or not since it was seen last") from None
         self.checked += 1
 
     def live(self, mirror: Mirror) -> None:
-        self.mirror = mirror
         for page in range(len(PAGES)):
             self.look(page)
 
@@ -99,134 +283,208 @@ class Watcher(Observer):
     def event(self, kind: int, arg: int, time_ms: int) -> None:
         self.events.append((kind, arg))
         self.event_times.append(time_ms)
+        assert self.device is not None
+        if self._event_at < 0:
+            self._event_at = self.device.sessions[self.simulation.session.session]
+        if self._event_at >= len(self.device.events) or self.device.events[self._event_at] != (kind, arg):
+            raise Violation("event", f"({kind}, {arg}) is not the event at {self._event_at}")
+        self._event_at += 1
 
     def text(self, data: bytes) -> None:
         self.texts += data
 
 
-class Line:
-    """What a wire may do to bytes: lose them, flip a bit of them, put others between them."""
+def hello_region_len(header: bytes) -> int:
+    """Length of the region that begins with this header."""
+    at = spec.HEADER_FIELDS["region_len"].offset
+    return int.from_bytes(header[at : at + 4], "little")
 
-    def __init__(self, source: random.Random, rate: float) -> None:
-        self.random = source
-        self.rate = rate
 
-    def carry(self, data: bytes) -> bytes:
-        if self.rate == 0:
-            return data
-        out = bytearray()
-        for byte in data:
-            what = self.random.random()
-            if what < self.rate / 2:
-                continue
-            out.append(byte ^ 1 << self.random.randrange(8) if what < self.rate else byte)
-            if self.random.random() < self.rate / 8:
-                out += self.random.choice([b">>> print(1)\r\n", b"\0", b"\xff\0\x01", bytes(self.random.randbytes(30))])
-        return bytes(out)
+@dataclass
+class Direction:
+    """A line, what was sent into it, and what of it has arrived whole."""
+
+    line: Line
+    sent: set[bytes] = field(default_factory=set)  # frames, without their zeros
+    saying: bytes = b""  # a frame of which more is to be put
+    begun: bytes = b""  # a segment of which more is to come
+
+    def put(self, data: bytes, now: float) -> None:
+        *frames, self.saying = (self.saying + data).split(b"\0")
+        self.sent.update(frames)
+        self.line.put(data, now)
+
+    def arrived(self, data: bytes) -> tuple[int, int]:
+        """(segments that end with these bytes, those of them that are as they were sent)."""
+        *segments, self.begun = (self.begun + data).split(b"\0")
+        whole = [segment for segment in segments if segment not in (b"", b"\x01")]  # nothing, and nothing in COBS
+        return len(whole), sum(segment in self.sent for segment in whole)
 
 
 class Simulation:
-    """One device, one host, one line, and a clock that is a number."""
+    """One device at a time, one host at a time, a line each way, and a clock that is a number."""
 
-    def __init__(self, program: Path, seed: int, rate: float, knows_time: bool = True) -> None:
+    def __init__(self, library: ctypes.CDLL, seed: int, rate: float = 0, knows_time: bool = True) -> None:
         """`knows_time`: whether the host tells the time of day, `unix_ms`."""
         self.random = random.Random(seed)
-        self.program = program
-        self.watcher = Watcher()
+        self.library = library
+        self.knows_time = knows_time
         self.unix_error_ms = 0  # of the host's clock
-        unix_ms = (lambda: self.unix_ms) if knows_time else None
-        self.session = HostSession(self.watcher, lambda: self.random.getrandbits(32), unix_ms)
-        self.line = Line(self.random, rate)
         self.now_ms = 0
-        self.changed: set[int] = set()  # pages that former devices changed
-        self.device: Device
+        self.to_device, self.to_host = Direction(Line(self.random)), Direction(Line(self.random))
+        self.spoil(rate)
+        self.device_of_session: dict[int, Device] = {}
+        self.devices: list[Device] = []
         self.boot()
-        self.session.port_opened(0.0)
+        self.start_host()
+
+    @property
+    def device(self) -> Device:
+        """The present one."""
+        return self.devices[-1]
+
+    @property
+    def now(self) -> float:
+        """Seconds."""
+        return self.now_ms / 1000
 
     @property
     def unix_ms(self) -> int:
         """What the host's clock says."""
         return UNIX_MS + self.now_ms + self.unix_error_ms
 
+    def spoil(self, rate: float) -> None:
+        """Sets the rate of errors a byte."""
+        self.to_device.line.faults = self.to_host.line.faults = Faults.at(rate)
+
     def boot(self) -> None:
         """Starts the device, again if it runs: all that it had is gone."""
-        if hasattr(self, "device"):
-            self.changed |= self.device.changed()
+        if self.devices:
             self.device.close()
-        self.device = self.watcher.device = Device(self.program, self.random.getrandbits(32) | 1)
-        self.watcher.seen = [0] * len(PAGES)
+        self.devices.append(Device(self.library, self.random.getrandbits(32) | 1))
         self.booted_ms = self.now_ms
+        self.to_device.begun = self.to_host.saying = b""
+
+    def start_host(self) -> None:
+        """Starts the host's process, in place of one that was killed: all that it had is gone but the mirror's memory."""
+        watcher = Watcher(self)
+        if hasattr(self, "watcher"):
+            self.watcher.count_lost()
+            # What readers saw is not undone by another owner.
+            watcher.memory, watcher.device, watcher.seen = self.watcher.memory, self.watcher.device, self.watcher.seen
+            watcher.checked = self.watcher.checked
+        self.watcher = watcher
+        self.frames_before = self.lost_before = 0  # of the session's counters, what was looked at
+        unix_ms = (lambda: self.unix_ms) if self.knows_time else None
+        self.session = HostSession(self.watcher, lambda: self.random.getrandbits(32), unix_ms)
+        self.open_port()
+
+    def open_port(self) -> None:
+        """The host opens the port, again if it has it open: what was on its way to it is gone."""
+        self.to_host.line.clear()
+        self.to_host.begun = b""
+        self.session.port_opened(self.now)
 
     def act(self) -> None:
         """Something that an application does."""
         r = self.random
-        name = f"agent_{r.randrange(6)}".encode().hex()
+        name = f"agent_{r.randrange(6)}"
         what = r.randrange(18)
         if what >= 10:
             self.act_on_areas(what)
         elif what < 5:
-            self.device.change("set", r.choice(RW_U32), r.choice([0, 1, 255, 256, 65536, 2**32 - 1, r.getrandbits(32)]))
+            self.device.do("set", r.choice(RW_U32), r.choice([0, 1, 255, 256, 65536, 2**32 - 1, r.getrandbits(32)]))
         elif what == 5:
-            self.device.change("set", FIELDS.index("burst_engine_state"), r.randrange(8))
+            self.device.do("set", FIELDS.index("burst_engine_state"), r.randrange(8))
         elif what <= 7:
-            self.device.change("register", name)
+            self.device.do("register", name)
         elif what == 8:
-            self.device.change("deregister", name)
+            self.device.do("deregister", name)
         else:
-            self.device.change("heartbeat", name)
+            self.device.do("heartbeat", name)
 
     def act_on_areas(self, what: int) -> None:
         """A change of the hashes, the locks, the windows or the statistics: `what` is 10..17."""
         r = self.random
         area, owner = r.randrange(AREAS), r.choice([1, 2**32, 2**64 - 1])
-        name = f"area_{r.randrange(AREAS)}".encode().hex()
+        name = f"area_{r.randrange(AREAS)}"
         if what == 10:
-            self.device.change("hash", r.randrange(len(spec.HASHES_FIELDS)), r.getrandbits(64))
+            self.device.do("hash", r.randrange(len(spec.HASHES_FIELDS)), r.getrandbits(64))
         elif what == 11:
-            self.device.change("lock", area, owner)
+            self.device.do("lock", area, owner)
         elif what == 12:
-            self.device.change("unlock", area, owner)
+            self.device.do("unlock", area, owner)
         elif what == 13:
-            self.device.change("stat", name)
-        elif what > 14:
-            self.device.change("window", area, r.choice([0, 1, 20, 2**32 - 1, "remove"]))
+            self.device.do("stat", name)
+        elif what == 14:
+            self.device.do("no_window", area)
+        elif what == 15:
+            self.device.do("window", area, r.choice([0, 1, 20, 2**32 - 1]))
         else:
-            self.device.change("count", name, r.randrange(3), r.choice([1, 5, 2**32 - 1, -1, -300]))
+            self.device.do("count", name, r.randrange(3), r.choice([1, 5, 2**32 - 1, -1, -300]))
 
-    def step(self) -> None:
-        """STEP_MS of both sides and the line."""
-        self.now_ms += STEP_MS
-        now = self.now_ms / 1000
-        self.device.ask("tick", self.now_ms - self.booted_ms)
-        to_device = self.line.carry(self.session.take_output())
-        if to_device:
-            self.device.change("rx", to_device.hex())
-        to_host = self.line.carry(bytes.fromhex(self.device.ask("out")))
-        if to_host:
-            self.session.receive(to_host, now)
-        self.session.poll(now)
+    def step(self, ms: int = STEP_MS) -> None:
+        """So long of both sides and the line."""
+        self.now_ms += ms
+        self.device_step()
+        self.host_step()
+
+    def device_step(self) -> None:
+        """What the device does at one time."""
+        device, now = self.device, self.now
+        device.tick(self.now_ms - self.booted_ms)
+        self.to_device.put(self.session.take_output(), now)
+        data = self.to_device.line.take(now)
+        if data:
+            rejected = device.rejected
+            segments, intact = self.to_device.arrived(data)
+            device.receive(data)
+            if segments - (device.rejected - rejected) > intact:
+                raise Violation("wrong_accepted", "by the device")
+        self.to_host.put(self.device_output(max(0, LINE_ROOM_BYTES - self.to_host.line.waiting_bytes)), now)
+
+    def device_output(self, room_bytes: int = LINE_ROOM_BYTES) -> bytes:
+        """What the device sends."""
+        out = self.device.output(room_bytes)
+        self.device_of_session[self.device.session] = self.device
+        return out
+
+    def host_step(self) -> None:
+        """What the host does at one time."""
+        data = self.to_host.line.take(self.now)
+        if data:
+            self.frames_before = self.session.counters["frames"]
+            _, intact = self.to_host.arrived(data)
+            self.session.receive(data, self.now)
+            if self.session.counters["frames"] - self.frames_before > intact:
+                raise Violation("wrong_accepted", f"by the host: it took more frames than {intact}")
+        self.session.poll(self.now)
 
     def settle(self, most_steps: int = 1000) -> bool:
         """Runs a clean line until the mirror is the device's region. Returns whether it came to that."""
-        self.line.rate = 0
+        self.spoil(0)
         for _ in range(most_steps):
             self.step()
-            if self.session.is_live and self.watcher.mirror is not None and self.equal():
+            if self.is_equal():
                 return True
         return False
 
-    def equal(self) -> bool:
-        assert self.watcher.mirror is not None
-        region = self.device.region()
-        return all(self.watcher.mirror.read_page(i) == region[at : at + n] for i, (at, n) in enumerate(PAGES))
+    def is_equal(self, *, but: Sequence[int] = ()) -> bool:
+        """Whether the mirror is live and shows the device's region, `but` these pages."""
+        mirror = self.watcher.mirror
+        if mirror is None or not self.session.is_live or self.watcher.device is not self.device:
+            return False
+        versions = enumerate(self.device.history)
+        return all(mirror.read_page(page) == history[-1] for page, history in versions if page not in but)
 
     def next_segments(self) -> list[bytes]:
         """What the device sends next, without the host: the bytes between delimiters."""
         while True:
             self.now_ms += STEP_MS
-            self.device.ask("tick", self.now_ms - self.booted_ms)
-            out = bytes.fromhex(self.device.ask("out"))
+            self.device.tick(self.now_ms - self.booted_ms)
+            out = self.device_output()
             if out:
+                self.to_host.sent.update(out.split(b"\0"))
                 return [segment for segment in out.split(b"\0") if segment]
 
     def device_is_quiet_for(self, ms: int) -> bool:
@@ -235,3 +493,7 @@ class Simulation:
         for _ in range(ms // STEP_MS):
             self.step()
         return self.session.counters["frames"] == frames
+
+    def close(self) -> None:
+        """The end."""
+        self.device.close()

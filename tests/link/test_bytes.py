@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from common import ROOT
 from feagi_state import spec
 from simulation import FIELDS, Simulation
 
 
-@pytest.fixture(scope="module")
-def device(compile_core) -> Path:
-    return compile_core(ROOT / "tests" / "core" / "device.c")
-
-
 @pytest.fixture
-def quiet(device: Path) -> Iterator[Simulation]:
+def quiet(device: ctypes.CDLL) -> Iterator[Simulation]:
     """A session in which everything has been said."""
     simulation = Simulation(device, 1, 0)
     assert simulation.settle()
     while not simulation.device_is_quiet_for(100):
         pass
     yield simulation
-    simulation.device.close()
+    simulation.close()
 
 
 # A frame's bytes between its delimiters and one delimiter: what it costs on a busy line.
@@ -34,13 +28,13 @@ def cost(segment: bytes) -> int:
 
 
 def test_one_changed_u32_takes_14_bytes(quiet: Simulation) -> None:
-    quiet.device.change("set", FIELDS.index("neuron_count"), 0x01020304)
+    quiet.device.do("set", FIELDS.index("neuron_count"), 0x01020304)
     (delta,) = quiet.next_segments()
     assert cost(delta) <= 14
 
 
 def test_an_event_takes_17_bytes(quiet: Simulation) -> None:
-    quiet.device.change("set", FIELDS.index("burst_engine_state"), 3)
+    quiet.device.do("set", FIELDS.index("burst_engine_state"), 3)
     _delta, event = quiet.next_segments()
     assert cost(event) <= 17
 
@@ -50,6 +44,6 @@ def test_a_command_takes_11_bytes_and_its_reply_10(quiet: Simulation) -> None:
     quiet.session.command(spec.CommandOp.SET, (field, 1), quiet.now_ms / 1000, 5.0)
     command = quiet.session.take_output()
     assert cost(command.strip(b"\0")) <= 11
-    quiet.device.change("rx", command.hex())
+    quiet.device.receive(command)
     reply = quiet.next_segments()[0]
     assert cost(reply) <= 10

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import ctypes
 
 import pytest
 
-from common import ROOT, SANITIZERS
 from feagi_state import spec
 from feagi_state.sections import AgentInfo, decode_agents
-from simulation import FIELDS, PAGES, STEP_MS, UNIX_MS, Simulation
+from simulation import CLOCK_PAGE, FIELDS, STEP_MS, UNIX_MS, Simulation
 
 NEURONS = FIELDS.index("neuron_count")
 HOUR_MS = 3_600_000
-CLOCK_PAGE = [at for at, _ in PAGES].index(spec.HEADER_LEN_BYTES + spec.CORE_FIELDS["version"].offset)  # version, last_modified
 LATE_MS = 2 * STEP_MS  # what a frame of the host takes to the device, and a bit
 
 
-@pytest.fixture(scope="module")
-def device(compile_core) -> Path:
-    return compile_core(ROOT / "tests" / "core" / "device.c", *SANITIZERS)
-
-
 @pytest.fixture
-def simulate(device: Path):
+def simulate(device: ctypes.CDLL):
     made = []
 
     def simulation(rate: float = 0, knows_time: bool = True) -> Simulation:
@@ -32,14 +25,14 @@ def simulate(device: Path):
 
     yield simulation
     for one in made:
-        one.device.close()
+        one.close()
 
 
 def at(simulation: Simulation, ms: int, *words: object) -> str:
     """Something that the application does so many ms after the device's start, with no host on the line yet."""
     simulation.now_ms = ms
-    simulation.device.ask("tick", ms)
-    return simulation.device.change(*words)
+    simulation.device.tick(ms)
+    return simulation.device.do(*words)
 
 
 def agents(simulation: Simulation) -> dict[str, AgentInfo]:
@@ -62,7 +55,7 @@ def is_unix(simulation: Simulation) -> bool:
 
 def device_time(simulation: Simulation) -> int:
     """The region's clock, by a write of now."""
-    simulation.device.change("set", NEURONS, 1)
+    simulation.device.do("set", NEURONS, 1)
     page = simulation.device.history[CLOCK_PAGE][-1]
     return int.from_bytes(page[8:16], "little")
 
@@ -81,16 +74,12 @@ def run(simulation: Simulation, ms: int) -> list[int]:
     return times
 
 
-def name(text: str) -> str:
-    return text.encode().hex()
-
-
 def test_times_from_before_the_first_session_become_unix_time_and_ages_stay(simulate):
     simulation = simulate()
-    at(simulation, 1000, "register", name("old"))
-    at(simulation, 2000, "register", name("young"))
+    at(simulation, 1000, "register", "old")
+    at(simulation, 2000, "register", "young")
     at(simulation, 2500, "event", 300, 1)
-    at(simulation, 3000, "heartbeat", name("old"))
+    at(simulation, 3000, "heartbeat", "old")
     at(simulation, 4000, "set", NEURONS, 5)
     seen = []
     live = simulation.watcher.live
@@ -109,19 +98,19 @@ def test_times_from_before_the_first_session_become_unix_time_and_ages_stay(simu
 
 def test_eviction_goes_by_ages_across_the_change(simulate):
     simulation = simulate()
-    at(simulation, 1000, "register", name("old"))
-    at(simulation, 3000, "register", name("young"))
+    at(simulation, 1000, "register", "old")
+    at(simulation, 3000, "register", "young")
     at(simulation, 4000, "set", NEURONS, 5)
     assert simulation.settle()
-    assert simulation.device.change("evict", 10_000) == "0"
-    assert simulation.device.change("evict", 2000) == "1"
+    assert simulation.device.do("evict", 10_000) == 0
+    assert simulation.device.do("evict", 2000) == 1
     assert simulation.settle()
     assert list(agents(simulation)) == ["young"]
 
 
 def test_a_host_that_does_not_tell_the_time_changes_nothing(simulate):
     simulation = simulate(knows_time=False)
-    at(simulation, 1000, "register", name("old"))
+    at(simulation, 1000, "register", "old")
     assert simulation.settle()
     run(simulation, 3000)
     assert simulation.settle()
@@ -133,7 +122,7 @@ def test_a_host_that_does_not_tell_the_time_changes_nothing(simulate):
 def test_a_time_before_the_devices_were_made_is_none(simulate):
     simulation = simulate()
     simulation.unix_error_ms = -UNIX_MS + 5000
-    at(simulation, 1000, "register", name("old"))
+    at(simulation, 1000, "register", "old")
     assert simulation.settle()
     assert not is_unix(simulation)
     assert agents(simulation)["old"].registered_at == 1000
@@ -142,7 +131,7 @@ def test_a_time_before_the_devices_were_made_is_none(simulate):
 def test_a_host_that_learns_the_time_within_a_session_tells_it(simulate):
     simulation = simulate()
     simulation.unix_error_ms = -UNIX_MS
-    at(simulation, 1000, "register", name("old"))
+    at(simulation, 1000, "register", "old")
     assert simulation.settle()
     simulation.unix_error_ms = 0
     for _ in range(2 * spec.PING_PERIOD_MS // STEP_MS):
@@ -155,8 +144,8 @@ def test_a_host_that_learns_the_time_within_a_session_tells_it(simulate):
 
 def test_a_program_that_keeps_the_clock_is_left_alone(simulate):
     simulation = simulate()
-    simulation.device.ask("keep_clock")
-    at(simulation, 1000, "register", name("old"))
+    simulation.device.keep_clock()
+    at(simulation, 1000, "register", "old")
     assert simulation.settle()
     run(simulation, 2500)
     assert not is_unix(simulation)
@@ -169,7 +158,7 @@ def test_the_flag_and_the_time_outlive_the_host(simulate):
     simulation.session.port_lost(simulation.now_ms / 1000)
     run(simulation, 1000)
     assert -LATE_MS <= error(simulation) <= 0
-    simulation.session.port_opened(simulation.now_ms / 1000)
+    simulation.open_port()
     assert simulation.settle()
     assert is_unix(simulation)
     assert -LATE_MS <= error(simulation) <= 0
@@ -178,7 +167,7 @@ def test_the_flag_and_the_time_outlive_the_host(simulate):
 def test_a_clock_that_is_a_little_behind_goes_forward_at_once_and_moves_no_times(simulate):
     simulation = simulate()
     assert simulation.settle()
-    simulation.device.change("register", name("cam"))
+    simulation.device.do("register", "cam")
     assert simulation.settle()
     before = agents(simulation)["cam"]
     simulation.unix_error_ms = 300
@@ -208,7 +197,7 @@ def test_a_clock_that_is_ahead_is_led_back_without_going_back(simulate):
 def test_a_clock_that_is_far_behind_makes_a_step_and_ages_stay(simulate, step_ms):
     simulation = simulate()
     assert simulation.settle()
-    simulation.device.change("register", name("cam"))
+    simulation.device.do("register", "cam")
     run(simulation, 1000)
     assert simulation.settle()
     before, written = agents(simulation)["cam"], last_modified(simulation)
@@ -226,12 +215,12 @@ def test_a_clock_that_is_far_behind_makes_a_step_and_ages_stay(simulate, step_ms
 def test_a_host_whose_clock_was_set_back_is_followed_in_the_next_session(simulate):
     simulation = simulate()
     assert simulation.settle()
-    simulation.device.change("register", name("cam"))
+    simulation.device.do("register", "cam")
     simulation.unix_error_ms = -HOUR_MS
     run(simulation, 2500)
     assert error(simulation) > HOUR_MS - 100
     age = device_time(simulation) - agents(simulation)["cam"].registered_at
-    simulation.session.port_opened(simulation.now_ms / 1000)
+    simulation.open_port()
     assert simulation.settle()
     assert -LATE_MS <= error(simulation) <= 0
     new_age = device_time(simulation) - agents(simulation)["cam"].registered_at

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import ctypes
 
 import pytest
 
-from common import ROOT, SANITIZERS
 from feagi_state import spec
 from simulation import HASHES_AT, PAGES, STEP_MS, Simulation
 
 
-@pytest.fixture(scope="module")
-def device(compile_core) -> Path:
-    return compile_core(ROOT / "tests" / "core" / "device.c", *SANITIZERS)
-
-
 @pytest.mark.parametrize("rate", [0, 1e-3, 1e-2, 5e-2])
 @pytest.mark.parametrize("seed", range(4))
-def test_mirror_converges_and_is_never_torn_nor_stale_after_new(device: Path, seed: int, rate: float) -> None:
+def test_mirror_converges_and_is_never_torn_nor_stale_after_new(device: ctypes.CDLL, seed: int, rate: float) -> None:
     simulation = Simulation(device, seed, rate)
     for step in range(400):
         for _ in range(simulation.random.choice([0, 0, 1, 3])):
@@ -28,13 +22,13 @@ def test_mirror_converges_and_is_never_torn_nor_stale_after_new(device: Path, se
             simulation.boot()
     assert simulation.settle(), "the mirror did not become equal to the device"
     assert simulation.watcher.checked >= len(PAGES)
-    changed = simulation.changed | simulation.device.changed()
+    changed = set().union(*(device.changed() for device in simulation.devices))
     unchanged = [at for page, (at, _) in enumerate(PAGES) if at >= HASHES_AT and page not in changed]
     assert not unchanged, "pages of sections that never changed were not tested"
-    simulation.device.close()
+    simulation.close()
 
 
-def test_more_changes_in_flight_than_sequence_numbers_still_converge(device: Path) -> None:
+def test_more_changes_in_flight_than_sequence_numbers_still_converge(device: ctypes.CDLL) -> None:
     """A host that answers nothing for long runs the device's numbers ahead until it starts a new session."""
     simulation = Simulation(device, 1, 0)
     assert simulation.settle()
@@ -42,20 +36,20 @@ def test_more_changes_in_flight_than_sequence_numbers_still_converge(device: Pat
     for _ in range(2000):
         simulation.act()
         simulation.now_ms += STEP_MS
-        simulation.device.ask("tick", simulation.now_ms)
-        simulation.device.ask("out")  # into the void
+        simulation.device.tick(simulation.now_ms)
+        simulation.device.output()  # into the void
     assert simulation.settle()
     assert simulation.session.session != first
-    simulation.device.close()
+    simulation.close()
 
 
-def test_every_event_arrives_once_and_in_order_over_a_lossy_line(device: Path) -> None:
+def test_every_event_arrives_once_and_in_order_over_a_lossy_line(device: ctypes.CDLL) -> None:
     simulation = Simulation(device, 3, 0)
     assert simulation.settle()
-    simulation.line.rate = 2e-2
+    simulation.spoil(2e-2)
     sent = []
     for n in range(200):
-        if simulation.device.ask("event", 256 + n, n) == "0":
+        if simulation.device.do("event", 256 + n, n) == 0:
             sent.append((256 + n, n))
         for _ in range(4):
             simulation.step()
@@ -65,49 +59,49 @@ def test_every_event_arrives_once_and_in_order_over_a_lossy_line(device: Path) -
     assert simulation.watcher.events == sent
     rejected = 200 - len(sent)
     assert simulation.session.counters["events_lost"] == rejected
-    simulation.device.close()
+    simulation.close()
 
 
-def test_events_that_found_the_ring_full_are_counted_to_the_host(device: Path) -> None:
+def test_events_that_found_the_ring_full_are_counted_to_the_host(device: ctypes.CDLL) -> None:
     simulation = Simulation(device, 4, 0)
     assert simulation.settle()
     capacity = spec.PROFILES["tiny"].events
-    accepted = sum(simulation.device.ask("event", 300, n) == "0" for n in range(capacity + 7))
+    accepted = sum(simulation.device.do("event", 300, n) == 0 for n in range(capacity + 7))
     assert accepted == capacity
     for _ in range(300):
         simulation.step()
     assert simulation.watcher.events == [(300, n) for n in range(capacity)]
     assert simulation.session.counters["events_lost"] == 7
-    simulation.device.close()
+    simulation.close()
 
 
-def test_lost_events_are_counted_when_their_count_meets_events_that_the_host_has_already(device: Path) -> None:
+def test_lost_events_are_counted_when_their_count_meets_events_that_the_host_has_already(device: ctypes.CDLL) -> None:
     """Of four events' acknowledgements only the first arrives; then the ring overflows and the other three are sent again."""
     simulation = Simulation(device, 4, 0)
     assert simulation.settle()
     for n in range(4):
-        assert simulation.device.ask("event", 300, n) == "0"
+        assert simulation.device.do("event", 300, n) == 0
     events = b"\0".join([b"", *simulation.next_segments(), b""])
     simulation.session.take_output()
     simulation.session.receive(events, simulation.now_ms / 1000)
     acks = [s for s in simulation.session.take_output().split(b"\0") if s]
-    simulation.device.ask("rx", (b"\0" + acks[0] + b"\0").hex())
+    simulation.device.receive(b"\0" + acks[0] + b"\0")
     capacity = spec.PROFILES["tiny"].events
-    answers = [simulation.device.ask("event", 301, n) for n in range(capacity + 7)]
-    rejected = len(answers) - answers.count("0")
+    answers = [simulation.device.do("event", 301, n) for n in range(capacity + 7)]
+    rejected = len(answers) - answers.count(0)
     assert rejected > 0
     for _ in range(400):
         simulation.step()
     assert simulation.session.counters["events_lost"] == rejected
-    assert len(simulation.watcher.events) == 4 + answers.count("0")
-    simulation.device.close()
+    assert len(simulation.watcher.events) == 4 + answers.count(0)
+    simulation.close()
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_command_runs_at_most_once_whatever_the_line_does(device: Path, seed: int) -> None:
+def test_a_command_runs_at_most_once_whatever_the_line_does(device: ctypes.CDLL, seed: int) -> None:
     simulation = Simulation(device, 100 + seed, 0)
     assert simulation.settle()
-    simulation.line.rate = 2e-2
+    simulation.spoil(2e-2)
     field = spec.CORE_FIELDS["neuron_count"].offset
     answered = unknown = 0
     for _ in range(40):
@@ -123,7 +117,7 @@ def test_a_command_runs_at_most_once_whatever_the_line_does(device: Path, seed: 
     count = simulation.watcher.mirror.load_field(field)
     assert answered <= count <= answered + unknown
     assert answered > 20
-    simulation.device.close()
+    simulation.close()
 
 
 def digest(simulation: Simulation) -> tuple[int, int] | None:
@@ -136,39 +130,39 @@ def digest(simulation: Simulation) -> tuple[int, int] | None:
 
 
 @pytest.mark.parametrize("rate", [0, 2e-3])
-def test_a_digest_that_is_given_is_of_equal_states_however_busy_the_device(device: Path, rate: float) -> None:
+def test_a_digest_that_is_given_is_of_equal_states_however_busy_the_device(device: ctypes.CDLL, rate: float) -> None:
     simulation = Simulation(device, 9, 0)
     assert simulation.settle()
-    simulation.line.rate = rate
+    simulation.spoil(rate)
     answers = [digest(simulation) for _ in range(30)]
     given = [answer for answer in answers if answer is not None]
     assert len(given) >= (30 if rate == 0 else 5)
     assert all(theirs == ours for theirs, ours in given)
-    simulation.device.close()
+    simulation.close()
 
 
-def test_a_device_does_not_answer_its_own_hello_echoed(device: Path) -> None:
+def test_a_device_does_not_answer_its_own_hello_echoed(device: ctypes.CDLL) -> None:
     simulation = Simulation(device, 5, 0)
-    before = simulation.device.ask("session")
+    before = simulation.device.session
     hello = simulation.next_segments()[0]
-    simulation.device.ask("rx", (b"\0" + hello + b"\0").hex())
-    assert simulation.device.ask("session") == before
-    simulation.device.close()
+    simulation.device.receive(b"\0" + hello + b"\0")
+    assert simulation.device.session == before
+    simulation.close()
 
 
-def test_a_device_ends_its_session_when_nobody_listens_any_more(device: Path) -> None:
+def test_a_device_ends_its_session_when_nobody_listens_any_more(device: ctypes.CDLL) -> None:
     simulation = Simulation(device, 6, 0)
     assert simulation.settle()
-    assert simulation.device.ask("session").endswith(" 1")
+    assert simulation.device.is_up
     for _ in range(spec.HOST_SILENCE_MS // STEP_MS + 2):
         simulation.now_ms += STEP_MS
-        simulation.device.ask("tick", simulation.now_ms)
-        simulation.device.ask("out")
-    assert simulation.device.ask("session").endswith(" 0")
-    simulation.device.close()
+        simulation.device.tick(simulation.now_ms)
+        simulation.device.output()
+    assert not simulation.device.is_up
+    simulation.close()
 
 
-def test_text_between_polls_costs_no_frame(device: Path) -> None:
+def test_text_between_polls_costs_no_frame(device: ctypes.CDLL) -> None:
     """A program that prints at every poll, as on a line that is shared with the REPL."""
     simulation = Simulation(device, 7, 0)
     assert simulation.settle()
@@ -180,17 +174,17 @@ def test_text_between_polls_costs_no_frame(device: Path) -> None:
     assert simulation.settle()
     assert simulation.session.counters["naks"] == naks
     assert simulation.watcher.texts.count(b"burst") == 100
-    simulation.device.close()
+    simulation.close()
 
 
-def test_noise_and_hostile_bytes_do_not_disturb_the_device(device: Path) -> None:
+def test_noise_and_hostile_bytes_do_not_disturb_the_device(device: ctypes.CDLL) -> None:
     simulation = Simulation(device, 11, 0)
     assert simulation.settle()
     before = simulation.device.region()
     for length in (1, 2, 253, 254, 255, 256, 1000, 5000):
-        simulation.device.ask("rx", simulation.random.randbytes(length).hex())
-        simulation.device.ask("rx", (b"\xff" * length).hex())
-        simulation.device.ask("rx", (b"\0" * length).hex())
+        simulation.device.receive(simulation.random.randbytes(length))
+        simulation.device.receive(b"\xff" * length)
+        simulation.device.receive(b"\0" * length)
     assert simulation.device.region() == before
     assert simulation.settle()
-    simulation.device.close()
+    simulation.close()
