@@ -137,7 +137,7 @@ static void put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t p
 
 bool feagi_link_make_delta(feagi_link_t *l, feagi_frame_out_t *out) {
     check_clock(l);
-    if (l->run.flights >= (l->run.cautious ? 1 : FEAGI_LINK_WINDOW) || !is_any_dirty(l->region)) {
+    if (l->run.flights >= (l->run.cautious ? 1 : l->run.window) || !is_any_dirty(l->region)) {
         return false;
     }
     feagi_link_flight_t *flight = &l->flight[l->run.flights];

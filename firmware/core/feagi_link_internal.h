@@ -14,7 +14,7 @@ void feagi_link_offer(feagi_link_t *l, uint32_t nonce);
 
 // Starts a frame in l->tx.
 static inline void feagi_link_start(feagi_link_t *l, feagi_frame_out_t *out, uint8_t kind, uint8_t seq) {
-    feagi_frame_start(out, l->tx, FEAGI_LINK_MTU_BYTES, kind, seq);
+    feagi_frame_start(out, l->tx, l->mtu, kind, seq);
 }
 
 // Starts the offered session: everything is to be sent.

@@ -13,6 +13,7 @@ static uint64_t next_number(const uint8_t **at, const uint8_t *end) {
 
 static void start_session(feagi_link_t *l) {
     feagi_port_clear(&l->run, sizeof l->run);
+    l->run.window = l->most;
     l->up = true;
     l->heard_at = (uint32_t)l->now_ms;
     feagi_link_start_deltas(l);
@@ -78,17 +79,32 @@ static void receive_time(feagi_link_t *l, const uint8_t *at, const uint8_t *end,
     }
 }
 
+// How many deltas the host takes: one at least, or nothing would go on.
+static void set_window(feagi_link_t *l, uint32_t deltas) {
+    l->run.window = (uint8_t)(deltas == 0 ? 1 : deltas < l->most ? deltas : l->most);
+}
+
+// A host's hello. One with pages is a device's: this one's, echoed. proto and schema are for the host to judge.
+static void receive_hello(feagi_link_t *l, const uint8_t *at, const uint8_t *end) {
+    uint32_t items[6]; // proto, schema, boot, mtu, npages, rxbuf
+    for (unsigned i = 0; i < 6; i++) {
+        items[i] = (uint32_t)next_number(&at, end);
+    }
+    if (items[4] != 0 || items[3] < FEAGI_LINK_MTU_LEAST_BYTES) {
+        return;
+    }
+    l->mtu = (uint8_t)(items[3] < FEAGI_LINK_MTU_BYTES ? items[3] : FEAGI_LINK_MTU_BYTES);
+    l->most = 1;
+    for (uint32_t room = items[5]; l->most < FEAGI_LINK_WINDOW && room >= 2 * FEAGI_LINK_WIRE_BYTES; l->most++) {
+        room -= FEAGI_LINK_WIRE_BYTES;
+    }
+    feagi_link_offer(l, items[2]);
+}
+
 static void receive_frame(feagi_link_t *l, const feagi_frame_t *frame) {
     const uint8_t *at = frame->payload, *end = frame->payload + frame->len;
     if (frame->kind == FEAGI_KIND_HELLO) {
-        uint32_t items[5]; // proto, schema, boot, mtu, npages
-        for (unsigned i = 0; i < 5; i++) {
-            items[i] = (uint32_t)next_number(&at, end);
-        }
-        // A hello with pages is a device's: this one's, echoed. proto and schema are for the host to judge.
-        if (items[4] == 0) {
-            feagi_link_offer(l, items[2]);
-        }
+        receive_hello(l, at, end);
         return;
     }
     if (frame->kind == FEAGI_KIND_HELLO_ACK) {
@@ -108,6 +124,8 @@ static void receive_frame(feagi_link_t *l, const feagi_frame_t *frame) {
             feagi_link_acknowledge(l, frame->seq);
             if (frame->kind == FEAGI_KIND_NAK) {
                 feagi_link_rewind(l);
+            } else {
+                set_window(l, (uint32_t)next_number(&at, end));
             }
             return;
         case FEAGI_KIND_EVENT_ACK:

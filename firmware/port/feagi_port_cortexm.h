@@ -21,7 +21,6 @@
 //   feagi_image_open                             4           3
 //   feagi_image_restore                        972         736
 //   feagi_image_save                           505         411
-//   feagi_link_make_delta                      270         257
 //   feagi_link_start_deltas                     14           9
 //   feagi_locks_owner                            4           3
 //   feagi_locks_take_over                       93          69

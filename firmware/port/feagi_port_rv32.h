@@ -21,7 +21,6 @@
 //   feagi_image_open                             5
 //   feagi_image_restore                        866
 //   feagi_image_save                           411
-//   feagi_link_make_delta                      349
 //   feagi_link_start_deltas                     12
 //   feagi_locks_owner                            5
 //   feagi_locks_take_over                       66

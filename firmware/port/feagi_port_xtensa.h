@@ -31,7 +31,6 @@
 //   feagi_image_open                             5          31
 //   feagi_image_restore                        826        1251
 //   feagi_image_save                           380         406
-//   feagi_link_make_delta                      267         290
 //   feagi_link_start_deltas                     12          39
 //   feagi_locks_owner                            5          31
 //   feagi_locks_take_over                       75         137

@@ -19,6 +19,7 @@ from .commands import Command, CommandQueue
 from .errors import LinkError, SerializationError, SessionLost
 from .frames import Deframer, Frame, Text, decode, encode, encode_body, seal
 from .spec import Kind, LinkState, NakReason
+from .window import Window
 
 __all__ = ["Hello", "HostSession", "Observer"]
 
@@ -30,6 +31,9 @@ _PENDING_EVENTS: Final = 4096
 _PENDING_DELTAS: Final = 1024
 _PINGS: Final = 8
 _USED_SESSIONS: Final = 8
+# What the hello says: the longest body that this host takes, and what it can hold unread, as a terminal does.
+_MTU_BYTES: Final = spec.FRAME_LEN_BYTES - 4
+_RXBUF_BYTES: Final = 4096
 _DEVICE_KINDS: Final = frozenset(
     (Kind.HELLO, Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG)
 )
@@ -50,9 +54,9 @@ class Hello(NamedTuple):
     proto: int
     schema: int
     boot: int  # the id of the session that it offers
-    mtu: int  # bytes
+    mtu: int  # bytes that a body of its frames has at most
     npages: int
-    rxbuf: int  # bytes
+    rxbuf: int  # bytes of the line that it can hold unread
     uptime: int  # ms
     name: str = ""
 
@@ -120,13 +124,15 @@ class HostSession:
         self._out = bytearray()
         self._port_open = False
         self._mismatch = False
-        self._hello_at = 0.0  # when to say hello, while there is no session
+        self._hello_at = 0.0  # when to say hello again, while there is no session
+        self._hello_heard = False  # whether anything has come since the last one
         self._mirror: Mirror | None = None
         self._shown: tuple[LinkState, int] | None = None  # link_state and session as last written to the mirror
         self._heard_at: float | None = None
         self._heard_written = 0
         self._events_pending: deque[tuple[int, int, int]] = deque()
-        self._commands = CommandQueue(self._send)
+        self._window = Window()
+        self._commands = CommandQueue(self._send, self._has_room)
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self.hello: Hello | None = None  # of the present or last session
         self._old_session = 0  # the last one that ended
@@ -141,8 +147,9 @@ class HostSession:
         self._started = False  # a frame of the session was heard: the device is in it
         self._complete = False  # every page has arrived
         self._last = 0
+        self._acked = 0  # the device has been told of at least the deltas up to here
         self._event_last = 0
-        self._ack_due = False
+        self._ack_due = self._event_ack_due = False
         self._nak_at = float("-inf")
         self._ping_at = 0.0
         self._pings_sent: deque[int] = deque(maxlen=_PINGS)
@@ -225,10 +232,10 @@ class HostSession:
         `on_done` is called when it is answered or has failed; see Command for `may_send`. Raises SerializationError for
         what does not fit a frame, LinkError if too many wait.
         """
-        len_bytes = len(encode(Kind.COMMAND, 0, (op, *args))) - 3  # without COBS and zeros
+        len_bytes = len(encode(Kind.COMMAND, 0, (op, *args)))
         if self.hello is not None and len_bytes > self.hello.rxbuf:
-            raise SerializationError(f"a command of {len_bytes} bytes; the device takes {self.hello.rxbuf}")
-        command = Command(op, args, now + timeout_s, on_done, may_send)
+            raise SerializationError(f"a command of {len_bytes} bytes on the line; the device takes {self.hello.rxbuf}")
+        command = Command(op, args, len_bytes, now + timeout_s, on_done, may_send)
         self._commands.add(command)
         self._commands.serve(now, self.is_live)
         return command
@@ -246,8 +253,10 @@ class HostSession:
     def poll(self, now: float) -> None:
         """Does what is due: retries, pings, hellos, staleness. To be called every few ten ms."""
         if self._port_open:
-            if not self._session and not self._mismatch and now >= self._hello_at:
+            # On a line that is silent nothing reads: what would read says hello itself when it starts.
+            if not self._session and not self._mismatch and self._hello_heard and now >= self._hello_at:
                 self._say_hello(now)
+            self._acknowledge(now)
             if self._started and now >= self._ping_at:
                 self._ping(now)
         self._commands.serve(now, self.is_live)
@@ -255,6 +264,7 @@ class HostSession:
 
     def receive(self, data: bytes, now: float) -> None:
         """Takes any number of bytes from the line."""
+        self._hello_heard |= bool(data)
         for segment in self._deframer.feed(data):
             if type(segment) is Text:
                 self._text(segment)
@@ -272,8 +282,7 @@ class HostSession:
                     self._on_delta(frame, now)
                 else:
                     self._handle(frame, now)
-        if self._ack_due:
-            self._ack()
+        self._acknowledge(now)
         self._commands.serve(now, self.is_live)
         self._show(now)
 
@@ -293,8 +302,26 @@ class HostSession:
         self.counters["text_bytes"] += len(data)
         self._observer.text(bytes(data))
 
-    def _send(self, kind: Kind, seq: int, items: tuple[Any, ...] = ()) -> None:
-        self._put(encode(kind, seq, items, self._session))
+    def _send(self, kind: Kind, seq: int, items: tuple[Any, ...], now: float) -> bool:
+        """Sends a frame of the session, if the device has room for it. Returns whether."""
+        return self._send_body(encode_body(kind, seq, items), items[0] if kind == Kind.PING else seq, now)
+
+    def _send_body(self, body: bytes, number: int, now: float) -> bool:
+        """The same with its body. `number`: what tells it from others of its kind."""
+        wire = seal(body, self._session)
+        if not self._has_room(len(wire)):
+            return False
+        self._window.sent(body[0], number, len(wire), now)
+        self._put(wire)
+        return True
+
+    def _has_room(self, len_bytes: int) -> bool:
+        if self._window.admits(len_bytes):
+            return True
+        if self._heard_at is not None:
+            # A device has so many events in flight at most.
+            self._window.heard(self._acked, (self._event_last - spec.LINK_EVENTS_WINDOW) & 255, self._heard_at)
+        return self._window.admits(len_bytes)
 
     def _put(self, wire: bytes) -> None:
         # Adjacent frames share a zero; the first one brings its own, since anything may stand before it on the line.
@@ -308,6 +335,8 @@ class HostSession:
         if not self._started:
             self._started = True
             self._ping_at = now
+            assert self.hello is not None
+            self._window.open(self.hello.rxbuf)
         if kind in (Kind.DELTA, Kind.REPAIR):
             self._on_delta(frame, now)
         elif kind == Kind.KEEPALIVE:
@@ -315,6 +344,7 @@ class HostSession:
                 self._nak(NakReason.GAP, now)
         elif kind == Kind.EVENT:
             self._on_event(frame)
+            self._event_ack_due = True
         elif kind == Kind.REPLY:
             self._on_reply(frame, now)
         elif kind == Kind.PONG:
@@ -324,10 +354,11 @@ class HostSession:
 
     def _say_hello(self, now: float) -> None:
         self._hello_at = now + _HELLO_PERIOD_S
+        self._hello_heard = False
         boot = self._random() & 0xFFFFFFFF
-        limit = spec.FRAME_LEN_BYTES
         uptime = int(now * 1000)
-        self._send(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, boot or 1, limit - 4, 0, limit, uptime))
+        items = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, boot or 1, _MTU_BYTES, 0, _RXBUF_BYTES, uptime)
+        self._put(encode(Kind.HELLO, 0, items))
 
     def _on_hello(self, hello: Hello, now: float) -> None:
         if (hello.proto, hello.schema) != (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH):
@@ -336,6 +367,8 @@ class HostSession:
             self._observer.mismatch(hello)
             return
         self._mismatch = False
+        if hello.mtu > _MTU_BYTES:
+            return  # it has not heard what this host takes: the next hello says it again
         if hello.boot in self._used_sessions or (hello.boot == self._session and self._started):
             # It started again and offers an id that was used, or the line says an old hello again: its numbers would
             # look like old ones, or old ones like its.
@@ -349,11 +382,12 @@ class HostSession:
             self._pings.clear()  # its clock may have started again
             self.round_trip_us = self.clock_offset_us = 0
             self._observer.session_started(hello)
-        self._send(Kind.HELLO_ACK, 0, (hello.boot, *self._time_of_day()))
+        self._put(encode(Kind.HELLO_ACK, 0, (hello.boot, *self._time_of_day())))
 
     def _restart(self, reason: str, now: float) -> None:
         self._end_session(reason)
-        self._say_hello(now)
+        if now >= self._hello_at:
+            self._say_hello(now)
 
     def _end_session(self, reason: str) -> None:
         had_session = self._session != 0
@@ -368,17 +402,21 @@ class HostSession:
 
     # ------------------------------------------------------------------------------------------------------- deltas
 
-    def _ack(self) -> None:
-        self._ack_due = False
-        self._put(seal(_ACKS[self._last], self._session))
+    def _acknowledge(self, now: float) -> None:
+        """Says what has arrived. For want of room it is said later: the latest number stands for all before it."""
+        if self._ack_due:
+            self._ack_due = not self._send_body(_ACKS[self._last], self._last, now)
+        if self._event_ack_due:
+            self._event_ack_due = not self._send(Kind.EVENT_ACK, self._event_last, (), now)
 
     def _nak(self, reason: NakReason, now: float) -> None:
         if now - self._nak_at < _NAK_PERIOD_S:
             return
-        self._nak_at = now
-        self._ack_due = False  # it says the same
-        self.counters["naks"] += 1
-        self._send(Kind.NAK, self._last, ((self._last + 1) & 255, reason))
+        # What asks for it comes again, if there is no room now.
+        if self._send(Kind.NAK, self._last, ((self._last + 1) & 255, reason), now):
+            self._nak_at = now
+            self._ack_due = False  # it says the same
+            self.counters["naks"] += 1
 
     def _on_delta(self, frame: Frame, now: float) -> None:
         kind, seq, items = frame
@@ -389,8 +427,10 @@ class HostSession:
             return
         if kind == _DELTA:
             follows = ahead == 1
+            acked = (seq - spec.LINK_WINDOW) & 255
         else:
-            follows = (last - items[0]) & 255 < 128
+            acked = items[0]
+            follows = (last - acked) & 255 < 128
             items = items[1:]
         if not follows:
             self._nak(NakReason.GAP, now)
@@ -403,7 +443,7 @@ class HostSession:
         if not self._session:
             self._say_hello(now)  # what had come before the header did not fit it
             return
-        self._last = seq
+        self._last, self._acked = seq, acked
         self.counters["deltas"] += 1
         self._ack_due = True
         if not self._complete and self._staging is not None and not self._missing:
@@ -488,9 +528,10 @@ class HostSession:
                     self.counters["events_lost"] += 1
                 self._events_pending.append((kind, arg, time_ms))
             self._observer.event(kind, arg, time_ms)
-        self._send(Kind.EVENT_ACK, self._event_last)
 
     def _on_reply(self, frame: Frame, now: float) -> None:
+        self._window.taken(Kind.COMMAND, frame.seq)
+
         def digest() -> int | None:
             # At once, and only if the deltas up to the one that the reply names are what the mirror shows (LINK.md,
             # Commands).
@@ -502,10 +543,10 @@ class HostSession:
             self._commands.serve(now, self.is_live)
 
     def _ping(self, now: float) -> None:
-        self._ping_at = now + _PING_PERIOD_S
         now_us = int(now * 1_000_000)
-        self._pings_sent.append(now_us)
-        self._send(Kind.PING, 0, (now_us, *self._time_of_day()))
+        if self._send(Kind.PING, 0, (now_us, *self._time_of_day()), now):
+            self._ping_at = now + _PING_PERIOD_S
+            self._pings_sent.append(now_us)
 
     def _time_of_day(self) -> tuple[int, ...]:
         """As the last item of a frame, or no item."""
@@ -513,6 +554,7 @@ class HostSession:
 
     def _on_pong(self, items: tuple[int, ...], now: float) -> None:
         sent, arrived, answered = items
+        self._window.taken(Kind.PING, sent)
         if sent not in self._pings_sent:
             return
         self._pings_sent.remove(sent)
