@@ -91,15 +91,25 @@ $(REAL_BOARDS:%=apt-%): apt-%:
 # --------------------------------------------------------------------------------------------------- to change it
 
 .PHONY: test
-test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator host $(BOARDS:%=board-%) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## run every test, boards included (PYTEST_ARGS=... for pytest)
+test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin $(STAMPS)/apt-fuzz $(STAMPS)/zcbor $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator host $(BOARDS:%=board-%) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## run every test, boards included (PYTEST_ARGS=... for pytest)
 	@$(BIN)/pytest tests $(AT_ONCE) $(PYTEST_ARGS)
 
 # More tests at once than cores, since most of them wait for boards; one after the other where they cannot be kept apart.
 AT_ONCE = $(if $(shell tests/apart.sh echo yes 2>/dev/null),--tx="$$(($$(nproc) + 1))*popen//python=$(CURDIR)/tests/apart.sh $(CURDIR)/$(BIN)/python" --dist=loadscope)
 
 .PHONY: check
-check: host board-unix ## run the tests that take under 2 minutes: for daily work
+check: host board-unix $(STAMPS)/zcbor ## run the tests that take under 2 minutes: for daily work
 	@$(BIN)/pytest tests -m "not qemu and not slow and not cross" $(AT_ONCE) $(PYTEST_ARGS)
+
+# A schedule of a link, an input of a fuzzer: SEED=... repeats what it was, COUNT=... is how many schedules.
+SEED ?= $(shell date +%s)
+COUNT ?= 100000
+RUNS ?= 1000000
+.PHONY: fuzz
+fuzz: $(STAMPS)/apt-fuzz host ## look for faults of the link at length: make fuzz [SEED=n] [COUNT=schedules] [RUNS=inputs] (20 minutes)
+	@echo "SEED=$(SEED): $(COUNT) schedules"
+	@$(BIN)/python tests/link/schedules.py --first $(SEED) --count $(COUNT)
+	@$(BIN)/python tests/link/fuzz.py --seed $(SEED) --runs $(RUNS)
 
 .PHONY: generate
 generate: $(STAMPS)/apt-host ## rewrite what is generated from shared_spec/
@@ -222,6 +232,15 @@ $(STAMPS)/apt-qemu-riscv: boards/tools/need_apt.sh | $(STAMPS)
 # The 64-bit Arm of hosts: what it needs to be tested on another.
 $(STAMPS)/apt-aarch64: boards/tools/need_apt.sh | $(STAMPS)
 	@$(STEP) "aarch64 compiler and emulator" apt-aarch64 $(APT) gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc libc6-dev-arm64-cross qemu-user:qemu-aarch64
+	@touch $@
+
+$(STAMPS)/apt-fuzz: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "fuzzer" apt-fuzz $(APT) clang-22:clang-22 libclang-rt-22-dev
+	@touch $@
+
+# What judges frames by frames.cddl, in an environment of its own.
+$(STAMPS)/zcbor: tests/link/requirements-zcbor.txt | $(STAMPS)/apt-host
+	@$(STEP) "zcbor" zcbor bash -c '$(PYTHON) -m venv build/zcbor && build/zcbor/bin/pip install --disable-pip-version-check -r $<'
 	@touch $@
 
 $(STAMPS)/apt-spin: boards/tools/need_apt.sh | $(STAMPS)

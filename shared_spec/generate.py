@@ -9,11 +9,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from generator import render_c, render_docs, render_python, vectors  # noqa: E402
+from generator import render_board, render_c, render_docs, render_python, vectors  # noqa: E402
 from generator.model import Spec, SpecError  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
+# Written by hand but for a part.
+HALF = "firmware/micropython/_feagi_state.py"
 
 
 def artefacts(spec: Spec) -> dict[str, str]:
@@ -22,10 +24,9 @@ def artefacts(spec: Spec) -> dict[str, str]:
     return {
         "firmware/core/feagi_spec.h": render_c.header(spec, banner),
         "firmware/core/feagi_spec.c": render_c.tables(spec, banner),
-        "firmware/micropython/feagi_names.h": render_c.board_names_header(spec, banner),
-        "firmware/micropython/feagi_names.c": render_c.board_names(spec, banner),
-        "firmware/micropython/enums.py": render_c.board_enums(spec, banner),
-        "firmware/micropython/_feagi_fields.pyi": render_python.board_stub(spec, banner, render_c.BOARD_ENUMS),
+        "firmware/micropython/feagi_names.h": render_board.names(spec, banner),
+        HALF: render_board.module(spec, banner, (ROOT / HALF).read_text(encoding="utf-8")),
+        "firmware/micropython/_feagi_fields.pyi": render_python.board_stub(spec, banner, render_board.BOARD_ENUMS),
         "host/feagi_state/spec.py": render_python.module(spec, banner),
         "host/feagi_state/core_fields.py": render_python.host_fields(spec, banner),
         "shared_spec/LAYOUT.md": render_docs.layout(spec, banner),

@@ -41,5 +41,5 @@ def build_stub(folder: Path) -> Path:
 def run_script(stub: Path, folder: Path, script: str, *arguments: Any) -> str:
     """What the run() of a script of tests/micropython/ prints with the module that boards load, run in `folder`. Raises CannotRun."""
     mpy_dir = (ROOT / "build" / "stamps" / "mpy_dir").read_text().strip()
-    done = run(sys.executable, HERE / "run.py", stub, mpy_dir, MPY, script, *map(repr, arguments), cwd=folder)
+    done = run(sys.executable, HERE / "run.py", stub, mpy_dir, MPY.parent, script, *map(repr, arguments), cwd=folder)
     return done.stdout + done.stderr

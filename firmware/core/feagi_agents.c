@@ -137,9 +137,14 @@ static void put_agent(feagi_region_t *r, uint32_t slot, first_t first, uint32_t 
 
 // Text into a slot that has no agent, with zeros up to `until` bytes.
 static void put_text(feagi_region_t *r, uint32_t at, const uint8_t *text, size_t len_bytes, size_t until) {
+#if FEAGI_PORT_SHARED
     for (size_t i = 0; i < until; i += 8) {
         feagi_write_word(r, at + (uint32_t)i, 8, i < len_bytes ? feagi_text_word(text + i, len_bytes - i) : 0);
     }
+#else
+    feagi_port_copy(r->base + at, text, len_bytes);
+    feagi_port_clear(r->base + at + len_bytes, until - len_bytes);
+#endif
 }
 
 int feagi_agents_register(feagi_region_t *r, const uint8_t *id_text, size_t id_len_bytes, uint8_t agent_type,

@@ -6,20 +6,26 @@ static feagi_ring_t *ring_of(const feagi_region_t *r) {
     return (feagi_ring_t *)(void *)(r->base + r->events_at);
 }
 
-static uint32_t offset_of(const feagi_region_t *r, uint32_t position) {
-    return r->events_at + (uint32_t)sizeof(feagi_ring_t) + (position & r->events_mask) * (uint32_t)sizeof(feagi_event_t);
-}
+// A slot is read and written as two words: sequence, kind and reserved; arg and time_ms.
+typedef struct {
+    uint64_t first, second;
+} slot_t;
 
-static feagi_event_t *slot_of(const feagi_region_t *r, uint32_t position) {
-    return (feagi_event_t *)(void *)(r->base + offset_of(r, position));
+static slot_t *slot_of(const feagi_region_t *r, uint32_t position) {
+    return (slot_t *)(void *)(r->base + r->events.at) + (position & r->events_mask);
 }
-
-// A slot's halves: sequence, kind and reserved; arg and time_ms.
-static uint64_t *first_half(feagi_event_t *slot) {
-    return (uint64_t *)(void *)slot;
+static uint64_t first_half(uint32_t position, uint16_t kind) {
+    return (position + 1) | (uint64_t)kind << 32;
 }
-static uint64_t *second_half(feagi_event_t *slot) {
-    return (uint64_t *)(void *)slot + 1;
+static uint64_t second_half(uint32_t arg, uint64_t time_ms) {
+    return arg | time_ms << 32;
+}
+static void take_apart(feagi_event_t *event, uint64_t first, uint64_t second) {
+    event->sequence = (uint32_t)first;
+    event->kind = (uint16_t)(first >> 32);
+    event->reserved = 0;
+    event->arg = (uint32_t)second;
+    event->time_ms = (uint32_t)(second >> 32);
 }
 _Static_assert(sizeof(feagi_event_t) == 16 && offsetof(feagi_event_t, sequence) == 0 && offsetof(feagi_event_t, kind) == 4 &&
                    offsetof(feagi_event_t, arg) == 8 && offsetof(feagi_event_t, time_ms) == 12,
@@ -36,12 +42,9 @@ static int push_exclusive(feagi_region_t *r, uint16_t kind, uint32_t arg) {
     if (full) {
         feagi_port_store_u32(&ring->rejected, ring->rejected + 1);
     } else {
-        feagi_event_t *slot = slot_of(r, head); // free: the consumer does not look at it until head moves
-        slot->kind = kind;
-        slot->reserved = 0;
-        slot->arg = arg;
-        slot->time_ms = (uint32_t)r->now_ms;
-        feagi_port_store_u32(&slot->sequence, head + 1);
+        slot_t *slot = slot_of(r, head); // free: the consumer does not look at it until head moves
+        slot->first = first_half(head, kind);
+        slot->second = second_half(arg, r->now_ms);
         feagi_port_store_u32(&ring->head, head + 1); // release: the event is whole before it can be seen
     }
     feagi_port_unlock(key);
@@ -76,12 +79,8 @@ int feagi_events_peek(const feagi_region_t *r, uint32_t ahead, feagi_event_t *ev
     if (feagi_port_load_u32(&ring->head) - tail <= ahead) {
         return 0;
     }
-    const feagi_event_t *slot = slot_of(r, tail + ahead);
-    event->sequence = slot->sequence; // one by one: a struct's copy is a call of memcpy on some targets
-    event->kind = slot->kind;
-    event->reserved = slot->reserved;
-    event->arg = slot->arg;
-    event->time_ms = slot->time_ms;
+    const slot_t *slot = slot_of(r, tail + ahead);
+    take_apart(event, slot->first, slot->second);
     return 1;
 }
 
@@ -100,7 +99,7 @@ int feagi_events_pop(feagi_region_t *r, feagi_event_t *event) {
 
 void feagi_events_shift(feagi_region_t *r, uint32_t head, uint32_t by_ms) {
     for (uint32_t position = ring_of(r)->tail; position != head; position++) {
-        slot_of(r, position)->time_ms += by_ms;
+        slot_of(r, position)->second += (uint64_t)by_ms << 32;
     }
 }
 
@@ -115,11 +114,11 @@ uint32_t feagi_events_head(const feagi_region_t *r) {
 void feagi_events_broadcast(feagi_region_t *r, uint16_t kind, uint32_t arg, uint32_t time_ms) {
     feagi_ring_t *ring = ring_of(r);
     const uint32_t position = ring->head;
-    feagi_event_t *slot = slot_of(r, position);
+    slot_t *slot = slot_of(r, position);
     // The number first, in release order before the rest: a reader of the slot's old event that has got anything of the new one
     // finds that the number has changed. The new event is not looked at until head moves.
-    feagi_port_store_u64(first_half(slot), (position + 1) | (uint64_t)kind << 32);
-    feagi_port_store_u64(second_half(slot), arg | (uint64_t)time_ms << 32);
+    feagi_port_store_u64(&slot->first, first_half(position, kind));
+    feagi_port_store_u64(&slot->second, second_half(arg, time_ms));
     feagi_port_store_u32(&ring->head, position + 1);
 }
 
@@ -130,16 +129,12 @@ int feagi_events_read(const feagi_region_t *r, uint32_t position, feagi_event_t 
         return FEAGI_EVENTS_NONE;
     }
     if (behind <= capacity) {
-        feagi_event_t *slot = slot_of(r, position);
-        const uint64_t first = feagi_port_load_u64(first_half(slot));
-        const uint64_t second = feagi_port_load_u64(second_half(slot));
+        const slot_t *slot = slot_of(r, position);
+        const uint64_t first = feagi_port_load_u64(&slot->first);
+        const uint64_t second = feagi_port_load_u64(&slot->second);
         // The writer changes the number before it changes anything else in the slot.
-        if ((uint32_t)first == position + 1 && feagi_port_load_u64(first_half(slot)) == first) {
-            out->sequence = (uint32_t)first;
-            out->kind = (uint16_t)(first >> 32);
-            out->reserved = 0;
-            out->arg = (uint32_t)second;
-            out->time_ms = (uint32_t)(second >> 32);
+        if ((uint32_t)first == position + 1 && feagi_port_load_u64(&slot->first) == first) {
+            take_apart(out, first, second);
             return FEAGI_EVENTS_READ;
         }
         behind = feagi_events_head(r) - position;

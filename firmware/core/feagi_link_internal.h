@@ -13,9 +13,7 @@ static inline bool feagi_link_is_behind(uint8_t seq, uint8_t than) {
 void feagi_link_offer(feagi_link_t *l, uint32_t nonce);
 
 // Starts a frame in l->tx.
-static inline void feagi_link_start(feagi_link_t *l, feagi_frame_out_t *out, uint8_t kind, uint8_t seq) {
-    feagi_frame_start(out, l->tx, l->mtu, kind, seq);
-}
+void feagi_link_start(feagi_link_t *l, feagi_frame_out_t *out, uint8_t kind, uint8_t seq);
 
 // Starts the offered session: everything is to be sent.
 void feagi_link_start_deltas(feagi_link_t *l);

@@ -44,7 +44,7 @@ static inline uint32_t feagi_stats_subtract(feagi_region_t *r, uint32_t slot, un
 }
 
 // How feagi_stats_update changes a count.
-enum { FEAGI_STATS_KEEP, FEAGI_STATS_SET, FEAGI_STATS_ADD, FEAGI_STATS_SUBTRACT, FEAGI_STATS_KINDS };
+enum { FEAGI_STATS_KEEP = 0, FEAGI_STATS_SET, FEAGI_STATS_ADD, FEAGI_STATS_SUBTRACT, FEAGI_STATS_KINDS };
 typedef struct {
     uint8_t kind; // FEAGI_STATS_KEEP to _SUBTRACT
     uint32_t value;

@@ -13,7 +13,15 @@ bool feagi_table_is_full(const feagi_region_t *r, const feagi_place_t *place, co
 
 #if !FEAGI_PORT_SHARED
 bool feagi_table_key(feagi_key_t *key, const uint8_t *text, size_t len_bytes, size_t room_bytes) {
-    return feagi_table_make_key(key, text, len_bytes, room_bytes);
+    if (len_bytes - 1 >= room_bytes) {
+        return false;
+    }
+    feagi_port_clear(key->words, sizeof key->words);
+    feagi_port_copy(key->words, text, len_bytes);
+    key->hash = feagi_text_hash(text, len_bytes);
+    key->len = (uint8_t)len_bytes;
+    key->is_ascii = false;
+    return true;
 }
 
 uint32_t feagi_table_search(const feagi_region_t *r, const feagi_place_t *place, const feagi_table_t *table, feagi_key_t *key,

@@ -34,7 +34,7 @@ typedef struct {
     uint64_t words[4]; // as it lies in a slot, zero-filled
     uint32_t hash;     // where its search begins
     uint8_t len;       // what lies at key_len_at
-    bool is_ascii;     // of a text
+    bool is_ascii;     // of a text, as far as was looked: hosts see it as they go
 #if FEAGI_PORT_SHARED
     uint64_t first; // of a key that was found: the first word of its slot, as it was then
 #endif
@@ -51,7 +51,8 @@ static inline uint32_t feagi_table_at(const feagi_place_t *place, uint32_t slot)
 // both find room for the last one: there is, since half of the slots stay free. Any context.
 bool feagi_table_is_full(const feagi_region_t *r, const feagi_place_t *place, const feagi_table_t *table);
 
-static FEAGI_TABLE_INLINE bool feagi_table_make_key(feagi_key_t *key, const uint8_t *text, size_t len_bytes, size_t room_bytes) {
+#if FEAGI_PORT_SHARED
+static inline bool feagi_table_key(feagi_key_t *key, const uint8_t *text, size_t len_bytes, size_t room_bytes) {
     if (len_bytes - 1 >= room_bytes) {
         return false;
     }
@@ -72,6 +73,10 @@ static FEAGI_TABLE_INLINE bool feagi_table_make_key(feagi_key_t *key, const uint
     key->is_ascii = !(bits & FEAGI_TEXT_NOT_ASCII);
     return true;
 }
+#else
+// The key of a text; false if it has not 1 to `room_bytes` bytes (which are at most those of key->words). Any context.
+bool feagi_table_key(feagi_key_t *key, const uint8_t *text, size_t len_bytes, size_t room_bytes);
+#endif
 
 // The state of a slot. What others can write into a shared region is no reason to look for ever: where keys do not leave, a slot
 // is unused or used.
@@ -133,12 +138,8 @@ static FEAGI_TABLE_INLINE uint32_t feagi_table_walk(const feagi_region_t *r, con
 }
 
 #if FEAGI_PORT_SHARED
-#define feagi_table_key feagi_table_make_key
 #define feagi_table_search feagi_table_walk
 #else
-// The key of a text; false if it has not 1 to `room_bytes` bytes (which are at most those of key->words). Any context.
-bool feagi_table_key(feagi_key_t *key, const uint8_t *text, size_t len_bytes, size_t room_bytes);
-
 // Looks for a key. Returns its slot, or FEAGI_TABLE_NONE; *free_slot: the first one on the way that a new key may take, or
 // FEAGI_TABLE_NONE. Any context.
 uint32_t feagi_table_search(const feagi_region_t *r, const feagi_place_t *place, const feagi_table_t *table, feagi_key_t *key,

@@ -26,14 +26,6 @@ bool feagi_text_valid(const uint8_t *text, size_t len_bytes) {
     return true;
 }
 
-#if !FEAGI_PORT_SHARED
-uint64_t feagi_text_word(const uint8_t *text, size_t len_bytes) {
-    uint64_t word = 0;
-    feagi_port_copy(&word, text, len_bytes < 8 ? len_bytes : 8);
-    return word;
-}
-#endif
-
 uint32_t feagi_text_hash(const uint8_t *text, size_t len_bytes) {
     uint32_t hash = FEAGI_TEXT_HASH;
     while (len_bytes) {

@@ -11,8 +11,8 @@ bool feagi_text_valid(const uint8_t *text, size_t len_bytes);
 // zeros. Any context.
 uint32_t feagi_text_hash(const uint8_t *text, size_t len_bytes);
 
-// The first eight bytes of a text as a little-endian word, zero-filled if it has fewer. Any context.
 #if FEAGI_PORT_SHARED
+// The first eight bytes of a text as a little-endian word, zero-filled if it has fewer. Any context.
 static inline uint64_t feagi_text_word(const uint8_t *text, size_t len_bytes) { // inline and without loops
     uint64_t word = 0;
     if (len_bytes >= 8) {
@@ -29,8 +29,6 @@ static inline uint64_t feagi_text_word(const uint8_t *text, size_t len_bytes) { 
     }
     return word;
 }
-#else
-uint64_t feagi_text_word(const uint8_t *text, size_t len_bytes);
 #endif
 
 // Of four bytes as a word: none of these bits is set if all are ASCII.

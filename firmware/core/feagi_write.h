@@ -96,10 +96,12 @@ static inline void feagi_write_count_core(feagi_region_t *r) {
     const uint64_t now = feagi_write_now(r); // before the add, which on some targets waits for all that came before it
 #if FEAGI_PORT_SHARED
     feagi_port_add_u64(feagi_region_u64(r, FEAGI_WRITE_VERSION_AT), 1);
-#else
-    ++*feagi_region_u64(r, FEAGI_WRITE_VERSION_AT);
-#endif
     feagi_write_word(r, FEAGI_WRITE_LAST_MODIFIED_AT, 8, now);
+#else
+    feagi_core_t *core = (feagi_core_t *)(void *)(r->base + FEAGI_HEADER_LEN_BYTES);
+    core->version++;
+    core->last_modified = now;
+#endif
 }
 
 // Counts a write of the word at `offset`, in its section. Snapshots of shared regions look at writes outside of the core block

@@ -10,28 +10,44 @@
 #endif
 #include "feagi_spec.h"
 
-// Attributes of a state: the core fields in the order of feagi_fields, then the hashes.
+// Attributes of a state: the core fields in the order of feagi_fields, then the hashes, then what the header has.
 #define FEAGI_NAMES_HASHES FEAGI_FIELDS
-#define FEAGI_NAMES (FEAGI_FIELDS + 6u)
-
-// Writes the qstr of every attribute to names[FEAGI_NAMES]. Set-up only.
-void feagi_names_fill(qstr_short_t *names);
-
-#if !MICROPY_ENABLE_DYNRUNTIME
-// The enums as types with integer attributes; a native module has them from enums.py.
-extern const mp_obj_type_t feagi_names_burst_engine_state;
-extern const mp_obj_type_t feagi_names_genome_state;
-extern const mp_obj_type_t feagi_names_connectome_state;
-extern const mp_obj_type_t feagi_names_service_state;
-extern const mp_obj_type_t feagi_names_agent_type;
-extern const mp_obj_type_t feagi_names_event_kind;
-#define FEAGI_NAMES_ENUMS \
-    {MP_ROM_QSTR(MP_QSTR_BurstEngineState), MP_ROM_PTR(&feagi_names_burst_engine_state)}, \
-    {MP_ROM_QSTR(MP_QSTR_GenomeState), MP_ROM_PTR(&feagi_names_genome_state)}, \
-    {MP_ROM_QSTR(MP_QSTR_ConnectomeState), MP_ROM_PTR(&feagi_names_connectome_state)}, \
-    {MP_ROM_QSTR(MP_QSTR_ServiceState), MP_ROM_PTR(&feagi_names_service_state)}, \
-    {MP_ROM_QSTR(MP_QSTR_AgentType), MP_ROM_PTR(&feagi_names_agent_type)}, \
-    {MP_ROM_QSTR(MP_QSTR_EventKind), MP_ROM_PTR(&feagi_names_event_kind)},
-#endif
+#define FEAGI_NAMES_BOOT_ID 31u
+#define FEAGI_NAMES_UNIX_TIME 32u
+#define FEAGI_NAMES 33u
+#define FEAGI_NAMES_QSTRS \
+    MP_QSTR_genome_state, \
+    MP_QSTR_connectome_state, \
+    MP_QSTR_burst_engine_state, \
+    MP_QSTR_fq_sampler_state, \
+    MP_QSTR_api_state, \
+    MP_QSTR_zmq_state, \
+    MP_QSTR_brain_readiness, \
+    MP_QSTR_agent_count, \
+    MP_QSTR_burst_frequency, \
+    MP_QSTR_neuron_count, \
+    MP_QSTR_synapse_count, \
+    MP_QSTR_cortical_area_count, \
+    MP_QSTR_memory_usage, \
+    MP_QSTR_regular_neuron_count, \
+    MP_QSTR_memory_neuron_count, \
+    MP_QSTR_neuron_capacity, \
+    MP_QSTR_synapse_capacity, \
+    MP_QSTR_version, \
+    MP_QSTR_last_modified, \
+    MP_QSTR_genome_timestamp, \
+    MP_QSTR_fatigue_index, \
+    MP_QSTR_fatigue_active, \
+    MP_QSTR_regular_neuron_util, \
+    MP_QSTR_memory_neuron_util, \
+    MP_QSTR_synapse_util, \
+    MP_QSTR_brain_regions_hash, \
+    MP_QSTR_cortical_areas_hash, \
+    MP_QSTR_brain_geometry_hash, \
+    MP_QSTR_morphologies_hash, \
+    MP_QSTR_cortical_mappings_hash, \
+    MP_QSTR_agent_data_hash, \
+    MP_QSTR_boot_id, \
+    MP_QSTR_unix_time
 
 #endif

@@ -1,3 +1,3 @@
-# For firmware with the module inside: FROZEN_MANIFEST=<a manifest of yours> with include("<this repository>/firmware/micropython/manifest.py")
-# in it. What StateManager.save, restore and load do with files.
+# What the module has in Python, in a firmware. micropython.mk and micropython.cmake add this to what the port freezes.
+module("_feagi_state.py")
 module("feagi_files.py", base_path="../python")

@@ -39,9 +39,11 @@ FLOAT_armv7emsp := FLOAT
 CROSS_armv7emdp := arm-none-eabi-
 FLAGS_armv7emdp := -mthumb -mcpu=cortex-m7 -mfpu=fpv5-d16 -mfloat-abi=hard
 FLOAT_armv7emdp := DOUBLE
-# Without the A extension, which an ESP32-C3 does not have; MicroPython's own makefile would use it.
+# Without the A extension, which an ESP32-C3 does not have; MicroPython's own makefile would use it. Functions save their registers
+# by calls of libgcc.
 CROSS_rv32imc := riscv64-unknown-elf-
-FLAGS_rv32imc := -march=rv32imc_zicsr -mabi=ilp32 -mno-relax -specs=picolibc.specs
+FLAGS_rv32imc := -march=rv32imc_zicsr -mabi=ilp32 -mno-relax -msave-restore -specs=picolibc.specs
+LIBS_rv32imc = --libs $(shell $(CC) -march=rv32imac -mabi=ilp32 -print-libgcc-file-name)
 FLOAT_rv32imc := NONE
 # mpy_ld.py takes what is at the same place of equally named sections of two files for one thing.
 CROSS_xtensawin := xtensa-esp32-elf-
@@ -57,43 +59,53 @@ CC := $(PYTHON) $(CC_TOOL)
 endif
 
 # What is for hosts alone is left out.
-SOURCES := $(HERE)/natmod.c $(HERE)/feagi_names.c $(filter-out %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
-# They are compiled as one: the compiler sees every call of every function, and leaves out what nobody calls.
-OBJECT := $(BUILD)/native.o
-HEADERS := $(wildcard $(HERE)/*.h $(HERE)/feagi_module.c $(CORE)/*.h $(ROOT)/firmware/port/*.h)
-CONFIG := $(BUILD)/feagi_state.config.h
+CORE_SOURCES := $(filter-out %/feagi_mirror.c %/feagi_shared.c,$(wildcard $(CORE)/*.c))
+# Two modules: feagi_state, and feagi_files, which it imports to save and restore. Each has a half in C and one in Python.
+SOURCES_feagi_state := $(HERE)/natmod.c $(addprefix $(HERE)/feagi_,manager.c methods.c server.c start.c values.c) $(CORE_SOURCES)
+SOURCES_feagi_files := $(HERE)/natmod_files.c $(HERE)/feagi_images.c $(CORE_SOURCES)
+# Where the names of a module are, in the order in which they are numbered.
+NAMES_feagi_state := $(HERE)/feagi_names.h $(HERE)/feagi_module.h
+NAMES_feagi_files := $(HERE)/feagi_images.h
+PYTHON_feagi_state := $(HERE)/_feagi_state.py
+PYTHON_feagi_files := $(ROOT)/firmware/python/feagi_files.py
+MODULES := feagi_state feagi_files
+HEADERS := $(wildcard $(HERE)/*.h $(CORE)/*.h $(ROOT)/firmware/port/*.h)
 
-# C99 with GNU atomics. -fno-tree-loop-distribute-patterns keeps byte loops from becoming calls of memcpy and memset.
-CFLAGS := -std=c99 -Os -Wall -Wextra -Werror -Wno-unused-parameter -DNDEBUG -DNO_QSTR -DMICROPY_ENABLE_DYNRUNTIME \
-	-DMP_CONFIGFILE='<$(CONFIG)>' -DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_$(FLOAT_$(ARCH)) -fpic -fno-common -U_FORTIFY_SOURCE \
-	-ffreestanding -fno-tree-loop-distribute-patterns -fwhole-program -I$(HERE) -I$(CORE) -I$(ROOT)/firmware/port -isystem $(MPY_DIR) $(FLAGS_$(ARCH))
+# C99 with GNU atomics. -fno-tree-loop-distribute-patterns keeps byte loops from becoming calls of memcpy and memset. What SMALLER
+# switches off makes code longer on each of these CPUs, with -Os as well (gcc 12).
+SMALLER := -fno-caller-saves -fno-move-loop-invariants -fno-section-anchors -fno-tree-dominator-opts -fno-tree-forwprop -fno-tree-loop-im
+CFLAGS := -std=c99 -Os $(SMALLER) -Wall -Wextra -Werror -Wno-unused-parameter -DNDEBUG -DNO_QSTR -DMICROPY_ENABLE_DYNRUNTIME \
+	-DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_$(FLOAT_$(ARCH)) -fpic -fno-common -U_FORTIFY_SOURCE -ffreestanding \
+	-fno-tree-loop-distribute-patterns -fwhole-program -I$(HERE) -I$(CORE) -I$(ROOT)/firmware/port -isystem $(MPY_DIR) $(FLAGS_$(ARCH))
 
 .DELETE_ON_ERROR:
+.SECONDEXPANSION:
+.SECONDARY:
 .PHONY: all
-all: $(OUT)/feagi_state.mpy $(OUT)/feagi_files.mpy $(OUT)/package.json
+all: $(MODULES:%=$(OUT)/%.mpy) $(OUT)/package.json
 
-$(OUT)/feagi_state.mpy: $(BUILD)/native.mpy $(BUILD)/enums.mpy | $(OUT)
+# The half in C runs first.
+$(MODULES:%=$(OUT)/%.mpy): $(OUT)/%.mpy: $(BUILD)/%/python.mpy $(BUILD)/%/native.mpy | $(OUT)
 	$(PYTHON) $(MPY_DIR)/tools/mpy-tool.py --merge -o $@ $^
-
-$(OUT)/feagi_files.mpy: $(ROOT)/firmware/python/feagi_files.py | $(OUT)
-	$(MPY_CROSS) -s feagi_files.py -o $@ $<
 
 $(OUT)/package.json: $(ROOT)/host/pyproject.toml $(firstword $(MAKEFILE_LIST)) | $(OUT)
 	printf '{"version": "%s", "urls": [["feagi_state.mpy", "feagi_state.mpy"], ["feagi_files.mpy", "feagi_files.mpy"]]}\n' "$$(sed -n 's/^version = "\(.*\)"/\1/p' $<)" >$@
 
-$(BUILD)/native.mpy: $(OBJECT)
-	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(CONFIG) -o $@ $^ >$(BUILD)/native.sizes
+$(BUILD)/%/python.mpy: $$(PYTHON_$$*) | $(BUILD)/%
+	$(MPY_CROSS) -march=$(ARCH) -s $*.py -o $@ $<
 
-$(BUILD)/enums.mpy: $(HERE)/enums.py | $(BUILD)
-	$(MPY_CROSS) -march=$(ARCH) -s feagi_state.py -o $@ $<
+$(BUILD)/%/native.mpy: $(BUILD)/%/native.o
+	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(BUILD)/$*/config.h $(LIBS_$(ARCH)) -o $@ $< >$(BUILD)/$*/native.sizes || { cat $(BUILD)/$*/native.sizes; false; }
 
 # The names of the sources, numbered for this module.
-$(CONFIG): $(HERE)/natmod.c $(HERE)/feagi_module.c $(HERE)/feagi_module.h $(HERE)/feagi_names.c | $(BUILD)
-	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --preprocess -o $@ $^
+$(BUILD)/%/config.h: $$(NAMES_$$*) $(HERE)/natmod_names.py | $(BUILD)/%
+	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --preprocess -o $@ $(NAMES_$*)
+	$(PYTHON) $(HERE)/natmod_names.py $@ $(NAMES_$*)
 
-$(OBJECT): $(SOURCES) $(CONFIG) $(HEADERS) $(CC_TOOL) $(MAKEFILE_LIST) | $(BUILD)
-	printf '#include "%s"\n' $(SOURCES) >$(@:.o=.c)
-	$(CC) $(CFLAGS) -c $(@:.o=.c) -o $@
+# All is compiled as one: the compiler sees every call of every function, and leaves out what nobody calls.
+$(BUILD)/%/native.o: $$(SOURCES_$$*) $(BUILD)/%/config.h $(HEADERS) $(CC_TOOL) $(MAKEFILE_LIST)
+	printf '#include "%s"\n' $(SOURCES_$*) >$(@:.o=.c)
+	$(CC) $(CFLAGS) -DMP_CONFIGFILE='<$(BUILD)/$*/config.h>' -c $(@:.o=.c) -o $@
 
-$(BUILD) $(OUT):
+$(OUT) $(MODULES:%=$(BUILD)/%):
 	mkdir -p $@

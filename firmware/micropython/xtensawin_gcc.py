@@ -40,6 +40,9 @@ def with_llvms_names(assembly: str) -> str:
     """LLVM has these directives and instructions under other names, or without one."""
     for pattern, name in ((r"\.word\b", ".long"), (r"\.align\b", ".balign"), (r"(b[a-z]+z)\.n\b", r"\1"), (r"(\.literal .*)@PLT$", r"\1")):
         assembly = re.sub(rf"^\t{pattern}", rf"\t{name}", assembly, flags=re.MULTILINE)
+    # A literal of 64 bits, whose upper half is used as name+4, becomes two.
+    assembly = re.sub(r"^\t\.literal (\S+), (\S+), (\S+)$", r"\t.literal \1, \2\n\t.literal \1_4, \3", assembly, flags=re.MULTILINE)
+    assembly = re.sub(r"(\tl32r\t\S+ \.LC\d+)\+4$", r"\1_4", assembly, flags=re.MULTILINE)
     return re.sub(r"^\tssa8b\ta(\d+)$", lambda found: f"\t.byte 0x00, {0x30 + int(found[1]):#x}, 0x40", assembly, flags=re.MULTILINE)
 
 
@@ -86,8 +89,12 @@ def with_gnu_relocations(object_file: Path) -> None:
                     data[at + 1 : at + 3] = bytes(2)
                 elif kind == R_XTENSA_32 and symbol["st_info"]["type"] == "STT_SECTION":
                     (word,) = struct.unpack_from("<I", data, at)
+                    if relocation["r_addend"] < 0:
+                        sys.exit(f"{object_file}: mpy_ld.py takes no address before a section (of a table whose index has something subtracted)")
                     struct.pack_into("<I", data, at, word + relocation["r_addend"])
                     struct.pack_into("<i", data, table["sh_offset"] + i * table["sh_entsize"] + 8, 0)
+                elif kind == R_XTENSA_32 and relocation["r_addend"] and symbol.name != "mp_fun_table":
+                    sys.exit(f"{object_file}: mpy_ld.py would lose what is added to the address of {symbol.name}")
                 elif kind != R_XTENSA_32:
                     sys.exit(f"{object_file}: mpy_ld.py would leave the relocation at {at:#x} undone, of {symbol.name or target.name}")
     object_file.write_bytes(data)

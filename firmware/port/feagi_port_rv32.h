@@ -8,18 +8,18 @@
 // counts on an emulated CPU: gcc 12 -Os, profile micro with a link, the slowest case of each call.
 //
 //                                          RV32IMC
-//   feagi_agents_deregister                    255
-//   feagi_agents_evict                         233
+//   feagi_agents_deregister                    220
+//   feagi_agents_evict                         210
 //   feagi_agents_heartbeat                      66
 //   feagi_agents_heartbeat_handle               66
-//   feagi_agents_register                      888
+//   feagi_agents_register                      777
 //   feagi_areas_get                              5
-//   feagi_clock_hear                           561
-//   feagi_events_push                           38
+//   feagi_clock_hear                           560
+//   feagi_events_push                           22
 //   feagi_hashes_get                             5
 //   feagi_hashes_set                            60
 //   feagi_image_open                             5
-//   feagi_image_restore                        866
+//   feagi_image_restore                        767
 //   feagi_image_save                           411
 //   feagi_link_start_deltas                     12
 //   feagi_locks_owner                            5
@@ -35,7 +35,7 @@
 //   feagi_state_store_u32                       33
 //   feagi_state_store_u64                       48
 //   feagi_state_subtract                        90
-//   feagi_state_write                          179
+//   feagi_state_write                          144
 //   feagi_stats_add                             65
 //   feagi_stats_init                           218
 //   feagi_stats_set                             44

@@ -18,18 +18,18 @@
 // besides for the one that the other core is in.
 //
 //                                         one core   two cores
-//   feagi_agents_deregister                    264         377
-//   feagi_agents_evict                         239         351
+//   feagi_agents_deregister                    241         355
+//   feagi_agents_evict                         233         347
 //   feagi_agents_heartbeat                      75         137
 //   feagi_agents_heartbeat_handle               75         137
-//   feagi_agents_register                      851        1277
+//   feagi_agents_register                      774        1219
 //   feagi_areas_get                              5          31
-//   feagi_clock_hear                           637         658
-//   feagi_events_push                           47          76
+//   feagi_clock_hear                           633         658
+//   feagi_events_push                           23          53
 //   feagi_hashes_get                             5          32
 //   feagi_hashes_set                            65         128
 //   feagi_image_open                             5          31
-//   feagi_image_restore                        826        1251
+//   feagi_image_restore                        766        1211
 //   feagi_image_save                           380         406
 //   feagi_link_start_deltas                     12          39
 //   feagi_locks_owner                            5          31
@@ -45,7 +45,7 @@
 //   feagi_state_store_u32                       37          66
 //   feagi_state_store_u64                       53          83
 //   feagi_state_subtract                       100         163
-//   feagi_state_write                          175         237
+//   feagi_state_write                          152         215
 //   feagi_stats_add                             73         121
 //   feagi_stats_init                           266         416
 //   feagi_stats_set                             52         100

@@ -1,11 +1,17 @@
-"""Saved states in files and in memory, on a board: what save, load and restore of feagi_state's StateManager do beyond their C.
+"""Saved states in files and in memory, on a board: what save, load and restore of feagi_state's StateManager do.
 
-The module imports this at the first such call. It has to be on the board beside it, or frozen into the firmware.
+The module imports this at the first such call. It has to be on the board beside it, or frozen into the firmware. Its half in C,
+_image, _check and _put_back (firmware/micropython/feagi_images.c), is in the same .mpy, or in the firmware.
 """
 
 import os
 
 from feagi_state import PersistenceError, StateManager
+
+try:
+    from _feagi_images import _check, _image, _put_back
+except ImportError:
+    pass  # they are in this module already
 
 # By the numbers of feagi_image.h.
 _WRONG = (
@@ -22,17 +28,14 @@ _WRONG = (
     "is damaged: its bytes have another CRC than when they were saved",
     "was saved from a state with another profile",
 )
-_BUFFER = "the buffer"
-
-
-def refuse(reason, image):
-    """Raises what is wrong with a buffer's image."""
-    raise PersistenceError("%s %s" % (_BUFFER, _WRONG[reason]))
 
 
 def save(state, target):
-    """Saves to a file's path, or to the beginning of a buffer. Returns how many bytes."""
-    image = state.save()
+    """Saves to a file's path, or to the beginning of a buffer, and returns how many bytes; with None returns the image."""
+    state.tick()
+    image = _image(state)
+    if target is None:
+        return image
     if isinstance(target, str):
         _write(target, image)
         return len(image)
@@ -43,16 +46,22 @@ def save(state, target):
     return len(image)
 
 
-def restore(state, path):
-    """Makes a state, or with None a new one, what a file holds. Returns the state."""
-    image = _read(path)
-    try:
-        if state is None:
-            return StateManager.load(image)
-        state.restore(image)
-        return state
-    except PersistenceError as error:
-        raise PersistenceError(path + str(error)[len(_BUFFER) :])
+def restore(state, source):
+    """Makes a state, or with None a new one, what a file or buffer holds. Returns the state."""
+    if isinstance(source, str):
+        name, image = source, _read(source)
+    else:
+        name, image = "the buffer", source
+    if state is None:
+        wrong, profile = _check(image)
+        if wrong:
+            raise PersistenceError("%s %s" % (name, _WRONG[wrong]))
+        state = StateManager(("tiny", "micro", "host")[profile - 1])
+    state.tick()
+    wrong = _put_back(state, image)
+    if wrong:
+        raise PersistenceError("%s %s" % (name, _WRONG[wrong]))
+    return state
 
 
 def _write(path, image):

@@ -41,6 +41,9 @@ from .events import Event, EventStream
 from .fleet import Fleet
 from .manager import StateManager
 from .mirror import LinkInfo, MirrorView, StateView, attach, mirrors
+from .recorder import Recorder, RecorderSummary
+from .recording import Recording, RecordingMessage
+from .replay import Replay
 from .sections import AgentInfo, AreaStats
 from .snapshot import Snapshot
 from .spec import (
@@ -94,8 +97,13 @@ __all__ = [
     "NotLockOwner",
     "PersistenceError",
     "PortError",
+    "Recorder",
+    "RecorderSummary",
+    "Recording",
+    "RecordingMessage",
     "RegionBusy",
     "RegionClosed",
+    "Replay",
     "SchemaMismatch",
     "SerializationError",
     "ServiceState",

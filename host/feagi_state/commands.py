@@ -39,8 +39,8 @@ class Command:
         on_done: Callable[[Command], None] | None = None,
         may_send: Callable[[], bool] | None = None,
     ) -> None:
-        """`len_bytes`: of its frame on the line. `deadline`: monotonic seconds. `on_done` is called once, when `done` becomes true. `may_send` is asked right
-        before the command is sent for the first time: if not, it is forgotten.
+        """`len_bytes`: of its frame on the line. `deadline`: monotonic seconds. `on_done` is called once, when `done`
+        becomes true. `may_send` is asked right before the command is sent for the first time: if not, it is forgotten.
         """
         self.op = op
         self.args = args
@@ -125,7 +125,7 @@ class CommandQueue:
     def __init__(
         self, send: Callable[[Kind, int, tuple[Any, ...], float], bool], has_room: Callable[[int], bool]
     ) -> None:
-        """`send` puts a frame on the line of the present session, if the device has room; `has_room`: for so many bytes."""
+        """`send` puts a frame on the line of the present session, if there is room; `has_room`: for so many bytes."""
         self._send = send
         self._has_room = has_room
         self._waiting: deque[Command] = deque()

@@ -7,7 +7,7 @@ import time
 
 from .device import Device
 from .errors import PortError, SchemaMismatch
-from .port_finder import PortFinder, served_mirror
+from .port_finder import PortFinder, is_replay, served_mirror
 from .port_link import PortLink
 from .runner import Runner
 from .served_link import ServedLink, connection_to
@@ -80,6 +80,9 @@ def _served_link(runner: Runner, port: str, mirror_dir: str | os.PathLike[str] |
     view = served_mirror(port, mirror_dir)
     if view is None:
         return None
+    if view.link.replayed:
+        with view:
+            raise is_replay(view)
     connection = connection_to(view)
     if connection is None:
         view.close()

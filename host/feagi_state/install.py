@@ -21,9 +21,9 @@ __all__ = ["InstallError", "Installed", "Progress", "Request", "check_native", "
 
 PROGRAM = "main.py"
 KEPT_PROGRAM = "main.py.bak"
-# Looks for a module that is part of the firmware, past the one that runs and past files: there is no such folder.
+# Looks for a module that is part of the firmware, past the one that runs and past files.
 BUILT_IN = (
-    "import sys\nold, path = sys.modules.pop('feagi_state', None), sys.path[:]\nsys.path[:] = ['/nonexistent']\n"
+    "import sys\nold, path = sys.modules.pop('feagi_state', None), sys.path[:]\nsys.path[:] = ['.frozen']\n"
     "try:\n import feagi_state\n print(feagi_state.schema_hash())\n"
     "except ImportError:\n print(None)\n"
     "finally:\n sys.path[:] = path\n if old: sys.modules['feagi_state'] = old"

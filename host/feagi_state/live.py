@@ -18,7 +18,7 @@ from .events import EventStream
 from .fields import enum_name, format_age, format_event_time, format_value, json_value
 
 __all__ = [
-    "Recorder",
+    "RecentEvents",
     "View",
     "event_dict",
     "sections_dict",
@@ -171,12 +171,12 @@ def snapshot_dict(view: View) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------- as text for people
 
 
-def event_text(event: Any, recorder: Recorder) -> str:
-    """An event in one line, as a recorder of its view knows it."""
+def event_text(event: Any, recent: RecentEvents) -> str:
+    """An event in one line; `recent` is of its view, and knows the agents' names."""
     shown = event_dict(event)
     kind = shown["kind"] if not shown["kind"].isdigit() else f"application event {shown['kind']}"
     if event.kind in (spec.EventKind.AGENT_REGISTERED, spec.EventKind.AGENT_DEREGISTERED):
-        what = recorder.names.get(event.arg, f"handle {event.arg:#x}")
+        what = recent.names.get(event.arg, f"handle {event.arg:#x}")
     else:
         what = shown.get("value", f"{event.arg:,}")
     return f"{format_event_time(shown['time_ms'])}  {kind}  {what}"
@@ -228,7 +228,7 @@ def status_text(view: View) -> str:
     return f"{where}: STALE, nothing heard for {format_age(link.age_s)}: the values are old"
 
 
-class Recorder:
+class RecentEvents:
     """Remembers the last events of a view and the agents' names, which outlive the agents."""
 
     def __init__(self, view: View, from_start: bool = False) -> None:
@@ -364,21 +364,21 @@ def _areas_lines(view: View) -> list[Text]:
 class _Picture:
     """Draws a view, and remembers which fields changed lately."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
+    def __init__(self, recent: RecentEvents) -> None:
+        self.recent = recent
         self.values: dict[str, Any] = {}
         self.changed: dict[str, float] = {}
 
     def draw(self, width: int, height: int) -> Group:
         """The view in at most `height` lines. Its state and its link are shown in full, the rest as far as it fits."""
-        view = self.recorder.view
+        view = self.recent.view
         values = view.state.as_dict()
         now = time.monotonic()
         if self.values:
             self.changed.update((name, now) for name, value in values.items() if value != self.values.get(name))
         self.values = values
         stale = view.stale
-        agents, areas, events = list(view.agents), _areas_lines(view), list(self.recorder.events)
+        agents, areas, events = list(view.agents), _areas_lines(view), list(self.recent.events)
 
         texts = status_texts(view)
         status = next((text for text in texts if cell_len(text) <= width), texts[-1])
@@ -409,7 +409,7 @@ class _Picture:
         parts = [top, _fields_lines(values, self.changed, stale, width, field_lines)]
         parts += [_agents_lines(agents, int(values.get("last_modified", 0)), agent_rows), areas]
         if event_rows:
-            shown = [_line(event_text(event, self.recorder)) for event in events[-event_rows:]]
+            shown = [_line(event_text(event, self.recent)) for event in events[-event_rows:]]
             parts.append([_line(("last events", "dim italic")), *shown])
         parts = [part for part in (*parts, bottom) if part]
         if left() - field_lines >= len(parts) - 1:
@@ -439,11 +439,11 @@ def _no_check() -> None:
 
 def watch_table(view: View, console: Console, seconds: float | None, check: Check = _no_check) -> None:
     """Show the live table on a terminal for `seconds`, or until KeyboardInterrupt."""
-    recorder = Recorder(view)
-    picture = _Picture(recorder)
+    recent = RecentEvents(view)
+    picture = _Picture(recent)
     with Live(picture.draw(*console.size), console=console, auto_refresh=False, vertical_overflow="crop") as live:
         for left_s in _rounds(seconds, REFRESH_S):
-            recorder.poll(left_s)
+            recent.poll(left_s)
             check()
             live.update(picture.draw(*console.size), refresh=True)
 
@@ -452,12 +452,12 @@ def watch_lines(
     view: View, write: Any, seconds: float | None, period_s: float = 0.5, check: Check = _no_check
 ) -> None:
     """Where there is no terminal: everything once, then a line for all that changes."""
-    recorder = Recorder(view)
+    recent = RecentEvents(view)
     status = ""
     values: dict[str, Any] = {}
     agents: dict[int, Any] = {}
     for left_s in _rounds(seconds, period_s):
-        fresh = recorder.poll(left_s) if status else []
+        fresh = recent.poll(left_s) if status else []
         check()
         now_status = "STALE" if view.stale else "live"
         if now_status != status:
@@ -474,18 +474,18 @@ def watch_lines(
         for handle in agents.keys() - now_agents.keys():
             write(f"agent {agents[handle].agent_id} has gone")
         for event in fresh:
-            write(f"event {event_text(event, recorder).strip()}")
+            write(f"event {event_text(event, recent).strip()}")
         values, agents = now_values, now_agents
     write(link_text(view))
 
 
 def watch_json(view: View, write: Any, seconds: float | None, period_s: float) -> None:
     """One object a period, with the events since the last one."""
-    recorder = Recorder(view)
+    recent = RecentEvents(view)
     fresh: list[Any] = []
     for left_s in _rounds(seconds, period_s):
         write({**snapshot_dict(view), "new_events": [event_dict(event) for event in fresh]})
         fresh = []
         end = time.monotonic() + left_s
         while time.monotonic() < end:
-            fresh += recorder.poll(end - time.monotonic())
+            fresh += recent.poll(end - time.monotonic())

@@ -42,6 +42,7 @@ __all__ = [
     "mirrors",
 ]
 
+REPLAY_PORT: Final = "replay:"  # and the recording's file: the port of what is replayed
 _STALE_AFTER_S: Final = spec.STALE_AFTER_MS / 1000
 _LINK_STATE: Final = spec.MIRROR_FIELDS["link_state"].offset
 _LIVE: Final = int(LinkState.LIVE)
@@ -71,6 +72,11 @@ class LinkInfo:
     naks: int
     text_bytes: int
     sessions: int
+
+    @property
+    def replayed(self) -> bool:
+        """Whether this is no device but a recording that is replayed."""
+        return self.port.startswith(REPLAY_PORT)
 
     @property
     def counters(self) -> dict[str, int]:

@@ -103,6 +103,15 @@ def served_mirror(port: str, mirror_dir: str | os.PathLike[str] | None = None) -
     return None
 
 
+def is_replay(view: MirrorView) -> PortError:
+    """What to say to who wants a replay's mirror to be a device."""
+    return PortError(
+        f"{view.name} is a replay, which takes no commands: feagi_state.attach({view.name!r}) and "
+        f"`feagi-state watch {view.name}` read it",
+        "failed",
+    )
+
+
 def served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None = None) -> PortError | None:
     """Who has the port, when that is a process that serves a mirror of it."""
     with suppress(MemoryMapError):
@@ -111,6 +120,8 @@ def served_elsewhere(port: str, mirror_dir: str | os.PathLike[str] | None = None
             return None
         with view:
             pid, name, helps = view.link.owner_pid, view.name, takes_commands(view)
+            if view.link.replayed:
+                return is_replay(view)
         if pid == os.getpid():
             return PortError(f"{port} is served by this process already, as mirror {name}", "busy")
         if helps:

@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CORE = ROOT / "firmware" / "core"
 PORT = ROOT / "firmware" / "port"
-# As firmware/micropython/natmod.mk, but for -fpic: code of a firmware with the core in it.
+# As firmware/micropython/natmod.mk, but for -fpic and what makes it smaller there: code of a firmware with the core in it.
 FLAGS = ["-std=c99", "-Os", "-ffreestanding", "-fno-tree-loop-distribute-patterns"]
 # Never on a device: natmod.mk leaves it out as well.
 HOST_ONLY = {"feagi_mirror", "feagi_shared"}

@@ -122,19 +122,20 @@ def object_sizes(target: str, folder: Path) -> Numbers:
 
 
 def module_sizes(build: Path) -> Numbers:
-    """Of each native module in `build`: mpy.ARCH.feagi_state, bytes of the file; mpy.ARCH.text, bytes of its machine code and
-    constants as the linker says, and mpy.ARCH.bss.
+    """Of the native modules in `build`: mpy.ARCH.feagi_state, bytes of the file; mpy.ARCH.text, bytes of its machine code and
+    constants as the linker says, and mpy.ARCH.bss. Of feagi_files the same as mpy.ARCH.feagi_files and mpy.ARCH.feagi_files.PART.
 
     Empty if there is none.
     """
     numbers: Numbers = {}
-    for file in sorted(build.glob("mpy/*_6.3/feagi_state.mpy")):
-        arch = file.parent.name.removesuffix("_6.3")
-        numbers[f"mpy.{arch}.feagi_state"] = file.stat().st_size
-        said = build / "natmod" / arch / "native.sizes"
+    for file in sorted(build.glob("mpy/*_6.3/*.mpy"), reverse=True):
+        arch, module = file.parent.name.removesuffix("_6.3"), file.stem
+        numbers[f"mpy.{arch}.{module}"] = file.stat().st_size
+        said = build / "natmod" / arch / module / "native.sizes"
         if said.exists():
             found = {part: int(number) for part, number in re.findall(r"^(\w+) size: +(\d+)$", said.read_text(), re.MULTILINE)}
-            numbers |= {f"mpy.{arch}.text": found["text"] + found.get("rodata", 0), f"mpy.{arch}.bss": found.get("bss", 0)}
+            name = f"mpy.{arch}" if module == "feagi_state" else f"mpy.{arch}.{module}"
+            numbers |= {f"{name}.text": found["text"] + found.get("rodata", 0), f"{name}.bss": found.get("bss", 0)}
     return numbers
 
 

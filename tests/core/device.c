@@ -12,6 +12,7 @@
 #include "feagi_state.h"
 #include "feagi_stats.h"
 #include "feagi_windows.h"
+#include "reencode.h"
 
 // Each part in a block of its own, so that the sanitizer sees an access beyond its end.
 typedef struct {
@@ -176,4 +177,23 @@ long long device_do(device_t *d, const char *command, const char *first, const c
     }
     fprintf(stderr, "not understood: %s\n", command);
     abort();
+}
+
+// The frame that the C encoder makes of what `segment`, the bytes between two zeros, says in the session `seed`. Returns its
+// length on the wire, which has room for the longest, or a negative error for what is no frame.
+int frame_again(const uint8_t *segment, size_t len_bytes, uint32_t seed, uint8_t *wire) {
+    uint8_t body[FEAGI_FRAME_LEN_BYTES];
+    feagi_frame_in_t in;
+    feagi_frame_in_init(&in, body, sizeof body);
+    for (size_t i = 0; i < len_bytes; i++) {
+        feagi_frame_feed(&in, segment[i]);
+    }
+    const int got = feagi_frame_feed(&in, 0);
+    feagi_frame_t frame;
+    if (got <= 0 || feagi_frame_check(body, (size_t)got, seed, &frame)) {
+        return FEAGI_ERR_FRAME;
+    }
+    feagi_frame_out_t out;
+    feagi_frame_start(&out, wire, FEAGI_FRAME_LEN_BYTES - 4, frame.kind, frame.seq);
+    return reencode(&out, frame.payload, frame.len) ? (int)feagi_frame_finish(&out, seed) : FEAGI_ERR_FRAME;
 }

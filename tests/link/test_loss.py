@@ -7,7 +7,7 @@ import ctypes
 import pytest
 
 from feagi_state import spec
-from simulation import HASHES_AT, PAGES, STEP_MS, Simulation
+from simulation import FIELDS, HASHES_AT, PAGES, STEP_MS, Simulation
 
 
 @pytest.mark.parametrize("rate", [0, 1e-3, 1e-2, 5e-2])
@@ -117,6 +117,42 @@ def test_a_command_runs_at_most_once_whatever_the_line_does(device: ctypes.CDLL,
     count = simulation.watcher.mirror.load_field(field)
     assert answered <= count <= answered + unknown
     assert answered > 20
+    simulation.close()
+
+
+def test_a_command_that_the_line_says_again_after_the_next_one_does_not_run_again(device: ctypes.CDLL) -> None:
+    simulation = Simulation(device, 104)
+    assert simulation.settle()
+    said = []
+    for _ in range(2):
+        simulation.session.command(spec.CommandOp.ADD, (spec.CORE_FIELDS["neuron_count"].offset, 1), simulation.now, 5.0)
+        said.append(simulation.session.take_output())
+        simulation.device.receive(said[-1])
+        simulation.step()
+    assert simulation.device.field("neuron_count") == 2
+    simulation.device.receive(said[0])
+    assert simulation.device.field("neuron_count") == 2
+    simulation.device.receive(said[1])
+    assert simulation.device.field("neuron_count") == 2
+    simulation.close()
+
+
+def test_an_old_session_that_the_line_says_again_is_not_taken_up(device: ctypes.CDLL) -> None:
+    """The watcher looks at every page that is published, and at every event."""
+    simulation = Simulation(device, 105)
+    simulation.device.do("event", 256, 1)
+    said = []
+    take = simulation.to_host.line.take
+    simulation.to_host.line.take = lambda now: said.append(take(now)) or said[-1]  # type: ignore[func-returns-value]
+    assert simulation.settle()
+    first, begun = simulation.session.session, b"".join(said)
+    simulation.open_port()
+    assert simulation.settle() and simulation.session.session != first
+    simulation.device.do("set", FIELDS.index("neuron_count"), 7)
+    simulation.device.do("event", 256, 2)
+    assert simulation.settle()
+    simulation.session.receive(begun, simulation.now)
+    assert simulation.settle()
     simulation.close()
 
 

@@ -34,15 +34,15 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     yield {**env, "PATH": f"{BIN}:{env['PATH']}", "FEAGI_STATE_DIR": str(tmp_path)}
 
 
-def run(command: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bash", "-c", command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+def run(command: str, env: dict[str, str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "-c", command], cwd=cwd, env=env, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
 
 
-def run_until_it_works(command: str, env: dict[str, str]) -> str:
+def run_until_it_works(command: str, env: dict[str, str], cwd: Path = ROOT) -> str:
     """As one would who waits for what was started before it."""
     deadline = time.monotonic() + SETTLE_S
     while True:
-        done = run(command, env)
+        done = run(command, env, cwd)
         if done.returncode == 0:
             return done.stdout
         assert time.monotonic() < deadline, f"{command}: {done.stderr}"
@@ -50,8 +50,8 @@ def run_until_it_works(command: str, env: dict[str, str]) -> str:
 
 
 def test_the_readme_has_the_blocks_that_are_tested_here() -> None:
-    words = ("make run", "feagi-state get", "feagi-state install", "device.add(", "feagi_state.attach", "Fleet(", "brain.saved", "create_snapshot",
-             "state.fgi", "make check")  # fmt: skip
+    words = ("make run", "feagi-state get", "feagi-state install", "device.add(", "feagi_state.attach", "Fleet(",
+             "feagi-state record", "Recorder(", "brain.saved", "create_snapshot", "state.fgi", "make check")  # fmt: skip
     tested = [block(word) for word in words]
     assert sorted(tested) == sorted(text for _kind, text in BLOCKS), "the README has an example that no test runs"
 
@@ -67,8 +67,8 @@ def test_two_commands(number: int, environment: dict[str, str]) -> None:
     assert '"mirror_equal_device": true' in done.stdout
 
 
-@pytest.mark.parametrize(("words", "terminals"), [("feagi-state get", 2), ("feagi-state install", 1)])
-def test_shell_examples(words: str, terminals: int, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(("words", "terminals"), [("feagi-state get", 2), ("feagi-state install", 1), ("feagi-state record", 2)])
+def test_shell_examples(words: str, terminals: int, environment: dict[str, str], tmp_path: Path) -> None:
     background = []
     try:
         for line in block(words).splitlines():
@@ -78,11 +78,11 @@ def test_shell_examples(words: str, terminals: int, environment: dict[str, str])
                     run_until_it_works("feagi-state boards --json | grep -q '\"running\": \\[{'", environment)
                 background.append(
                     subprocess.Popen(
-                        ["bash", "-c", f"exec {command}"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+                        ["bash", "-c", f"exec {command}"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
                     )
                 )
             else:
-                assert run_until_it_works(command, environment).strip()
+                assert run_until_it_works(command, environment, tmp_path).strip()
         assert len(background) == terminals
     finally:
         for process in reversed(background):
@@ -106,6 +106,14 @@ def test_python_examples(environment: dict[str, str], tmp_path: Path, monkeypatc
             done = subprocess.run([sys.executable, reading], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "LIVE" in done.stdout
+
+
+def test_recording_from_python(environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEAGI_STATE_DIR", str(tmp_path))
+    with start_board(find_board("unix")):
+        done = subprocess.run([sys.executable, "-c", block("Recorder(")], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("snapshot ") and done.stdout.endswith("unix-replay 30\n")
 
 
 def test_state_manager_examples(environment: dict[str, str], tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def areas_have_locks_windows_and_statistics():
     raises(ValueError, "-1", s.set_area_stats, "iic", 1, -1)
     raises(f.AreaNotFound, "'v1'", s.set_area_stats, "v1", 1)
     raises(ValueError, "'%s' is 17 bytes long, it should be 1 to 16" % ("a" * 17), s.init_area_stats, "a" * 17)
-    raises(ValueError, "b'\\xff' is not UTF-8", s.init_area_stats, b"\xff")
+    raises(ValueError, "b'\\xff': the text is not UTF-8", s.init_area_stats, b"\xff")
     check(s.digest() == before, "an error changed the statistics")
     s.set_area_stats("iic", 2**32 - 1, 8)
     check(s.get_area_stats("iic") == (2**32 - 1, 8, 2**32 - 1), "set statistics")
@@ -329,7 +329,7 @@ def a_stream_that_fails_raises_and_the_link_goes_on():
 def a_long_name_or_no_stream_is_refused():
     s = f.StateManager("tiny")
     raises(ValueError, "25 bytes long, it should be 0 to 24", f.Link, io.BytesIO(), s, "x" * 25)
-    raises(ValueError, "is not UTF-8", f.Link, io.BytesIO(), s, b"\xff")
+    raises(ValueError, "the text is not UTF-8", f.Link, io.BytesIO(), s, b"\xff")
     if big_heap():
         raises(ValueError, "a link carries 64", f.Link, io.BytesIO(), f.StateManager("host"), "host")
     raises(OSError, "", f.Link, 5)

@@ -35,7 +35,7 @@ def test_check_names_every_file_that_a_changed_spec_would_change(tmp_path: Path)
     spec = changed_spec(tmp_path, "spec.toml", "GENOME_STATE_CHANGED = 2", "GENOME_STATE_CHANGED = 9")
     done = subprocess.run([*GENERATE, "--check", "--spec", str(spec)], capture_output=True, text=True)
     assert done.returncode == 1
-    for name in ("firmware/core/feagi_spec.h", "host/feagi_state/spec.py", "firmware/micropython/enums.py", "shared_spec/LAYOUT.md"):
+    for name in ("firmware/core/feagi_spec.h", "host/feagi_state/spec.py", "firmware/micropython/_feagi_state.py", "shared_spec/LAYOUT.md"):
         assert name in done.stderr
 
 

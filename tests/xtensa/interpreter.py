@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from emulated import Emulated
-from mpyfile import NativeModule, Places, read_native
+from mpyfile import Places, read_native
 
 WORD_MASK = 0xFFFFFFFF
 SMALL_INTS = range(-(2**30), 2**30)
@@ -35,8 +35,8 @@ TYPE_LEN_BYTES = 20 + 4 * len(SLOTS)
 OPERATORS: dict[str, Callable[..., Any]] = {
     "MP_UNARY_OP_NEGATIVE": operator.neg,
     "MP_BINARY_OP_LESS": operator.lt,
+    "MP_BINARY_OP_EQUAL": operator.eq,
     "MP_BINARY_OP_RSHIFT": operator.rshift,
-    "MP_BINARY_OP_MODULO": operator.mod,
 }
 
 
@@ -53,15 +53,14 @@ class NativeFunction:
     def __call__(self, *args: object) -> object:
         kind, second, third = self.vm.cpu.read_words(self.at, 3)
         words = [self.vm.word(arg) for arg in args]
-        if kind == self.vm.type_fun_builtin_var:
-            least, most = second >> 17, second >> 1 & 0xFFFF
-            function, parameters = third, [len(args), self.vm.words(*words)]
-        else:
-            least = most = self.vm.function_types.index(kind)
-            function, parameters = second, words
-        if not least <= len(args) <= most:
-            raise TypeError(f"{len(args)} arguments where {least} to {most} are taken")
-        return self.vm.object(self.vm.cpu.call(function, *parameters))
+        if kind == self.vm.type_fun_builtin_var:  # whose signature ours have no use for
+            return self.vm.call(third, len(args), self.vm.words(*words))
+        if kind not in self.vm.function_types:  # of a type of the module's own
+            return self.vm.call(self.vm.slot(kind, "call"), self.at, len(args), 0, self.vm.words(*words))
+        count = self.vm.function_types.index(kind)
+        if len(args) != count:
+            raise TypeError(f"{len(args)} arguments where {count} are taken")
+        return self.vm.call(second, *words)
 
 
 class NativeType(type):
@@ -72,7 +71,7 @@ class NativeType(type):
 
     def _local(cls, name: str, instance: object) -> object:
         """What the type's dict has, as an attribute of an instance or, with None, of the type."""
-        methods = cls._vm.locals_of(cls._type_at)
+        methods = cls._vm.object(cls._vm.slot(cls._type_at, "locals_dict"))
         if name not in methods:
             raise AttributeError(name)
         return methods[name].__get__(instance, cls)
@@ -122,14 +121,15 @@ class NativeObject(metaclass=NativeType):
 
 
 class Interpreter:
-    """One module, loaded from its .mpy; `globals` has its names. A context manager, which ends the emulated program.
+    """Of the modules that it loads. A context manager, which ends the emulated program.
 
     `program` is the one made of stub.c, `mpy_dir` the source of MicroPython, which says where in the table each function is.
     """
 
-    def __init__(self, program: Path, mpy_dir: Path, mpy: Path) -> None:
+    def __init__(self, program: Path, mpy_dir: Path) -> None:
         self.cpu = Emulated(program, self.answer)
-        self.globals: dict[str, object] = {}
+        self._globals: dict[str, object] = {}  # of the module that is being loaded
+        self._written: list[tuple[Any, int]] = []  # buffers that a call may write, and where they are
         self._heap_is_locked = False
         self._answering = False
         self._objects: dict[int, object] = {}
@@ -141,7 +141,11 @@ class Interpreter:
         operators = (mpy_dir / "py" / "runtime0.h").read_text()
         self._unary, self._binary = (re.findall(rf"^\s+(MP_{kind}_OP_\w+)", operators, re.MULTILINE) for kind in ("UNARY", "BINARY"))
         self._table = functions_of(mpy_dir / "py" / "nativeglue.h")
-        self._load(read_native(mpy))
+        self._entries = [self._entry(i, name) for i, name in enumerate(self._table)]
+        self.function_types = [self.type_fun_builtin_0, self.type_fun_builtin_1, self.type_fun_builtin_2, self.type_fun_builtin_3]
+        self._table_at = self.words(*self._entries)
+        self._streams = self.words(*self.cpu.functions[len(self._table) : len(self._table) + 3], 0)  # an mp_stream_p_t
+        self._table += ["stream_read", "stream_write", "stream_ioctl"]
 
     def __enter__(self) -> Interpreter:
         return self
@@ -155,22 +159,31 @@ class Interpreter:
 
     # ---- Loading
 
-    def _load(self, module: NativeModule) -> None:
-        table = [self._entry(i, name) for i, name in enumerate(self._table)]
-        self.function_types = [self.type_fun_builtin_0, self.type_fun_builtin_1, self.type_fun_builtin_2, self.type_fun_builtin_3]
-        table_at = self.words(*table)
+    def load(self, mpy: Path, names: dict[str, object], source: Path) -> None:
+        """Runs a file's native code, and then what it has as bytecode, of which this is the source. `names` are the module's."""
+        module = read_native(mpy)
+        self._globals = names
         numbers = [name if isinstance(name, int) else self.qstr(name) for name in module.names]
         qstrs_at = self.cpu.reserve(2 * len(numbers))
         self.cpu.write(qstrs_at, struct.pack(f"<{len(numbers)}H", *numbers))
         text_at, rodata_at, bss_at = map(self.cpu.reserve, (len(module.text), len(module.rodata), module.bss_len_bytes))
-        text, rodata = module.relocated(Places(text_at, rodata_at, bss_at, qstrs_at, table, table_at))
+        text, rodata = module.relocated(Places(text_at, rodata_at, bss_at, qstrs_at, self._entries, self._table_at))
         self.cpu.write(text_at, text)
         self.cpu.write(rodata_at, rodata)
-        self._streams = self.words(*self.cpu.functions[len(table) : len(table) + 3], 0)  # an mp_stream_p_t
-        self._table += ["stream_read", "stream_write", "stream_ioctl"]
         context = self.words(0, 0, qstrs_at, 0)  # an mp_module_context_t
         function = self.words(0, context)  # an mp_obj_fun_bc_t, as far as mpy_init() looks at it
         self.cpu.call(text_at, function, 0, 0, 0)
+        exec(source.read_text(), names)
+
+    def call(self, at: int, *words: int) -> object:
+        """Calls a function of a module, which may write the buffers that it is given."""
+        before, self._written = self._written, []
+        try:
+            return self.object(self.cpu.call(at, *words))
+        finally:
+            for value, data in self._written:
+                value[:] = self.cpu.read(data, len(value))
+            self._written = before
 
     def _entry(self, index: int, name: str) -> int:
         """What the table has: an object, a type or a function."""
@@ -231,7 +244,9 @@ class Interpreter:
             return self._qstrs[word >> 3]
         if word not in self._objects:  # the module made it by itself
             [kind] = self.cpu.read_words(word, 1)
-            if kind in (*self.function_types, self.type_fun_builtin_var):
+            if kind == self.type_type:
+                self._new_type(word)
+            elif kind in (*self.function_types, self.type_fun_builtin_var) or self.slot(kind, "call"):
                 self.name_object(NativeFunction(self, word), word)
             else:
                 made = self._objects[kind]
@@ -253,21 +268,9 @@ class Interpreter:
         index = self.cpu.read(type_at + 8 + SLOTS.index(name), 1)[0]
         return self.cpu.read_words(type_at + 20 + 4 * (index - 1), 1)[0] if index else 0
 
-    @functools.cache  # noqa: B019
-    def locals_of(self, type_at: int) -> dict[str, Any]:
-        """What the dict of a type has: functions and static methods."""
-        _, head, _, entries = self.cpu.read_words(self.slot(type_at, "locals_dict"), 4)  # an mp_obj_dict_t
-        pairs = self.cpu.read_words(entries, 2 * (head >> 3))
-        return {self.object(name): self.object(value) for name, value in zip(pairs[::2], pairs[1::2])}
-
-    def _new_type(self, at: int, name: str) -> object:
-        parent = self.slot(at, "parent")
-        if parent:
-            made: object = type(name, (self.object(parent),), {})
-        else:
-            made = NativeType(name, (NativeObject,), {"_vm": self, "_type_at": at})
-        self.name_object(made, at)
-        return made
+    def _new_type(self, at: int) -> None:
+        name = self._qstrs[self.cpu.read_words(at + 4, 1)[0] >> 16]
+        self.name_object(NativeType(name, (NativeObject,), {"_vm": self, "_type_at": at}), at)
 
     # ---- What the module calls
 
@@ -299,12 +302,10 @@ class Interpreter:
 
     def do_load_global(self, name: int) -> int:
         text = self._qstrs[name]
-        return self.word(self.globals[text] if text in self.globals else getattr(builtins, text))
+        return self.word(self._globals[text] if text in self._globals else getattr(builtins, text))
 
     def do_store_global(self, name: int, word: int) -> None:
-        text = self._qstrs[name]
-        [kind] = self.cpu.read_words(word, 1)
-        self.globals[text] = self._new_type(word, text) if kind == self.type_type else self.object(word)
+        self._globals[self._qstrs[name]] = self.object(word)
 
     def do_load_attr(self, word: int, name: int) -> int:
         return self.word(getattr(self.object(word), self._qstrs[name]))
@@ -374,6 +375,8 @@ class Interpreter:
             at = self.cpu.reserve(beyond + len(data) + 1) + beyond
             self.cpu.write(at, data)
             self._buffers[word] = at, len(data)
+        if flags & WRITE_BUFFER:
+            self._written.append((value, self._buffers[word][0]))
         self.cpu.write_words(info, *self._buffers[word], ord("B"))
         return True
 

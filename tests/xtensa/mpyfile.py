@@ -8,6 +8,7 @@ from pathlib import Path
 
 ARCH_XTENSAWIN = 10
 BYTECODE, NATIVE_VIPER = 0, 2  # MP_CODE_... less MP_CODE_BYTECODE
+STRING, BYTES, TUPLE = 5, 6, 10  # MP_PERSISTENT_OBJ_...; numbers below are None and such, which have no bytes
 HAS_RELOCATIONS, HAS_RODATA, HAS_BSS = 0x10, 0x20, 0x40  # MP_SCOPE_FLAG_VIPER...
 
 
@@ -76,16 +77,25 @@ def read_native(path: Path) -> NativeModule:
     if (magic, version, features) != (ord("M"), 6, ARCH_XTENSAWIN << 2 | 3):
         raise ValueError(f"{path}: no native module for xtensawin of MicroPython's ABI 6.3")
     name_count, object_count = reader.uint(), reader.uint()
-    if object_count:
-        raise ValueError(f"{path}: has a table of objects, which no native module of ours has")
     names: list[str | int] = []
     for _ in range(name_count):
         length = reader.uint()
         names.append(length >> 1 if length & 1 else reader.bytes((length >> 1) + 1)[:-1].decode())
+    for _ in range(object_count):  # of the bytecode
+        _skip_object(reader)
     module = _read_code(reader, names)
     if not module:
         raise ValueError(f"{path}: bytecode only")
     return module
+
+
+def _skip_object(reader: _Reader) -> None:
+    kind = reader.byte()
+    if kind == TUPLE:
+        for _ in range(reader.uint()):
+            _skip_object(reader)
+    elif kind >= STRING:
+        reader.bytes(reader.uint() + (kind <= BYTES))  # these end with a zero byte
 
 
 def _read_code(reader: _Reader, names: list[str | int]) -> NativeModule | None:

@@ -1,6 +1,6 @@
 """Runs a script for boards with the module feagi_state as an emulated Xtensa CPU executes it:
 
-    run.py PROGRAM MPY_DIR MPY SCRIPT [ARGUMENT]
+    run.py PROGRAM MPY_DIR MPYS SCRIPT [ARGUMENT]
 
 calls SCRIPT's run() with the arguments, which are Python's literals. Its other imports and its own code are this Python's.
 """
@@ -54,7 +54,7 @@ def add_module(name: str, **contents: Any) -> ModuleType:
     return module
 
 
-def main(program: str, mpy_dir: str, mpy: str, script: str, *arguments: str) -> None:
+def main(program: str, mpy_dir: str, mpys: str, script: str, *arguments: str) -> None:
     # What scripts and the module use of MicroPython's own modules and this Python has not.
     vars(time).update(
         ticks_us=lambda: time.monotonic_ns() // 1000 & TICKS_MASK,
@@ -64,13 +64,15 @@ def main(program: str, mpy_dir: str, mpy: str, script: str, *arguments: str) -> 
     vars(gc).update(mem_free=lambda: 2**20)
     vars(builtins).update(memoryview=view, open=open_file)
     vars(io).update(BytesIO=BytesIO)
-    with Interpreter(Path(program), Path(mpy_dir), Path(mpy)) as vm:
+    firmware = HERE.parents[1] / "firmware"
+    with Interpreter(Path(program), Path(mpy_dir)) as vm:
         add_module("micropython", heap_lock=lambda: vm.lock_heap(True), heap_unlock=lambda: vm.lock_heap(False))
         add_module("uctypes", addressof=vm.address_of)
-        module = add_module("feagi_state", **vm.globals)
-        # The file's bytecode part, of which this is the source.
-        exec((HERE.parents[1] / "firmware" / "micropython" / "enums.py").read_text(), module.__dict__)
-        sys.path[:0] = [str(HERE.parent / "micropython"), str(HERE.parents[1] / "firmware" / "python")]
+        halves = {"feagi_state": firmware / "micropython" / "_feagi_state.py", "feagi_files": firmware / "python" / "feagi_files.py"}
+        for name, half in halves.items():
+            module = add_module(name)
+            vm.load(Path(mpys) / f"{name}.mpy", vars(module), half)
+        sys.path.insert(0, str(HERE.parent / "micropython"))
         importlib.import_module(script).run(*map(ast.literal_eval, arguments))
 
 

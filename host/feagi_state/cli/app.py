@@ -1,7 +1,5 @@
 """The Typer application, and what its commands share: arguments, output, errors."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -16,6 +14,7 @@ from rich.console import Console
 from .. import spec
 from ..errors import StateError
 
+# Nothing in this folder has annotations from __future__: on Python 3.9 Typer would not see what they say.
 app = typer.Typer(
     name="feagi-state",
     no_args_is_help=True,
@@ -106,7 +105,7 @@ def output_lost(error: OSError) -> CommandError:
     return CommandError(f"the output cannot be written: {error.strerror}")
 
 
-def show(view: Any, seconds: float | None, check: Callable[[], None] = lambda: None) -> None:
+def show(view: Any, seconds: Optional[float], check: Callable[[], None] = lambda: None) -> None:
     """Show a view to a person; `check` is called again and again, and may raise."""
     from .. import live
 

@@ -1,7 +1,5 @@
 """Commands about emulated boards: what there is, run one, the demo."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys
@@ -9,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -116,14 +114,14 @@ def start(
         raise CommandError(_epitaph(running, status))
 
 
-def _epitaph(board: EmulatedBoard, status: int | None) -> str:
+def _epitaph(board: "EmulatedBoard", status: Optional[int]) -> str:
     if status is not None and status < 0:  # its last words were not about this
         return f"board {board.name} has ended (signal {-status})"
     words = board.last_words().strip().splitlines()
     return f"board {board.name} has ended (exit status {status})" + (f": {words[-1]}" if words else "")
 
 
-def _start(name: str, instance: str | None, program: Path | None = None, empty: bool = False) -> EmulatedBoard:
+def _start(name: str, instance: Optional[str], program: Optional[Path] = None, empty: bool = False) -> "EmulatedBoard":
     from ..emulator import Program, start_board
 
     board = board_module.find_board(name)
@@ -191,7 +189,7 @@ def demo(
         raise CommandError(f"the demo failed: {sentence}")
 
 
-def _wait(seconds: float | None, check: Callable[[], None]) -> None:
+def _wait(seconds: Optional[float], check: Callable[[], None]) -> None:
     end = time.monotonic() + seconds if seconds is not None else None
     while end is None or time.monotonic() < end:
         check()

@@ -1,7 +1,5 @@
 """Commands about boards on serial ports: find them, flash them, install on them, talk to them, see what is wrong."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import subprocess
@@ -142,7 +140,7 @@ def install(
         )
 
 
-def _link_port(path: str, emulated: RunningBoard | None, board: board_module.Board | None) -> str | None:
+def _link_port(path: str, emulated: Optional[RunningBoard], board: Optional[board_module.Board]) -> Optional[str]:
     """The port that carries the frames, None where the wiring decides."""
     if emulated is not None:
         return emulated.name
@@ -165,7 +163,7 @@ def _see_live(link: str, watch: bool, baud: int, tell: Callable[[str], None]) ->
     return value
 
 
-def _how_to_watch(board: board_module.Board | None) -> str:
+def _how_to_watch(board: Optional[board_module.Board]) -> str:
     if board is None:
         return "started; `feagi-state watch PORT` at the port that the program serves shows its state"
     line = board.link
@@ -186,7 +184,7 @@ class Copying:
         self._bars = Progress(*columns, console=console, transient=False) if console.is_terminal else None
         self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> Copying:
+    def __enter__(self) -> "Copying":
         """Begins to show."""
         if self._bars:
             self._bars.start()

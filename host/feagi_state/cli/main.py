@@ -1,7 +1,5 @@
 """`feagi-state` as a process: its signals, its exit status, its one line of error."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
@@ -10,7 +8,7 @@ from typing import Any, NoReturn
 import typer
 
 from ..errors import StateError
-from . import emulated, hardware, serving, values  # noqa: F401  they register their commands
+from . import emulated, hardware, recordings, serving, values  # noqa: F401  they register their commands
 from .app import Terminated, UsageError, app, out, output_lost, say
 
 __all__ = ["main"]

@@ -1,7 +1,5 @@
 """Commands about the link: serve ports for the other commands, and say how their links are."""
 
-from __future__ import annotations
-
 import time
 from contextlib import closing
 from typing import Annotated, Any, Optional

@@ -1,7 +1,5 @@
 """Commands about a board's state: watch it, read it, its events, change it."""
 
-from __future__ import annotations
-
 import time
 from contextlib import closing
 from typing import Annotated, Any
@@ -126,7 +124,7 @@ def events(
     from ..targets import open_view
 
     with closing(open_view(target, baudrate=baud, timeout_s=timeout)) as view:
-        recorder = live.Recorder(view, from_start=not follow)
+        recent = live.RecentEvents(view, from_start=not follow)
         if seconds is None and not follow:
             seconds = 0.1
         end = time.monotonic() + seconds if seconds is not None else None
@@ -138,8 +136,8 @@ def events(
             wait_s = 0.2 if end is None else min(0.2, end - time.monotonic())
             if wait_s <= 0:
                 return
-            for event in recorder.poll(wait_s):
-                out(live.event_dict(event) if as_json else live.event_text(event, recorder))
+            for event in recent.poll(wait_s):
+                out(live.event_dict(event) if as_json else live.event_text(event, recent))
                 if left is not None:
                     left -= 1
                     if left == 0:
