@@ -107,7 +107,7 @@ void feagi_frame_in_init(feagi_frame_in_t *in, uint8_t *buf, uint16_t capacity) 
     restart(in);
 }
 
-int feagi_frame_feed(feagi_frame_in_t *in, uint8_t byte) {
+int feagi_frame_feed_mark(feagi_frame_in_t *in, uint8_t byte) {
     if (byte == 0) {
         const int result = !in->started ? 0 : in->bad || in->left ? FEAGI_ERR_FRAME : in->len;
         restart(in);

@@ -26,12 +26,12 @@ typedef struct {
 // What is 0 at the start of every session.
 typedef struct {
     // Deltas
+    uint16_t next_at;   // offset in the region where the next one begins to look
     uint8_t seq, acked; // last sent, last acknowledged
     uint8_t flights;    // of flight[], oldest first
     uint8_t tries;      // retransmissions since the last answer
     uint8_t cautious;   // deltas that still go alone and with one page, after a loss
     uint8_t window;     // deltas that the host takes before it says more
-    uint8_t next_page;  // where the next delta begins to look
     bool repair;        // the next delta follows `acked`, not the last one sent
     bool clock_waiting; // the clock's page changed at clock_at
     // Events
