@@ -85,7 +85,7 @@ int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, co
 // Tells the time: milliseconds and microseconds since start, neither ever going back.
 void feagi_link_tick(feagi_link_t *l, uint64_t now_ms, uint64_t now_us);
 
-// Takes bytes that arrived. About 70 instructions a byte, and what a command does.
+// Takes bytes that arrived. About 33 instructions a byte, and what a command does.
 void feagi_link_receive(feagi_link_t *l, const uint8_t *data, size_t len_bytes);
 
 // The bytes to send next: what is left of the present frame, or a new frame if something is due. Returns how many, 0 for none.
