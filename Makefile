@@ -37,6 +37,9 @@ apt_rv32imc := apt-riscv
 apt_xtensawin := apt-xtensa
 ARCH ?= $(ARCHES)
 
+# WebAssembly modules, in the browser's package.
+WASM := host/web/wasm/embedded.js
+
 # Boards, and the architecture of their native modules. Firmware for those in QEMU is built here.
 BOARDS := unix qemu_m0 qemu_m3 qemu_m4f qemu_m7 qemu_rv32
 FIRMWARES := $(filter qemu_%,$(BOARDS))
@@ -62,6 +65,7 @@ endif
 C_SOURCES := $(wildcard firmware/core/*.[ch] firmware/port/*.[ch])
 HOST_BUILD := $(wildcard host/pyproject.toml host/setup.py host/setup.cfg host/MANIFEST.in host/feagi_state/*.c host/feagi_state/*.h)
 MODULE_SOURCES := $(C_SOURCES) $(wildcard firmware/micropython/*) firmware/python/feagi_files.py
+WASM_SOURCES := $(C_SOURCES) $(wildcard firmware/wasm/*)
 FIRMWARE_SOURCES := $(filter-out %.md,$(wildcard boards/qemu_common/*))
 
 .PHONY: help
@@ -91,14 +95,14 @@ $(REAL_BOARDS:%=apt-%): apt-%:
 # --------------------------------------------------------------------------------------------------- to change it
 
 .PHONY: test
-test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin $(STAMPS)/apt-fuzz $(STAMPS)/zcbor $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator host $(BOARDS:%=board-%) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## run every test, boards included (PYTEST_ARGS=... for pytest)
+test: $(BOARDS:%=apt-%) $(STAMPS)/apt-spin $(STAMPS)/apt-fuzz $(STAMPS)/zcbor $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator $(STAMPS)/apt-chromium host $(WASM) $(STAMPS)/web-tests $(BOARDS:%=board-%) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## run every test, boards included (PYTEST_ARGS=... for pytest)
 	@$(BIN)/pytest tests $(AT_ONCE) $(PYTEST_ARGS)
 
 # More tests at once than cores, since most of them wait for boards; one after the other where they cannot be kept apart.
 AT_ONCE = $(if $(shell tests/apart.sh echo yes 2>/dev/null),--tx="$$(($$(nproc) + 1))*popen//python=$(CURDIR)/tests/apart.sh $(CURDIR)/$(BIN)/python" --dist=loadscope)
 
 .PHONY: check
-check: host board-unix $(STAMPS)/zcbor ## run the tests that take under 2 minutes: for daily work
+check: $(STAMPS)/apt-node host $(WASM) board-unix $(STAMPS)/zcbor ## run the tests that take under 2 minutes: for daily work
 	@$(BIN)/pytest tests -m "not qemu and not slow and not cross" $(AT_ONCE) $(PYTEST_ARGS)
 
 # A schedule of a link, an input of a fuzzer: SEED=... repeats what it was, COUNT=... is how many schedules.
@@ -132,6 +136,10 @@ setup: host ## make .venv with pinned tools and the package feagi_state in it
 natmod: $(ARCH:%=build/mpy/%_6.3/feagi_state.mpy) ## build the native module for all architectures, or some: make natmod [ARCH="x64 armv7m"]
 	@ls -l $^
 
+.PHONY: wasm
+wasm: $(WASM) ## build the core as WebAssembly modules, for one thread and for several, into the browser's package host/web/
+	@ls -l host/web/wasm/*.wasm
+
 # A real board's, from your MicroPython checkout, is a target of its own.
 .PHONY: firmware
 ifneq ($(filter $(BOARD),$(REAL_BOARDS)),)
@@ -150,15 +158,15 @@ freertos: $(STAMPS)/apt-arm $(STAMPS)/mpy_dir ## build the example in C for Free
 	@ls -l build/freertos/firmware.elf
 
 .PHONY: size
-size: $(BOARDS:%=apt-%) $(STAMPS)/apt-xtensa-emulator $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
-	@$(BIN)/python tests/bench/size.py
+size: $(BOARDS:%=apt-%) $(STAMPS)/apt-xtensa-emulator host board-qemu_m3 $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## measure regions, code and instructions of calls into build/size.json, against their ceilings
+	@PYTHONPATH=tests $(BIN)/python tests/bench/size.py
 
 .PHONY: conformance
-conformance: $(BOARDS:%=apt-%) $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator host $(BOARDS:%=board-%) build/mpy/xtensawin_6.3/feagi_state.mpy ## run the golden vectors on every target, count them into build/conformance.json (2 minutes)
+conformance: $(BOARDS:%=apt-%) $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulator $(STAMPS)/apt-node host $(WASM) $(BOARDS:%=board-%) build/mpy/xtensawin_6.3/feagi_state.mpy ## run the golden vectors on every target, count them into build/conformance.json (2 minutes)
 	@$(BIN)/python tests/conformance.py
 
 .PHONY: bench
-bench: host ## measure what an access costs into build/bench.json, beside peers and against ceilings (3 minutes)
+bench: host $(WASM) $(STAMPS)/web-tests $(STAMPS)/apt-chromium ## measure what an access costs into build/bench.json, beside peers and against ceilings (3 minutes)
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
 
 # Built from the sdist alone, so that what others would build is what was built here. The native modules for all boards are in
@@ -171,7 +179,7 @@ wheel: $(VENV)/stamp-packages $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## bui
 
 .PHONY: clean
 clean: ## remove what was built; .venv and the download cache stay
-	@rm -rf build host/build host/LICENSE host/*.egg-info host/feagi_state/*.so $(VENV)/stamp-host
+	@rm -rf build host/web/wasm tests/web/node_modules host/build host/LICENSE host/*.egg-info host/feagi_state/*.so $(VENV)/stamp-host
 	@find . -path ./$(VENV) -prune -o -type d \( -name __pycache__ -o -name .pytest_cache -o -name .mypy_cache -o -name .ruff_cache -o -name .hypothesis \) -print0 | xargs -0 rm -rf
 
 # ------------------------------------------------------------------------------------------------------ the steps
@@ -243,6 +251,25 @@ $(STAMPS)/zcbor: tests/link/requirements-zcbor.txt | $(STAMPS)/apt-host
 	@$(STEP) "zcbor" zcbor bash -c '$(PYTHON) -m venv build/zcbor && build/zcbor/bin/pip install --disable-pip-version-check -r $<'
 	@touch $@
 
+# clang and wasm-ld; where they cannot be installed, Zig's of PyPI. The file holds how the compiler is called.
+$(STAMPS)/wasm-compiler: firmware/wasm/compiler.sh boards/tools/need_apt.sh | $(VENV)/stamp-packages
+	@$(STEP) "WebAssembly compiler" wasm-compiler firmware/wasm/compiler.sh $(BIN) $@
+
+# Node 20 or later. Debian 12 has 18, so it may come from elsewhere.
+$(STAMPS)/apt-node: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "Node" apt-node $(APT) nodejs:node npm:npm
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node 20 or later is needed, $$(node --version) is there" >&2; exit 1; }
+	@touch $@
+
+$(STAMPS)/apt-chromium: boards/tools/need_apt.sh | $(STAMPS)
+	@$(STEP) "Chromium" apt-chromium $(APT) chromium:chromium
+	@touch $@
+
+# What drives Chromium in tests. It downloads nothing by itself.
+$(STAMPS)/web-tests: tests/web/package-lock.json | $(STAMPS)/apt-node
+	@$(STEP) "Node packages for tests" web-tests npm --prefix tests/web ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 $(STAMPS)/apt-spin: boards/tools/need_apt.sh | $(STAMPS)
 	@$(STEP) "Spin" apt-spin $(APT) spin:spin gcc:gcc
 	@touch $@
@@ -255,6 +282,10 @@ $(VENV)/stamp-packages: host/requirements-dev.txt | $(STAMPS)/apt-host
 
 $(VENV)/stamp-host: $(VENV)/stamp-packages $(HOST_BUILD) $(C_SOURCES)
 	@$(STEP) "package feagi_state" host $(BIN)/pip install --disable-pip-version-check --no-build-isolation --no-deps -e host
+	@touch $@
+
+$(WASM): $(WASM_SOURCES) $(STAMPS)/wasm-compiler
+	+@$(STEP) "WebAssembly modules" wasm $(MAKE) -f firmware/wasm/wasm.mk CC="$$(< $(STAMPS)/wasm-compiler)" PYTHON=$(CURDIR)/$(BIN)/python
 	@touch $@
 
 # MicroPython's source: py/dynruntime.h and tools/mpy_ld.py for native modules, ports/qemu for firmware. The file holds

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from generator import render_board, render_c, render_docs, render_python, vectors  # noqa: E402
+from generator import render_board, render_c, render_docs, render_js, render_python, vectors  # noqa: E402
 from generator.model import Spec, SpecError  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parent
@@ -29,6 +29,8 @@ def artefacts(spec: Spec) -> dict[str, str]:
         "firmware/micropython/_feagi_fields.pyi": render_python.board_stub(spec, banner, render_board.BOARD_ENUMS),
         "host/feagi_state/spec.py": render_python.module(spec, banner),
         "host/feagi_state/core_fields.py": render_python.host_fields(spec, banner),
+        "host/web/src/spec.js": render_js.module(spec, banner),
+        "host/web/src/spec.d.ts": render_js.types(spec, banner),
         "shared_spec/LAYOUT.md": render_docs.layout(spec, banner),
         "shared_spec/vectors/frames.txt": vectors.frames(spec, banner),
         "shared_spec/vectors/regions.txt": vectors.regions(spec, banner),

@@ -71,6 +71,7 @@ def build_firmware(board: str, name: str, user_c_modules: Path) -> Path:
     # Without the flags of the make that may have started these tests: its targets are not this one's.
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")}
     environment["PATH"] = f"{tools}:{environment['PATH']}"
+    build.mkdir(parents=True, exist_ok=True)
     with (build / "lock").open("w") as lock:  # tests may run at the same time
         flock(lock, LOCK_EX)
         done = subprocess.run(command, capture_output=True, text=True, env=environment)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Says on what the golden vectors of shared_spec/vectors/ pass: the native module of each architecture on its board, the C core,
-and the package feagi_state of CPython.
+and the packages for CPython and for browsers.
 
 A number is of checks: a vector that is a frame is decoded and encoded, one that is an operation on a region has a result, and a
 region has bytes in the end. Boards have no room for regions of the profile `host`; those are counted as left out. No MicroPython
@@ -112,6 +112,13 @@ def cpython(vectors: Path, folder: Path) -> Result:
     return result(f"CPython {platform.python_version()}", platform.machine(), done.stdout + done.stderr)
 
 
+def wasm(build: str, vectors: Path, folder: Path) -> Result:
+    """The package feagi-state for browsers, in Node."""
+    done = run("node", ROOT / "tests" / "web" / "run_vectors.mjs", vectors, build, cwd=folder)
+    version = run("node", "--version").stdout.strip().lstrip("v")
+    return result(f"Node {version}", "wasm32" if build == "single" else "wasm32 threads", done.stdout + done.stderr)
+
+
 def targets() -> dict[str, Target]:
     """What there is to run, by name."""
     found: dict[str, Target] = {board.name: partial(on_board, board) for board in known_boards().values() if board.emulated}
@@ -119,6 +126,8 @@ def targets() -> dict[str, Target]:
         "xtensawin": on_xtensa,
         "cpython": cpython,
         "core": partial(core, platform.machine(), "gcc", SANITIZERS, []),
+        "wasm": partial(wasm, "single"),
+        "wasm_threaded": partial(wasm, "threaded"),
         "core_aarch64": partial(core, "aarch64", "aarch64-linux-gnu-gcc", ["-static"], ["qemu-aarch64"]),
     }
 

@@ -16,7 +16,7 @@ from common import ROOT, VECTORS, CannotRun
 from feagi_state.boards import known_boards
 
 SCRIPT = ROOT / "tests" / "conformance.py"
-QUICK = ("unix", "cpython", "core")
+QUICK = ("unix", "cpython", "core", "wasm", "wasm_threaded")
 KEYS = {"tested", "cpu", "micropython", "run", "passed", "failed", "left_out"}
 
 

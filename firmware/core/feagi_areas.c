@@ -16,7 +16,8 @@ static uint64_t entry_of(uint32_t area) {
     return (uint64_t)FEAGI_TABLE_USED << 32 | area;
 }
 
-static uint32_t search_area(const feagi_region_t *r, const feagi_place_t *place, uint32_t area, uint32_t *free_slot) {
+static FEAGI_PORT_ONCE uint32_t search_area(const feagi_region_t *r, const feagi_place_t *place, uint32_t area,
+                                            uint32_t *free_slot) {
     feagi_key_t key;
     key.words[0] = area;
     key.hash = area * 0x9e3779b9u; // Fibonacci hashing: neighbouring areas are spread

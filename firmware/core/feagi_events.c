@@ -51,12 +51,27 @@ static int push_exclusive(feagi_region_t *r, uint16_t kind, uint32_t arg) {
     return full ? FEAGI_ERR_FULL : 0;
 }
 
+#if FEAGI_PORT_SHARED
+bool feagi_events_admit(feagi_region_t *r, uint32_t position) {
+    feagi_ring_t *ring = ring_of(r);
+    if (position - feagi_port_load_u32(&ring->tail) <= r->events_mask) { // acquire: as in push_exclusive
+        return true;
+    }
+    feagi_port_store_u32(&ring->rejected, ring->rejected + 1);
+    return false;
+}
+#endif
+
 int feagi_events_put(feagi_region_t *r, uint16_t kind, uint32_t arg) {
 #if FEAGI_PORT_SHARED
     if (r->share) {
-        // Every reader has a position of its own, so the oldest event gives way.
-        feagi_shared_put(r, FEAGI_SHARED_EVENT, ring_of(r)->head + r->share->pushed++, 0, (uint64_t)kind << 32 | arg,
-                         r->share->group_ms);
+        const uint32_t position = ring_of(r)->head + r->share->pushed;
+        // Where every reader has a position of its own, the oldest event gives way.
+        if (r->share->one_consumer && !feagi_events_admit(r, position)) {
+            return FEAGI_ERR_FULL;
+        }
+        r->share->pushed++;
+        feagi_shared_put(r, FEAGI_SHARED_EVENT, position, 0, (uint64_t)kind << 32 | arg, r->share->group_ms);
         return 0;
     }
 #endif

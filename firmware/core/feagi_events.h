@@ -8,6 +8,9 @@
 // On a host (shared regions, mirrors): every reader has a position of its own and reads all; the newest event takes the oldest
 // one's place, and a reader that is slow learns how many it lost. No writer waits for a reader.
 //
+// A shared region whose handles say one_consumer (feagi_shared.h) has a board's ring: whoever holds the lock is the producer, one
+// thread is the consumer.
+//
 // Positions count events since start and wrap at 2^32.
 #ifndef FEAGI_EVENTS_H
 #define FEAGI_EVENTS_H
@@ -22,11 +25,18 @@ enum {
 };
 
 // Appends an event with the region's time. On a board producer only, ISR-safe; in a shared region any thread. Returns 0,
-// FEAGI_ERR_FULL (on a board: the event is dropped and counted) or FEAGI_ERR_BUSY (in a shared region).
+// FEAGI_ERR_FULL (the event is dropped and counted; not where every reader has a position) or FEAGI_ERR_BUSY (in a shared
+// region).
 int feagi_events_push(feagi_region_t *r, uint16_t kind, uint32_t arg);
 
 // The same within a group that is open (feagi_write.h). Producer only. Returns 0 or FEAGI_ERR_FULL.
 int feagi_events_put(feagi_region_t *r, uint16_t kind, uint32_t arg);
+
+#if FEAGI_PORT_SHARED
+// Whether there is a place for the event at `position`. If not, counts it as rejected. Holder of the lock of a region with one
+// consumer only.
+bool feagi_events_admit(feagi_region_t *r, uint32_t position);
+#endif
 
 // Copies the event `ahead` places behind the oldest one, which stays in the ring. Consumer only.
 // Returns 1, or 0 if there are not so many.

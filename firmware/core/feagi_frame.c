@@ -96,7 +96,7 @@ size_t feagi_frame_finish(feagi_frame_out_t *out, uint32_t seed) {
 
 static void restart(feagi_frame_in_t *in) {
     in->len = 0;
-    in->left = 0;
+    in->left = in->rest = 0;
     in->started = false;
     in->bad = false;
 }
@@ -104,10 +104,50 @@ static void restart(feagi_frame_in_t *in) {
 void feagi_frame_in_init(feagi_frame_in_t *in, uint8_t *buf, uint16_t capacity) {
     in->buf = buf;
     in->capacity = capacity < FEAGI_FRAME_LEN_BYTES ? capacity : FEAGI_FRAME_LEN_BYTES;
+    in->text = false;
     restart(in);
 }
 
+static void store(feagi_frame_in_t *in, uint8_t byte) {
+    if (in->len < in->capacity) {
+        in->buf[in->len++] = byte;
+    } else {
+        in->bad = true;
+    }
+}
+
+// Six bits of base64, or more than 63 for a character of another kind.
+static unsigned bits_of(uint8_t c) {
+    const unsigned letter = (c | 0x20u) - 'a', digit = c - (unsigned)'0';
+    return letter < 26 ? letter + (c & 0x20 ? 26 : 0) : digit < 10 ? digit + 52 : c == '+' ? 62 : c == '/' ? 63 : 64;
+}
+
+// What stands before a frame's beginning is somebody's typing.
+static int feed_text(feagi_frame_in_t *in, uint8_t byte) {
+    if (byte == FEAGI_TEXT_BEGIN) {
+        restart(in);
+        in->started = true;
+    } else if (byte == FEAGI_TEXT_END) {
+        const int result = !in->started ? 0 : in->bad || in->left >= 6 ? FEAGI_ERR_FRAME : in->len;
+        restart(in);
+        return result;
+    } else if (in->started) {
+        const unsigned bits = bits_of(byte), all = (unsigned)in->rest << 6 | bits;
+        in->bad |= bits > 63;
+        in->left = (uint8_t)(in->left + 6);
+        if (in->left >= 8) {
+            in->left = (uint8_t)(in->left - 8);
+            store(in, (uint8_t)(all >> in->left));
+        }
+        in->rest = (uint8_t)(all & ((1u << in->left) - 1));
+    }
+    return 0;
+}
+
 int feagi_frame_feed_mark(feagi_frame_in_t *in, uint8_t byte) {
+    if (in->text) {
+        return feed_text(in, byte);
+    }
     if (byte == 0) {
         const int result = !in->started ? 0 : in->bad || in->left ? FEAGI_ERR_FRAME : in->len;
         restart(in);
@@ -126,11 +166,7 @@ int feagi_frame_feed_mark(feagi_frame_in_t *in, uint8_t byte) {
             return 0;
         }
     }
-    if (in->len < in->capacity) {
-        in->buf[in->len++] = byte;
-    } else {
-        in->bad = true;
-    }
+    store(in, byte);
     return 0;
 }
 

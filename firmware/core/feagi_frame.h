@@ -45,8 +45,10 @@ typedef struct {
     uint8_t *buf;      // of the caller: the frame being collected
     uint16_t capacity; // of buf; longer frames are refused
     uint16_t len;      // bytes decoded so far
-    uint8_t left;      // bytes of the present COBS block still to come
-    bool started;      // the segment has a first code
+    uint8_t left;      // bytes of the present COBS block still to come; of a text frame: bits in `rest`
+    uint8_t rest;      // of a text frame: bits that make no byte yet
+    bool text;         // of the caller: frames come as text
+    bool started;      // the segment has a first code, the text frame its beginning
     bool bad;          // the segment is no frame: wait for its end
 } feagi_frame_in_t;
 
@@ -56,10 +58,11 @@ void feagi_frame_in_init(feagi_frame_in_t *in, uint8_t *buf, uint16_t capacity);
 int feagi_frame_feed_mark(feagi_frame_in_t *in, uint8_t byte);
 
 // Takes one byte of the stream. Returns 0 while a segment goes on or when it was empty, the length of the decoded body and CRC in
-// in->buf when one ended, or FEAGI_ERR_FRAME when one ended that is no COBS or too long. About 15 instructions.
+// in->buf when one ended, or FEAGI_ERR_FRAME when one ended that is no COBS (with in->text: no base64) or too long. About 15
+// instructions.
 static inline int feagi_frame_feed(feagi_frame_in_t *in, uint8_t byte) {
     // Most bytes go on with the present block.
-    if (byte && in->left && in->len < in->capacity) {
+    if (byte && in->left && !in->text && in->len < in->capacity) {
         in->left--;
         in->buf[in->len++] = byte;
         return 0;

@@ -118,13 +118,19 @@ uint32_t feagi_image_len(const feagi_region_t *r) {
     return (uint32_t)sizeof(feagi_image_t) + r->events_at;
 }
 
+void feagi_image_seal(void *mem, uint32_t len_bytes, uint64_t saved_at_ms) {
+    feagi_image_t *image = (feagi_image_t *)mem;
+    feagi_port_clear(image, sizeof *image);
+    image->magic = FEAGI_MAGIC_IMAGE;
+    image->image_version = FEAGI_IMAGE_VERSION;
+    image->len_bytes = len_bytes;
+    image->saved_at = saved_at_ms;
+    image->crc = crc_of(image);
+}
+
 void feagi_image_save(const feagi_region_t *r, void *mem) {
     feagi_image_t *image = (feagi_image_t *)mem;
     feagi_port_clear(mem, feagi_image_len(r)); // also what no page covers
-    image->magic = FEAGI_MAGIC_IMAGE;
-    image->image_version = FEAGI_IMAGE_VERSION;
-    image->len_bytes = r->events_at;
-    image->saved_at = feagi_write_group_now(r);
     feagi_region_t copy;
     feagi_port_copy(&copy, r, sizeof copy);
     copy.base = (uint8_t *)(image + 1);
@@ -132,7 +138,7 @@ void feagi_image_save(const feagi_region_t *r, void *mem) {
     for (uint32_t page = 0; page < r->pages; page++) {
         copy_page(&copy, r, page);
     }
-    image->crc = crc_of(image);
+    feagi_image_seal(image, r->events_at, feagi_write_group_now(r));
 }
 
 int feagi_image_open(feagi_region_t *saved, const void *mem, uint32_t len_bytes) {

@@ -33,6 +33,9 @@ int feagi_image_check(const void *mem, uint32_t len_bytes);
 // Bytes of an image of this region. Any context.
 uint32_t feagi_image_len(const feagi_region_t *r);
 
+// Makes an image of what was copied behind its head: a region's first `len_bytes`. `mem` is aligned to 8. Any context.
+void feagi_image_seal(void *mem, uint32_t len_bytes, uint64_t saved_at_ms);
+
 // Writes an image of a region, feagi_image_len(r) bytes, to `mem` (aligned to 8): all but the events that nobody has taken. One
 // critical section a page; about 50 instructions a byte as a whole. Producer only.
 void feagi_image_save(const feagi_region_t *r, void *mem);

@@ -57,12 +57,12 @@ void feagi_link_tick(feagi_link_t *l, uint64_t now_ms, uint64_t now_us) {
     l->fresh = true;
 }
 
-__attribute__((noinline)) void feagi_link_start(feagi_link_t *l, feagi_frame_out_t *out, uint8_t kind, uint8_t seq) {
+FEAGI_PORT_ONCE void feagi_link_start(feagi_link_t *l, feagi_frame_out_t *out, uint8_t kind, uint8_t seq) {
     feagi_frame_start(out, l->tx, l->mtu, kind, seq);
 }
 
 static void make_hello(feagi_link_t *l, feagi_frame_out_t *out) {
-    feagi_link_start(l, out, FEAGI_KIND_HELLO, 0);
+    feagi_link_start(l, out, FEAGI_KIND_HELLO, l->in.text ? FEAGI_HELLO_SEQ_TEXT : 0);
     feagi_frame_put_uint(out, FEAGI_PROTOCOL_VERSION);
     feagi_frame_put_uint(out, FEAGI_SCHEMA_HASH);
     feagi_frame_put_uint(out, l->session);

@@ -82,6 +82,11 @@ typedef struct {
 // Returns 0, FEAGI_ERR_LENGTH (the region has more than FEAGI_LINK_PAGES pages, or the name is too long) or FEAGI_ERR_ENCODING.
 int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, const char *name, uint32_t entropy);
 
+// Takes the host's frames as text from now on, as a line needs that a prompt reads too. Set-up only.
+static inline void feagi_link_take_text(feagi_link_t *l) {
+    l->in.text = true;
+}
+
 // Tells the time: milliseconds and microseconds since start, neither ever going back.
 void feagi_link_tick(feagi_link_t *l, uint64_t now_ms, uint64_t now_us);
 

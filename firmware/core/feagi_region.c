@@ -152,7 +152,7 @@ int feagi_region_attach(feagi_region_t *r, void *mem, uint32_t len_bytes) {
     return 0;
 }
 
-void feagi_region_set_time(feagi_region_t *r, uint64_t uptime_ms) {
+FEAGI_PORT_ONCE void feagi_region_set_time(feagi_region_t *r, uint64_t uptime_ms) {
     const uint64_t now_ms = uptime_ms + r->epoch_ms;
     // A clock that hosts lead. A difference below 0 is a large one.
     if (!r->epoch_ms || r->now_ms - now_ms > FEAGI_CLOCK_STEP_MS) {

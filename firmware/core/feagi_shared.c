@@ -350,11 +350,14 @@ void feagi_shared_make_agent(feagi_region_t *r, uint32_t where, uint64_t value, 
                             .where = feagi_port_load_u32(feagi_region_u32(r, r->events_at)),
                             .value = (uint64_t)kind << 32 | handle,
                             .more = share->group_ms};
+    const bool told = !share->one_consumer || feagi_events_admit(r, event.where);
     write_change(&share->journal[0], &agent);
     write_change(&share->journal[1], &event);
-    const uint64_t group = commit(share->trailer, 2);
+    const uint64_t group = commit(share->trailer, told ? 2 : 1);
     make_stores(r, &in, true, &agent);
-    make_stores(r, &in, true, &event);
+    if (told) {
+        make_stores(r, &in, true, &event);
+    }
     conclude(r, group, 1);
 }
 

@@ -44,6 +44,7 @@ typedef struct feagi_share {
     const uint64_t *self; // set by the caller: names this process, never 0; read at each use, since a process may fork
     int (*wait)(void *context, uint64_t owner, uint32_t tries); // set by the caller: FEAGI_SHARED_*; may sleep
     bool cached_clock; // set by the caller: the time is what feagi_region_set_time says, else the system's
+    bool one_consumer; // set by the caller, alike in all handles: a full ring rejects events (feagi_events.h)
     void *context;     // set by the caller: wait's
     feagi_shared_t *trailer;
     feagi_change_t *journal; // [FEAGI_JOURNAL_CHANGES]

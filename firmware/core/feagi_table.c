@@ -11,7 +11,7 @@ bool feagi_table_is_full(const feagi_region_t *r, const feagi_place_t *place, co
     return !room;
 }
 
-#if !FEAGI_PORT_SHARED
+#if !FEAGI_PORT_FAST
 bool feagi_table_key(feagi_key_t *key, const uint8_t *text, size_t len_bytes, size_t room_bytes) {
     if (len_bytes - 1 >= room_bytes) {
         return false;

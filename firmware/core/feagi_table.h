@@ -8,8 +8,8 @@
 #include "feagi_region.h"
 #include "feagi_text.h"
 
-// Hosts have a code of its own for each table and call; boards have one for all.
-#if FEAGI_PORT_SHARED
+// Hosts have a code of its own for each table and call; elsewhere there is one for all.
+#if FEAGI_PORT_FAST
 #define FEAGI_TABLE_INLINE inline __attribute__((always_inline))
 #else
 #define FEAGI_TABLE_INLINE inline
@@ -51,7 +51,7 @@ static inline uint32_t feagi_table_at(const feagi_place_t *place, uint32_t slot)
 // both find room for the last one: there is, since half of the slots stay free. Any context.
 bool feagi_table_is_full(const feagi_region_t *r, const feagi_place_t *place, const feagi_table_t *table);
 
-#if FEAGI_PORT_SHARED
+#if FEAGI_PORT_FAST
 static inline bool feagi_table_key(feagi_key_t *key, const uint8_t *text, size_t len_bytes, size_t room_bytes) {
     if (len_bytes - 1 >= room_bytes) {
         return false;
@@ -137,7 +137,7 @@ static FEAGI_TABLE_INLINE uint32_t feagi_table_walk(const feagi_region_t *r, con
     return FEAGI_TABLE_NONE;
 }
 
-#if FEAGI_PORT_SHARED
+#if FEAGI_PORT_FAST
 #define feagi_table_search feagi_table_walk
 #else
 // Looks for a key. Returns its slot, or FEAGI_TABLE_NONE; *free_slot: the first one on the way that a new key may take, or

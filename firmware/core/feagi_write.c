@@ -1,4 +1,4 @@
-// Writes of one word where interrupts are the other writers: in a section. Hosts have them in feagi_write.h.
+// Writes of one word where interrupts are the other writers: in a section. Those of shared regions are in feagi_write.h.
 #include "feagi_write.h"
 
 #if !FEAGI_PORT_SHARED
@@ -28,6 +28,16 @@ bool feagi_write_exchange(feagi_region_t *r, uint32_t offset, uint64_t from, uin
     }
     feagi_port_unlock(key);
     return done;
+}
+
+#elif !FEAGI_PORT_FAST
+
+uint64_t feagi_write_change(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, unsigned how, uint64_t value) {
+    return feagi_write_do_change(r, offset, size_bytes, how, value);
+}
+
+bool feagi_write_exchange(feagi_region_t *r, uint32_t offset, uint64_t from, uint64_t to) {
+    return feagi_write_do_exchange(r, offset, from, to);
 }
 
 #endif

@@ -137,13 +137,6 @@ static inline uint64_t feagi_write_after(unsigned how, uint32_t size_bytes, uint
 #if !FEAGI_PORT_SHARED
 // Stores a word and marks it, in a section.
 void feagi_write_store(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, uint64_t value);
-
-// Changes a word, marks and counts it. Returns what it then holds. Any context, ISR-safe.
-uint64_t feagi_write_change(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, unsigned how, uint64_t value);
-
-// Changes a word of 8 bytes from one value to another, marks and counts it; false if it holds something else. Any context,
-// ISR-safe.
-bool feagi_write_exchange(feagi_region_t *r, uint32_t offset, uint64_t from, uint64_t to);
 #else
 static inline void feagi_write_mark(const feagi_region_t *r, uint32_t offset, uint32_t len_bytes) {
     if (r->dirty) {
@@ -161,7 +154,8 @@ static inline bool feagi_write_cas(feagi_region_t *r, uint32_t offset, uint32_t 
                            : feagi_port_cas_u32(feagi_region_u32(r, offset), (uint32_t)from, (uint32_t)to);
 }
 
-static inline uint64_t feagi_write_change(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, unsigned how, uint64_t value) {
+static inline uint64_t feagi_write_do_change(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, unsigned how,
+                                             uint64_t value) {
     for (;;) {
         // Read before begin looks at the gate: if a group changes the word after that, the exchange fails.
         const uint64_t before = how == FEAGI_WRITE_SET ? 0 : feagi_write_load(r, offset, size_bytes);
@@ -184,7 +178,7 @@ static inline uint64_t feagi_write_change(feagi_region_t *r, uint32_t offset, ui
     }
 }
 
-static inline bool feagi_write_exchange(feagi_region_t *r, uint32_t offset, uint64_t from, uint64_t to) {
+static inline bool feagi_write_do_exchange(feagi_region_t *r, uint32_t offset, uint64_t from, uint64_t to) {
     const feagi_port_key_t key = feagi_write_begin(r);
     const bool done = feagi_write_cas(r, offset, 8, from, to);
     if (done) {
@@ -194,6 +188,18 @@ static inline bool feagi_write_exchange(feagi_region_t *r, uint32_t offset, uint
     feagi_write_end(r, key);
     return done;
 }
+#endif
+
+#if FEAGI_PORT_FAST
+#define feagi_write_change feagi_write_do_change
+#define feagi_write_exchange feagi_write_do_exchange
+#else
+// Changes a word, marks and counts it. Returns what it then holds. Any context, ISR-safe.
+uint64_t feagi_write_change(feagi_region_t *r, uint32_t offset, uint32_t size_bytes, unsigned how, uint64_t value);
+
+// Changes a word of 8 bytes from one value to another, marks and counts it; false if it holds something else. Any context,
+// ISR-safe.
+bool feagi_write_exchange(feagi_region_t *r, uint32_t offset, uint64_t from, uint64_t to);
 #endif
 
 // ---- Groups

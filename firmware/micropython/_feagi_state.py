@@ -149,6 +149,12 @@ def _poller(stream, what):
     return poller.poll
 
 
+def _is_prompt(stream):
+    import sys
+
+    return stream is getattr(getattr(sys, "stdin", None), "buffer", None)
+
+
 # ---- StateManager's methods that are not in C
 
 
@@ -234,6 +240,7 @@ _manager = dict(
     load=staticmethod(_load),
 )
 # What C has of this file, in the order of feagi_module.h.
-_for_c = (_fail, _profile, _poller, _ticks_us, _manager, {}, globals())
+_for_c = (_fail, _profile, _poller, _is_prompt, _ticks_us, _manager, {}, globals())
 if "_start" in globals():  # else C takes it by itself
     _start(*_for_c)
+    del _start  # it is for this one call

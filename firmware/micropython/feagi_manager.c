@@ -50,7 +50,7 @@ mp_obj_t feagi_manager_make_new(const mp_obj_type_t *type, size_t n_args, size_t
     if (n_args > 0) {
         profile = (uint8_t)mp_obj_get_int(mp_call_function_n_kw(feagi_module()->helpers[FEAGI_HELPER_PROFILE], 1, 0, args));
     }
-    return MP_OBJ_FROM_PTR(feagi_manager_new(profile, n_args > 1 ? (uint32_t)feagi_values_number(args[1], 64) : 0));
+    return MP_OBJ_FROM_PTR(feagi_manager_new(profile, n_args > 1 ? (uint32_t)feagi_values_number(args[1], 32) : 0));
 }
 
 static mp_obj_t get_attribute(const feagi_manager_t *self, unsigned index) {
@@ -92,26 +92,61 @@ static void set_attribute(feagi_manager_t *self, unsigned index, mp_obj_t o) {
 }
 
 unsigned feagi_manager_attribute(qstr name) {
+    // A name and its index are one word, so that an interrupt that looks another one up leaves both or neither.
+    uint32_t *found = &feagi_module()->found[name % FEAGI_MODULE_FOUND];
+    const uint32_t known = *found;
+    if (known >> 8 == name) {
+        return known & 0xff;
+    }
+    const qstr_short_t *names = feagi_module_names();
     unsigned i = 0;
-    while (i < FEAGI_NAMES && feagi_name(i) != name) {
+    while (i < FEAGI_NAMES_AND_METHODS && names[i] != name) {
         i++;
     }
+    *found = (uint32_t)name << 8 | i;
     return i;
 }
 
-void feagi_manager_attr(mp_obj_t self_in, qstr name, mp_obj_t *dest) {
-    feagi_manager_t *self = MP_OBJ_TO_PTR(self_in);
+static __attribute__((noinline)) void access_attribute(feagi_manager_t *self, qstr name, mp_obj_t *dest) {
     const unsigned index = feagi_manager_attribute(name);
     if (dest[0] == MP_OBJ_NULL) {
         if (index < FEAGI_NAMES) {
             dest[0] = get_attribute(self, index);
+        } else if (index < FEAGI_NAMES_AND_METHODS) {
+            dest[0] = MP_OBJ_FROM_PTR(&feagi_module()->methods[index - FEAGI_NAMES]);
+            dest[1] = MP_OBJ_FROM_PTR(self);
         } else {
-            dest[1] = MP_OBJ_SENTINEL; // a method, then
+            dest[1] = MP_OBJ_SENTINEL; // a method of _feagi_state.py, then
         }
     } else if (index < FEAGI_NAMES && dest[1] != MP_OBJ_NULL) {
         set_attribute(self, index, dest[1]);
         dest[0] = MP_OBJ_NULL; // done
     }
+}
+
+// What most programs do all the time is short: they read a u8 or u32 whose name was found before, or call a method.
+void feagi_manager_attr(mp_obj_t self_in, qstr name, mp_obj_t *dest) {
+    feagi_manager_t *self = MP_OBJ_TO_PTR(self_in);
+    const uint32_t known = feagi_module()->found[name % FEAGI_MODULE_FOUND];
+    const unsigned index = known & 0xff;
+    if (known >> 8 == name && dest[0] == MP_OBJ_NULL) {
+        if (index >= FEAGI_NAMES && index < FEAGI_NAMES_AND_METHODS) {
+            dest[0] = MP_OBJ_FROM_PTR(&feagi_module()->methods[index - FEAGI_NAMES]);
+            dest[1] = self_in;
+            return;
+        }
+        const feagi_field_t *f = &feagi_fields[index];
+        if (index < FEAGI_FIELDS && (f->type == FEAGI_TYPE_U32 || f->type == FEAGI_TYPE_U8)) {
+            const uint8_t *at = self->region.base + FEAGI_HEADER_LEN_BYTES + f->offset;
+            const mp_uint_t value =
+                f->type == FEAGI_TYPE_U32 ? feagi_port_load_u32((const uint32_t *)(const void *)at) : feagi_port_load_u8(at);
+            if (value <= MP_SMALL_INT_MAX) {
+                dest[0] = MP_OBJ_NEW_SMALL_INT((mp_int_t)value);
+                return;
+            }
+        }
+    }
+    access_attribute(self, name, dest);
 }
 
 // memoryview(state) and bytes(state) are the region, read-only: writes go through the fields, which mark what changed.

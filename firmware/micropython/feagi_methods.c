@@ -69,15 +69,15 @@ static mp_obj_t pop_event(feagi_region_t *r) {
 }
 
 // readinto(buffer, at=core block): 128 bytes at a time are of one instant.
-static size_t read_into(const feagi_region_t *r, mp_obj_t buffer, uint64_t at) {
+static size_t read_into(const feagi_region_t *r, mp_obj_t buffer, uint32_t at) {
     mp_buffer_info_t info;
     mp_get_buffer_raise(buffer, &info, MP_BUFFER_WRITE);
-    const uint32_t rest = at < r->len_bytes ? r->len_bytes - (uint32_t)at : 0;
+    const uint32_t rest = at < r->len_bytes ? r->len_bytes - at : 0;
     const size_t len = info.len < rest ? info.len : rest;
     for (size_t done = 0; done < len; done += FEAGI_PAGE_LEN_BYTES) {
         const size_t part = len - done < FEAGI_PAGE_LEN_BYTES ? len - done : FEAGI_PAGE_LEN_BYTES;
         feagi_port_key_t key = feagi_port_lock();
-        feagi_port_copy((uint8_t *)info.buf + done, r->base + (uint32_t)at + done, part);
+        feagi_port_copy((uint8_t *)info.buf + done, r->base + at + done, part);
         feagi_port_unlock(key);
     }
     return len;
@@ -110,8 +110,7 @@ static __attribute__((noinline)) mp_obj_t decode(const feagi_value_t *wire, uint
     return mp_const_none;
 }
 
-mp_obj_t feagi_methods_call(mp_obj_t method_in, size_t n_args, size_t n_kw, const mp_obj_t *args) {
-    const unsigned method = (unsigned)((mp_obj_base_t *)MP_OBJ_TO_PTR(method_in) - feagi_module()->methods);
+static __attribute__((noinline)) mp_obj_t call(unsigned method, size_t n_args, size_t n_kw, const mp_obj_t *args) {
     const signature_t *signature = &signatures[method];
     const unsigned of_type = method < FEAGI_METHOD_INSTANCE;
     mp_arg_check_num(n_args, n_kw, signature->least + of_type, signature->most + of_type, false);
@@ -215,7 +214,7 @@ mp_obj_t feagi_methods_call(mp_obj_t method_in, size_t n_args, size_t n_kw, cons
             feagi_manager_update_clock(self);
             break;
         case FEAGI_METHOD_READINTO:
-            number = read_into(r, args[0], n_args > 1 ? a[1].number : FEAGI_HEADER_LEN_BYTES);
+            number = read_into(r, args[0], n_args > 1 ? (uint32_t)a[1].number : FEAGI_HEADER_LEN_BYTES);
             break;
         case FEAGI_METHOD_POLL:
             number = feagi_server_poll(self);
@@ -238,4 +237,15 @@ mp_obj_t feagi_methods_call(mp_obj_t method_in, size_t n_args, size_t n_kw, cons
     return kinds == FEAGI_VALUES_NUMBER ? feagi_values_new_number(number)
            : kinds == FEAGI_VALUES_BOOL ? mp_obj_new_bool(number)
                                         : object;
+}
+
+mp_obj_t feagi_methods_call(mp_obj_t method_in, size_t n_args, size_t n_kw, const mp_obj_t *args) {
+    const unsigned method = (unsigned)((mp_obj_base_t *)MP_OBJ_TO_PTR(method_in) - feagi_module()->methods);
+    // The one that is called in place of many reads has a short way.
+    if (method == FEAGI_METHOD_READINTO && n_args == 2 && n_kw == 0 &&
+        mp_obj_is_exact_type(args[0], (const mp_obj_type_t *)&feagi_module()->manager_type)) {
+        const feagi_manager_t *self = MP_OBJ_TO_PTR(args[0]);
+        return MP_OBJ_NEW_SMALL_INT((mp_int_t)read_into(&self->region, args[1], FEAGI_HEADER_LEN_BYTES));
+    }
+    return call(method, n_args, n_kw, args);
 }

@@ -49,13 +49,14 @@ enum { FEAGI_METHODS(FEAGI_ENUMERATOR) FEAGI_METHOD_COUNT };
 
 // What C has of _feagi_state.py: its _for_c.
 enum {
-    FEAGI_HELPER_FAIL,     // (status, about, ...) raises
-    FEAGI_HELPER_PROFILE,  // (name) is a profile's id
-    FEAGI_HELPER_POLLER,   // (stream, what) is select.poll's method for it
-    FEAGI_HELPER_TICKS_US, // time.ticks_us
-    FEAGI_HELPER_MANAGER,  // dict of StateManager's attributes; C adds its methods
-    FEAGI_HELPER_LINK,     // of Link's
-    FEAGI_HELPER_GLOBALS,  // of the module's; C adds types and functions
+    FEAGI_HELPER_FAIL,      // (status, about, ...) raises
+    FEAGI_HELPER_PROFILE,   // (name) is a profile's id
+    FEAGI_HELPER_POLLER,    // (stream, what) is select.poll's method for it
+    FEAGI_HELPER_IS_PROMPT, // (stream) is whether a prompt reads it too
+    FEAGI_HELPER_TICKS_US,  // time.ticks_us
+    FEAGI_HELPER_MANAGER,   // dict of StateManager's attributes; C adds its methods
+    FEAGI_HELPER_LINK,      // of Link's
+    FEAGI_HELPER_GLOBALS,   // of the module's; C adds types and functions
     FEAGI_HELPER_COUNT
 };
 
@@ -78,11 +79,14 @@ enum {
 
 // ---- Memory
 
+#define FEAGI_MODULE_FOUND 32u
+
 // What the module has made at its import.
 typedef struct {
     mp_obj_full_type_t manager_type, link_type, method_type;
     mp_obj_base_t methods[FEAGI_METHOD_COUNT]; // a method's object is one of these: its place says which it is
-    mp_obj_t helpers[FEAGI_HELPER_COUNT];      // of _feagi_state.py
+    uint32_t found[FEAGI_MODULE_FOUND];   // by the name's last bits: a name << 8, and what feagi_manager_attribute said of it
+    mp_obj_t helpers[FEAGI_HELPER_COUNT]; // of _feagi_state.py
 } feagi_module_t;
 extern feagi_module_t feagi_module_memory;
 
@@ -98,17 +102,20 @@ static inline feagi_module_t *feagi_module(void) {
 
 #if MICROPY_ENABLE_DYNRUNTIME
 // mpy_ld.py's table of names has them in the order in which natmod_names.py has numbered them, from 1 on.
-static inline qstr feagi_name(unsigned index) {
+static inline const qstr_short_t *feagi_module_names(void) {
     const qstr_short_t *names = mp_native_qstr_table;
     FEAGI_HIDDEN(names);
-    return names[1 + index];
+    return names + 1;
 }
 #else
 extern const qstr_short_t feagi_names[FEAGI_NAME_COUNT];
-static inline qstr feagi_name(unsigned index) {
-    return feagi_names[index];
+static inline const qstr_short_t *feagi_module_names(void) {
+    return feagi_names;
 }
 #endif
+static inline qstr feagi_name(unsigned index) {
+    return feagi_module_names()[index];
+}
 
 typedef struct {
     mp_obj_base_t base;
@@ -147,7 +154,8 @@ feagi_manager_t *feagi_manager_new(uint8_t profile, uint32_t boot_id);
 // Brings the clock up to date. ticks_us wraps (after 18 minutes on 32 bits), so it must run at least once in that time.
 void feagi_manager_update_clock(feagi_manager_t *self);
 
-// Index of the name of a state's attribute, FEAGI_NAMES if it has none.
+// Index of the name of a state's attribute, or FEAGI_NAMES and the number of a method.
+#define FEAGI_NAMES_AND_METHODS (FEAGI_NAMES + FEAGI_METHOD_POLL)
 unsigned feagi_manager_attribute(qstr name);
 
 // Slots of the types.

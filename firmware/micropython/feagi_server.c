@@ -87,6 +87,9 @@ mp_obj_t feagi_server_make_new(const mp_obj_type_t *type, size_t n_args, size_t 
     if (feagi_link_init(&self->link, region, self->state->dirty, name, feagi_link_mix(boot_id, feagi_module_entropy()))) {
         feagi_values_fail(FEAGI_VALUES_TOO_MANY_PAGES, MP_OBJ_NEW_SMALL_INT(region->pages));
     }
+    if (mp_obj_is_true(mp_call_function_n_kw(feagi_module()->helpers[FEAGI_HELPER_IS_PROMPT], 1, 0, given))) {
+        feagi_link_take_text(&self->link);
+    }
     self->state->link = self;
     return MP_OBJ_FROM_PTR(self);
 }

@@ -53,7 +53,7 @@ class PersistenceError(StateError):
     """The state cannot be saved there, or what is there cannot be restored. Says why."""
 
 class AgentInfo(NamedTuple):
-    """One registered agent, as it was when it was asked for."""
+    """One registered agent, as it was when it was asked for. The module makes the class when it is first wanted, and has no name for it."""
 
     agent_id: str
     agent_type: int  # AgentType
@@ -76,8 +76,8 @@ class StateManager(CoreFields):
     since start. Read-only."""
 
     def __init__(self, profile: str = "micro", boot_id: int = ..., /) -> None:
-        """Takes memory for a region of the profile: "tiny" 1.7 kB, "micro" 5 kB, "host" 209 kB. `boot_id` is made from the clock
-        unless given. ValueError for an unknown profile, MemoryError where there is no room."""
+        """Takes memory for a region of the profile: "tiny" 1.7 kB, "micro" 5 kB, "host" 361 kB. `boot_id`, 1 to 2^32-1, is made from the
+        clock unless given, or 0. ValueError for an unknown profile or a boot_id that does not fit, MemoryError where there is no room."""
 
     @staticmethod
     def instance() -> StateManager:
@@ -199,7 +199,8 @@ class StateManager(CoreFields):
         application's from now on: it stands still between calls, and hosts do not set it."""
 
 class Link:
-    """The device's side of a link over any stream: a UART, a USB VCP, or sys.stdin.buffer with sys.stdout.buffer."""
+    """The device's side of a link over any stream: a UART, a USB VCP, or sys.stdin.buffer with sys.stdout.buffer. That one is the
+    prompt's line too: hosts send nothing there that a prompt obeys, and Ctrl-C ends the program as ever (feagi_serve.share does this)."""
 
     up: bool
     """Whether a host has a session; read-only."""

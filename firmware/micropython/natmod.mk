@@ -18,7 +18,7 @@ BUILD ?= $(ROOT)/build/natmod/$(ARCH)
 OUT ?= $(ROOT)/build/mpy/$(ARCH)_$(ABI)
 
 ifeq ($(wildcard $(MPY_DIR)/py/dynruntime.h),)
-$(error MPY_DIR must name the top of a MicroPython source tree, 1.23 or later; it is "$(MPY_DIR)")
+$(error MPY_DIR must name the top of a MicroPython source tree, 1.25 or later (1.23 for x64 and the armv7s); it is "$(MPY_DIR)")
 endif
 
 # An architecture: its compiler's prefix, its flags, and the floats of MicroPython on it, all as MicroPython's dynruntime.mk has
@@ -95,7 +95,7 @@ $(BUILD)/%/python.mpy: $$(PYTHON_$$*) | $(BUILD)/%
 	$(MPY_CROSS) -march=$(ARCH) -s $*.py -o $@ $<
 
 $(BUILD)/%/native.mpy: $(BUILD)/%/native.o
-	$(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(BUILD)/$*/config.h $(LIBS_$(ARCH)) -o $@ $< >$(BUILD)/$*/native.sizes || { cat $(BUILD)/$*/native.sizes; false; }
+	cd $(BUILD) && $(PYTHON) $(MPY_DIR)/tools/mpy_ld.py --arch $(ARCH) --qstrs $(BUILD)/$*/config.h $(LIBS_$(ARCH)) -o $@ $< >$(BUILD)/$*/native.sizes || { cat $(BUILD)/$*/native.sizes; false; }
 
 # The names of the sources, numbered for this module.
 $(BUILD)/%/config.h: $$(NAMES_$$*) $(HERE)/natmod_names.py | $(BUILD)/%

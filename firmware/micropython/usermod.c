@@ -60,11 +60,13 @@ feagi_region_t *feagi_micropython_region(void) {
 
 // ---- The module
 
-static mp_obj_t half; // _feagi_state, which sys.modules holds
+// _feagi_state, which holds all of Python's that the module's memory refers to: kept from the collector here, since a program may
+// empty sys.modules.
+MP_REGISTER_ROOT_POINTER(mp_obj_t feagi_state_half);
 
 // __getattr__(name): all but what the table below has is the half's.
 static mp_obj_t get(mp_obj_t name) {
-    return mp_load_attr(half, MP_OBJ_QSTR_VALUE(name));
+    return mp_load_attr(MP_STATE_VM(feagi_state_half), MP_OBJ_QSTR_VALUE(name));
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(get_obj, get);
 
@@ -75,7 +77,8 @@ extern const mp_obj_module_t feagi_state_module;
 static mp_obj_t start(void) {
     instance_is_there = instance_is_there && instance_is_of_c;
     instance.manual_time = false;
-    half = mp_import_name(MP_QSTR__feagi_state, mp_const_none, MP_OBJ_NEW_SMALL_INT(0));
+    const mp_obj_t half = mp_import_name(MP_QSTR__feagi_state, mp_const_none, MP_OBJ_NEW_SMALL_INT(0));
+    MP_STATE_VM(feagi_state_half) = half;
     size_t count;
     mp_obj_t *helpers;
     mp_obj_get_array(mp_load_attr(half, MP_QSTR__for_c), &count, &helpers);

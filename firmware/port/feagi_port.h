@@ -23,10 +23,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Builds for hosts set it to 1: several threads and processes may write a region (feagi_shared.h).
+// Builds for hosts and for threads of WebAssembly set it to 1: several threads and processes may write a region (feagi_shared.h).
 #ifndef FEAGI_PORT_SHARED
 #define FEAGI_PORT_SHARED 0
 #endif
+// Whether there is a libc, and code may be large where that makes it fast.
+#define FEAGI_PORT_FAST (FEAGI_PORT_SHARED && __STDC_HOSTED__)
 
 #if defined(__x86_64__) || defined(__aarch64__)
 #include "feagi_port_atomic64.h"
@@ -36,14 +38,22 @@
 #include "feagi_port_rv32.h"
 #elif defined(__XTENSA__)
 #include "feagi_port_xtensa.h"
+#elif defined(__wasm__)
+#include "feagi_port_wasm.h"
 #else
 #error "no port for this target: see firmware/port/feagi_port.h"
 #endif
-#if FEAGI_PORT_SHARED
-#include "feagi_port_posix.h"
+
+// Of a function that boards have once: copies of it would be longer than its calls. Hosts would rather have the copies.
+#if FEAGI_PORT_FAST
+#define FEAGI_PORT_ONCE
+#else
+#define FEAGI_PORT_ONCE __attribute__((noinline))
 #endif
 
-#if FEAGI_PORT_SHARED
+#if FEAGI_PORT_FAST
+#include "feagi_port_posix.h"
+
 static inline void feagi_port_copy(void *to, const void *from, size_t len_bytes) {
     __builtin_memcpy(to, from, len_bytes);
 }
@@ -54,11 +64,23 @@ static inline bool feagi_port_equal(const void *a, const void *b, size_t len_byt
     return __builtin_memcmp(a, b, len_bytes) == 0;
 }
 #else
-// Byte loops in place of memcpy and friends, which a native MicroPython module cannot link on every target. The build turns off
+// Loops in place of memcpy and friends, which a native MicroPython module cannot link on every target. The build turns off
 // the optimisation that would make calls of them again.
 static inline void feagi_port_copy(void *to, const void *from, size_t len_bytes) {
     uint8_t *d = (uint8_t *)to;
     const uint8_t *s = (const uint8_t *)from;
+    if ((((uintptr_t)d | (uintptr_t)s) & 3) == 0) {
+        typedef uint32_t __attribute__((may_alias)) word_t;
+        for (; len_bytes >= 16; len_bytes -= 16, d += 16, s += 16) {
+            const word_t *in = (const word_t *)(const void *)s;
+            word_t *out = (word_t *)(void *)d;
+            const uint32_t w0 = in[0], w1 = in[1], w2 = in[2], w3 = in[3];
+            out[0] = w0;
+            out[1] = w1;
+            out[2] = w2;
+            out[3] = w3;
+        }
+    }
     while (len_bytes--) {
         *d++ = *s++;
     }

@@ -1,4 +1,4 @@
-// Targets with 64-bit atomic accesses and read-modify-writes: x86-64 and aarch64. No interrupt waits for anything.
+// Targets with 64-bit atomic accesses and read-modify-writes: x86-64, aarch64, and WebAssembly. No interrupt waits for anything.
 #ifndef FEAGI_PORT_ATOMIC64_H
 #define FEAGI_PORT_ATOMIC64_H
 

@@ -12,14 +12,14 @@
 //   feagi_agents_evict                         220
 //   feagi_agents_heartbeat                      66
 //   feagi_agents_heartbeat_handle               66
-//   feagi_agents_register                      777
+//   feagi_agents_register                      670
 //   feagi_areas_get                              5
 //   feagi_clock_hear                           560
 //   feagi_events_push                           22
 //   feagi_hashes_get                             5
 //   feagi_hashes_set                            60
 //   feagi_image_open                             5
-//   feagi_image_restore                        777
+//   feagi_image_restore                        670
 //   feagi_image_save                           411
 //   feagi_link_make_delta                      254
 //   feagi_link_start_deltas                     12

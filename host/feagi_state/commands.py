@@ -34,17 +34,17 @@ class Command:
         self,
         op: int,
         args: tuple[int | bytes, ...],
-        len_bytes: int,
+        body: bytes,
         deadline: float,
         on_done: Callable[[Command], None] | None = None,
         may_send: Callable[[], bool] | None = None,
     ) -> None:
-        """`len_bytes`: of its frame on the line. `deadline`: monotonic seconds. `on_done` is called once, when `done`
-        becomes true. `may_send` is asked right before the command is sent for the first time: if not, it is forgotten.
+        """`body`: of its frame, whatever its number. `deadline`: in monotonic seconds. `on_done` is called once, when
+        `done` becomes true. `may_send` is asked right before the command is first sent: if not, it is forgotten.
         """
         self.op = op
         self.args = args
-        self.len_bytes = len_bytes
+        self.body = body
         self.deadline = deadline
         self.done = False
         self.error: StateError | None = None
@@ -123,9 +123,9 @@ class CommandQueue:
     """
 
     def __init__(
-        self, send: Callable[[Kind, int, tuple[Any, ...], float], bool], has_room: Callable[[int], bool]
+        self, send: Callable[[Kind, int, tuple[Any, ...], float], bool], has_room: Callable[[bytes], bool]
     ) -> None:
-        """`send` puts a frame on the line of the present session, if there is room; `has_room`: for so many bytes."""
+        """`send` puts a frame on the line of the present session, if there is room; `has_room`: for a body."""
         self._send = send
         self._has_room = has_room
         self._waiting: deque[Command] = deque()
@@ -163,7 +163,7 @@ class CommandQueue:
             )
         if not live:
             return
-        while self._current is None and self._waiting and self._has_room(self._waiting[0].len_bytes):
+        while self._current is None and self._waiting and self._has_room(self._waiting[0].body):
             command = self._waiting.popleft()
             if command.may_send is None or command.may_send():
                 # A reply to an earlier command, late or repeated, has another number.

@@ -25,6 +25,7 @@ def connect(
     mirror_dir: str | os.PathLike[str] | None = None,
     mirror_mode: int = 0o600,
     serve: bool = False,
+    restart: bool = True,
 ) -> Device:
     """The device on a serial port, or of a mirror that another process serves; returns when its mirror is live.
 
@@ -36,7 +37,9 @@ def connect(
     another takes its place. Else the port is opened, exclusively: `name` is the mirror's, by default the emulated
     board's, the device's own, or the port's; if a living process has it, `-2`, `-3`... is added. `baudrate` in Bd.
     `mirror_mode`: permissions of the mirror's file. `serve`: whether other processes of this user may send commands
-    through this one. `mirror_dir`: see `attach`. The Device reconnects by itself when the board goes away and returns,
+    through this one, and use the board's prompt where it is on the same line: `feagi-state repl`. `restart`: whether
+    the board's main.py is started again, by a soft reset, once somebody has interrupted the program there and gone.
+    `mirror_dir`: see `attach`. The Device reconnects by itself when the board goes away and returns,
     and is to be closed (`with`).
 
     Raises PortError (absent, busy, no permission), SchemaMismatch, NotADevice, MemoryMapError, or another LinkError if
@@ -65,6 +68,7 @@ def connect(
                     mirror_dir=mirror_dir,
                     mirror_mode=mirror_mode,
                     serve=serve,
+                    restart=restart,
                 )
         _wait_first(link, timeout_s)
     except BaseException:

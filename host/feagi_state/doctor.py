@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 from . import _core, spec
 from .boards import BoardError, boards_dir, known_boards, module_path
-from .errors import StateError
 from .flash import SOURCES, FlashError, find_tool
 from .identity import ABI
 from .install import InstallError, check_native
@@ -25,7 +24,9 @@ BUILDERS = (
     ("gcc", "the package's extension and the unix board's module", "gcc"),
     ("arm-none-eabi-gcc", "modules and firmware for Cortex-M", "gcc-arm-none-eabi"),
     ("riscv64-unknown-elf-gcc", "modules for RISC-V", "gcc-riscv64-unknown-elf"),
+    ("xtensa-lx106-elf-gcc", "modules for ESP32, S2 and S3 where the vendor's compiler is not", "gcc-xtensa-lx106"),
     ("qemu-system-arm", "emulated boards", "qemu-system-arm"),
+    ("qemu-system-riscv32", "the emulated RISC-V board", "qemu-system-misc"),
 )
 
 
@@ -122,8 +123,9 @@ def _board(port: str, baudrate: int) -> Iterator[Finding]:
         try:
             arch = check_native(seen.identity, seen.board)
             yield Finding("ABI", True, f"{seen.identity.abi}, as ours; the board takes the module for {arch}")
-        except (InstallError, StateError) as error:
-            yield Finding("ABI", False, str(error))
+        except InstallError as error:
+            inside = seen.schema == spec.SCHEMA_HASH  # a firmware that has the module need take none
+            yield Finding("ABI", inside, "the firmware has the module inside" if inside else str(error))
     if seen.kind == "prompt" and seen.schema is None:
         yield Finding("module", None, f"not on the board: `feagi-state install {port}` puts it there")
     elif seen.schema is not None:

@@ -190,7 +190,7 @@ class UnixBoard(EmulatedBoard):
     def __init__(self, board: Board, name: str, progress: Progress) -> None:
         super().__init__(board, name, progress)
         self._bridge: PtyBridge | None = None
-        self._own_files: TemporaryDirectory[str] | None = None  # of a board that was started empty
+        self._flash: TemporaryDirectory[str] | None = None
 
     def _environment(self) -> dict[str, str]:
         path = ":".join([".frozen", *map(str, self.board.path)])
@@ -210,14 +210,12 @@ class UnixBoard(EmulatedBoard):
             raise BoardError(f"{self.board.name}: {command} does not run: {error}") from error
         return parse_identity(done.stdout + done.stderr)
 
-    def _command(self, micropython: str) -> tuple[list[str], str | Path, dict[str, str]]:
-        """(what is run, in which folder, with which environment)."""
-        if self._program is not None:
-            return [micropython, str(self._program.main)], self._program.main.parent, self._environment()
-        if self._own_files is None:
-            self._own_files = TemporaryDirectory(prefix="feagi-board-")
+    def _command(self, micropython: str) -> tuple[list[str], dict[str, str]]:
+        """(what is run, with which environment)."""
         keeper = [sys.executable, "-m", "feagi_state.unix_board", micropython]
-        return keeper, self._own_files.name, {**os.environ, "MICROPYPATH": ".frozen"}
+        if self._program is not None:
+            return [*keeper, str(self._program.main.absolute())], self._environment()
+        return keeper, {**os.environ, "MICROPYPATH": ".frozen"}
 
     def _start(self) -> None:
         micropython = _find_command(self.board)
@@ -225,11 +223,15 @@ class UnixBoard(EmulatedBoard):
             self.identity = self._identify(micropython)
         if self._bridge is None:
             self._bridge = PtyBridge()
-        command, folder, environment = self._command(micropython)
+        if self._flash is None:
+            self._flash = TemporaryDirectory(prefix="feagi-board-")
+        command, environment = self._command(micropython)
         master, slave = os.openpty()
         try:
             tty.setraw(slave)
-            self._process = self._spawn(command, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=folder)
+            self._process = self._spawn(
+                command, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=self._flash.name
+            )
         except BaseException:
             os.close(master)
             raise
@@ -251,9 +253,9 @@ class UnixBoard(EmulatedBoard):
         if self._bridge is not None:
             self._bridge.close()
             self._bridge = None
-        if self._own_files is not None:
-            self._own_files.cleanup()
-            self._own_files = None
+        if self._flash is not None:
+            self._flash.cleanup()
+            self._flash = None
 
 
 class QemuBoard(EmulatedBoard):

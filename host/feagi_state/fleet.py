@@ -36,6 +36,7 @@ class Fleet(Closing):
         mirror_dir: str | os.PathLike[str] | None = None,
         mirror_mode: int = 0o600,
         serve: bool = False,
+        restart: bool = True,
     ) -> None:
         """Begins to serve these ports; see `add`, and `connect` for what they and the settings may be.
 
@@ -45,6 +46,7 @@ class Fleet(Closing):
         self._mirror_dir = mirror_dir
         self._mirror_mode = mirror_mode
         self._serve = serve
+        self._restart = restart
         self._lock = threading.Lock()  # of the two below, when they are changed
         self._devices: dict[str, Device] = {}  # by the port as it was added
         self._callbacks: tuple[FleetSubscription, ...] = ()
@@ -79,6 +81,7 @@ class Fleet(Closing):
                 mirror_dir=self._mirror_dir,
                 mirror_mode=self._mirror_mode,
                 serve=self._serve,
+                restart=self._restart,
             )
             device = Device(link)
             self._devices = {**here, port: device}

@@ -5,7 +5,9 @@ LINK.md and frames.cddl say what is valid; spec.SHAPES is generated from them.
 
 from __future__ import annotations
 
+import binascii
 import zlib
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, Union
 
@@ -14,8 +16,20 @@ from cobs import cobs
 
 from . import spec
 from .errors import SerializationError
+from .spec import Kind
 
-__all__ = ["Deframer", "Frame", "Text", "decode", "encode", "encode_body", "seal"]
+__all__ = [
+    "FROM_DEVICE",
+    "Deframer",
+    "Frame",
+    "Text",
+    "decode",
+    "encode",
+    "encode_body",
+    "may_be_device_frame",
+    "seal",
+    "seal_text",
+]
 
 Value = Union[int, bytes, str]
 
@@ -27,13 +41,18 @@ _SEGMENT_MIN: Final = _HEAD_LEN + _CRC_LEN + 1
 _INT_MIN: Final = -(2**64)
 _INT_MAX: Final = 2**64 - 1
 # These two belong to no session yet: their CRC starts with 0.
-_SESSIONLESS: Final = frozenset((int(spec.Kind.HELLO), int(spec.Kind.HELLO_ACK)))
+_SESSIONLESS: Final = frozenset((int(Kind.HELLO), int(Kind.HELLO_ACK)))
+#: Kinds that a device sends.
+FROM_DEVICE: Final = frozenset(
+    (Kind.HELLO, Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG)
+)
+_TEXT_BEGIN: Final = bytes((spec.TEXT_BEGIN,))
+_TEXT_END: Final = bytes((spec.TEXT_END,))
 # For `_one_run`: words by their encoding, the length of an encoding by its first byte (0: none of these), and the heads
 # of byte strings of 1 to 23 bytes.
-_DELTA: Final = int(spec.Kind.DELTA)
+_DELTA: Final = int(Kind.DELTA)
 _WORDS: Final = {
-    cbor2.dumps(word): word
-    for word in range(-spec.HEADER_LEN_BYTES // 4, spec.LINK_PAGES * spec.PAGE_LEN_BYTES // 4)
+    cbor2.dumps(word): word for word in range(-spec.HEADER_LEN_BYTES // 4, spec.LINK_PAGES * spec.PAGE_LEN_BYTES // 4)
 }
 _WORD_LENS: Final = {coded[0]: len(coded) for coded in _WORDS}
 _SHORT_HEADS: Final = range(0x41, 0x58)
@@ -43,13 +62,13 @@ _new_tuple: Final = tuple.__new__
 class Frame(NamedTuple):
     """A valid frame."""
 
-    kind: int  # spec.Kind
+    kind: int  # Kind
     seq: int
     items: tuple[Any, ...]  # int, bytes or str, as spec.SHAPES says for the kind
 
 
 class Text(bytes):
-    """Bytes between two zeros that cannot be a frame."""
+    """Bytes that are no frame."""
 
 
 def _fits(item: spec.Item, value: object) -> bool:
@@ -75,25 +94,25 @@ def _check(kind: int, items: tuple[Any, ...]) -> None:
     fixed = len(shape.items)
     count = len(items)
     if count < shape.required or (count > fixed and not shape.group):
-        raise SerializationError(f"a {spec.Kind(kind).name} frame does not have {count} items")
+        raise SerializationError(f"a {Kind(kind).name} frame does not have {count} items")
     for item, value in zip(shape.items, items):
         if not _fits(item, value):
-            raise SerializationError(f"{value!r:.80} is no {item.label} of a {spec.Kind(kind).name} frame")
+            raise SerializationError(f"{value!r:.80} is no {item.label} of a {Kind(kind).name} frame")
     if not shape.group:
         return
     groups, rest = divmod(max(count - fixed, 0), len(shape.group))
     if rest or groups < shape.least or (shape.most and groups > shape.most):
-        raise SerializationError(f"a {spec.Kind(kind).name} frame does not have {count} items")
+        raise SerializationError(f"a {Kind(kind).name} frame does not have {count} items")
     for at in range(fixed, count):
         item = shape.group[(at - fixed) % len(shape.group)]
         if not _fits(item, items[at]):
-            raise SerializationError(f"{items[at]!r:.80} is no {item.label} of a {spec.Kind(kind).name} frame")
+            raise SerializationError(f"{items[at]!r:.80} is no {item.label} of a {Kind(kind).name} frame")
 
 
 def encode(kind: int, seq: int, items: tuple[Any, ...] = (), seed: int = 0) -> bytes:
     """A frame as it goes on the wire, between its two zeros.
 
-    `kind`: spec.Kind. `seq`: 0..255. `items`: the payload, as spec.SHAPES says. `seed`: the session id; HELLO and
+    `kind`: Kind. `seq`: 0..255. `items`: the payload, as spec.SHAPES says. `seed`: the session id; HELLO and
     HELLO_ACK have none and ignore it. Raises SerializationError if the items do not fit the kind or a frame. Any
     thread.
     """
@@ -112,9 +131,24 @@ def encode_body(kind: int, seq: int, items: tuple[Any, ...] = ()) -> bytes:
 
 def seal(body: bytes, seed: int) -> bytes:
     """The frame of a body, as `encode` gives it. Any thread."""
-    crc = zlib.crc32(body, 0 if body[0] in _SESSIONLESS else seed)
-    coded: bytes = cobs.encode(body + crc.to_bytes(_CRC_LEN, "little"))
+    coded: bytes = cobs.encode(_with_crc(body, seed))
     return b"\0" + coded + b"\0"
+
+
+def seal_text(body: bytes, seed: int) -> bytes:
+    """The frame of a body as text (LINK.md, A line with a prompt). Any thread."""
+    return _TEXT_BEGIN + binascii.b2a_base64(_with_crc(body, seed), newline=False).rstrip(b"=") + _TEXT_END
+
+
+def _with_crc(body: bytes, seed: int) -> bytes:
+    crc = zlib.crc32(body, 0 if body[0] in _SESSIONLESS else seed)
+    return body + crc.to_bytes(_CRC_LEN, "little")
+
+
+def may_be_device_frame(segment: bytes | bytearray) -> bool:
+    """Whether what came since a zero can be a device's frame, or the beginning of one. Any thread."""
+    # The first byte says where the first zero of the body lies: not in front of it, where the kind is.
+    return not segment or (segment[0] > 1 and (len(segment) == 1 or segment[1] in FROM_DEVICE))
 
 
 def decode(segment: bytes, seed: int) -> Frame:
@@ -175,12 +209,12 @@ def _items(payload: bytes) -> tuple[Any, ...]:
 
 
 class Deframer:
-    """Cuts a byte stream at its zeros, in constant memory. One thread."""
+    """Tells a byte stream's frames from the text between them, in constant memory. One thread."""
 
     def __init__(self) -> None:
         """Starts between two segments."""
-        self._part = bytearray()
-        self._in_text = False  # within a segment that is too long for a frame
+        self._part = bytearray()  # of the present segment, as far as it was not handed out
+        self.reset()
 
     @property
     def pending(self) -> bytes:
@@ -190,31 +224,67 @@ class Deframer:
     def reset(self) -> None:
         """Forgets what is pending, for a line that was opened again."""
         self._part.clear()
-        self._in_text = False
+        self._in_text = False  # the present segment is no frame
+        self._zero = b""  # in front of the present segment, unless it closed a frame or was handed out
+        self._is_frame = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Takes any number of bytes; returns the segments that they complete, in order and without the zeros.
-
-        A segment is not empty. One that is too long for a frame comes as Text, in as many pieces as it takes.
+        """Takes any number of bytes; returns the segments that they complete and that may be frames, in order and
+        without their zeros.
         """
-        out: list[bytes] = []
-        *whole, rest = data.split(b"\0")
-        for piece in whole:
-            if self._part or self._in_text:
-                self._extend(piece, out)
-                if self._part:
-                    out.append(Text(self._part) if self._in_text else bytes(self._part))
-                    self._part.clear()
-                self._in_text = False
-            elif piece:
-                out.append(piece if len(piece) <= _SEGMENT_MAX else Text(piece))
-        if rest:
-            self._extend(rest, out)
-        return out
+        return [segment for segment in self.read(data) if type(segment) is not Text]
 
-    def _extend(self, piece: bytes, out: list[bytes]) -> None:
-        self._part += piece
-        if len(self._part) > _SEGMENT_MAX:
-            out.append(Text(self._part))
+    def read(self, data: bytes) -> Iterator[bytes]:
+        """As `feed`, one after the other. A segment comes again as Text, with the zeros that belong to no frame, unless
+        `accept` was called meanwhile; so does, in pieces, what is too long for a frame.
+        """
+        first, *others = data.split(b"\0")
+        if first:
+            yield from self._extend(first)
+        for piece in others:
+            yield from self._end_segment()
+            if piece:
+                yield from self._extend(piece)
+
+    def accept(self) -> None:
+        """The last segment was a frame."""
+        self._is_frame = True
+
+    def take_text(self, is_over: bool = False, *, zero: bool = False) -> bytes:
+        """What is pending, if it is no device's frame: by what it begins with, or because `is_over`: it does not go on.
+        What follows, up to the next zero, is text as well. `zero`: a zero at the end is text at once.
+        """
+        if self._part and (self._in_text or is_over or not may_be_device_frame(self._part)):
+            text = self._zero + self._part
             self._part.clear()
             self._in_text = True
+        elif not self._part and (is_over or zero):
+            text = self._zero
+        else:
+            return b""
+        self._zero = b""
+        return text
+
+    def _extend(self, piece: bytes) -> Iterator[bytes]:
+        self._part += piece
+        if len(self._part) > _SEGMENT_MAX:
+            self._in_text = True
+            yield Text(self.take_text())
+
+    def _end_segment(self) -> Iterator[bytes]:
+        if self._in_text:
+            if self._part:
+                yield Text(self.take_text())
+            self._in_text = False
+        elif self._part:
+            segment = bytes(self._part)
+            self._part.clear()
+            self._is_frame = False
+            yield segment
+            if self._is_frame:
+                self._zero = b""
+                return
+            yield Text(self._zero + segment)
+        elif self._zero:
+            yield Text(self._zero)
+        self._zero = b"\0"

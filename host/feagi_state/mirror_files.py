@@ -160,6 +160,22 @@ def lock_file(path: Path, wait_s: float = 0.5) -> int | None:
             time.sleep(0.001)
 
 
+def claim_name(directory: Path, wanted: str) -> tuple[str, int]:
+    """(a name that no living process has in the directory, the descriptor of its lock): `wanted` made safe, or with
+    -2, -3... behind it. Raises MemoryMapError if the directory cannot be used.
+    """
+    wanted = safe_name(wanted)
+    for number in range(1, _NAMES_TRIED):
+        name = wanted if number == 1 else f"{wanted}-{number}"
+        try:
+            fd = lock_file(directory / f"{name}.lock")
+        except OSError as error:
+            raise MemoryMapError(f"the directory {directory} cannot be used: {error.strerror}") from None
+        if fd is not None:
+            return name, fd
+    raise MemoryMapError(f"{wanted} and {_NAMES_TRIED - 2} names like it are taken in {directory}")
+
+
 def _is_exclusive(fd: int) -> bool:
     """Whether somebody has this file's lock to himself, and so is its owner."""
     try:
@@ -189,7 +205,7 @@ class OwnedMirror:
         self._mirror: Mirror | None = None
         self._texts: tuple[bytes, bytes] | None = None
         make_own_dir(self._dir)
-        self.name, self._lock_fd = self._lock(safe_name(wanted))
+        self.name, self._lock_fd = claim_name(self._dir, wanted)
 
     @property
     def path(self) -> Path:
@@ -224,17 +240,6 @@ class OwnedMirror:
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
-
-    def _lock(self, wanted: str) -> tuple[str, int]:
-        for number in range(1, _NAMES_TRIED):
-            name = wanted if number == 1 else f"{wanted}-{number}"
-            try:
-                fd = lock_file(self._dir / f"{name}.lock")
-            except OSError as error:
-                raise MemoryMapError(f"the mirror directory {self._dir} cannot be used: {error.strerror}") from None
-            if fd is not None:
-                return name, fd
-        raise MemoryMapError(f"{wanted} and {_NAMES_TRIED - 2} names like it are taken in {self._dir}")
 
     def _map_old(self) -> Mirror | None:
         """The mirror that a former owner left under this name, None if there is none that can be used."""

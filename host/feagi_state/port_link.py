@@ -18,13 +18,16 @@ from . import spec
 from ._core import Mirror
 from .command_server import CommandServer
 from .commands import Batch, Command, Reply
-from .errors import LinkError, NotADevice, PortError, SchemaMismatch, StaleMirror, StateError
+from .errors import LinkError, MemoryMapError, NotADevice, PortError, SchemaMismatch, StaleMirror, StateError
+from .handback import Handback
 from .listeners import Listeners
 from .mirror import MirrorView
 from .mirror_files import OwnedMirror
+from .prompt_port import PromptPort
 from .runner import Runner
 from .running import board_name
 from .session import Hello, HostSession, Observer
+from .spec import LinkState
 from .transport import Transport
 
 __all__ = ["PortLink"]
@@ -35,6 +38,9 @@ _REOPEN_S: Final = (0.1, 1.0)  # first and longest pause between two tries to op
 _HEARD_KEPT: Final = 200  # bytes of text that are kept for NotADevice
 # What the line does not take waits, up to here; then frames are dropped, which the link repeats.
 _UNSENT_MOST_BYTES: Final = 1024
+_HELLO_WITHIN_S: Final = 1.0  # of a board whose program serves the link; else its prompt may be what is wanted
+_PROMPT_WITHIN_S: Final = 1.0  # after a Ctrl-C, unless the program takes its time
+_CTRL_C: Final = b"\x03"
 
 
 class PortLink(Observer):
@@ -53,9 +59,10 @@ class PortLink(Observer):
         mirror_dir: str | os.PathLike[str] | None = None,
         mirror_mode: int = 0o600,
         serve: bool = False,
+        restart: bool = True,
     ) -> None:
         """Serves `port` from now on. `open_port` opens it, or raises StateError; `transport`: it is open already. For
-        the mirror's settings and `serve` see `connect`.
+        the mirror's settings, `serve` and `restart` see `connect`.
         """
         self.port = port
         self.listeners = Listeners(runner.callbacks.do)
@@ -71,6 +78,12 @@ class PortLink(Observer):
         self._owned: OwnedMirror | None = None
         self._serve = serve
         self._server: CommandServer | None = None
+        self._prompt: PromptPort | None = None
+        self._no_prompt = False  # it cannot be offered
+        self._handback = Handback(restart)
+        self._opened_at = 0.0
+        self._ahead = b""  # typed behind a Ctrl-C whose prompt has not come
+        self._ahead_until = 0.0
         self._session = HostSession(self, unix_ms=lambda: time.time_ns() // 1_000_000)
         self._transport: Transport | None = None
         self._file = -1  # the transport's descriptor
@@ -151,6 +164,14 @@ class PortLink(Observer):
         if self._transport is None and not self._opening and now >= self._open_at:
             self._opening = True
             self._runner.opener.do(self._open)
+        if self._transport is not None:
+            if not self._session.session and now >= self._opened_at + _HELLO_WITHIN_S:
+                self._offer_prompt()
+            if self._session.link_state != LinkState.LIVE:
+                self._unsent += self._handback.next(now)
+            self._say_why_held()
+            if now >= self._ahead_until:
+                self._send_ahead()
         self._session.poll(now)
         self._flush()
 
@@ -179,6 +200,11 @@ class PortLink(Observer):
         """What was wrong before is not any more."""
         self.listeners.log(logging.DEBUG, "%s: session 0x%08x", self.port, hello.boot)
         self.problem = None
+        self._handback.runs()
+        if self._session.takes_text:
+            self._offer_prompt()
+        else:
+            self._withdraw_prompt()
 
     def session_ended(self, reason: str) -> None:
         """For people who look at the log."""
@@ -200,6 +226,13 @@ class PortLink(Observer):
     def text(self, data: bytes) -> None:
         """What the board printed, for the user's callback or the log."""
         self._heard = (self._heard + data)[-_HEARD_KEPT:]
+        self._handback.said(data)
+        if self._prompt is not None:
+            self._prompt.text(data)
+            if self._handback.at_prompt:
+                self._send_ahead()
+                if self._session.session:
+                    self._hold()  # the program has ended
         self.listeners.text(data)
         if self._server is not None:
             self._server.text(data)
@@ -250,7 +283,8 @@ class PortLink(Observer):
         self._events = EVENT_READ
         self._unsent = b""
         self._runner.watch(self, self._file, EVENT_READ)
-        self._session.port_opened(time.monotonic())
+        self._opened_at = time.monotonic()
+        self._session.port_opened(self._opened_at)
         self._flush()
 
     def _not_opened(self, error: StateError) -> None:
@@ -270,6 +304,7 @@ class PortLink(Observer):
         self._pause_s = min(2 * self._pause_s, _REOPEN_S[1])
 
     def _drop_transport(self) -> None:
+        self._withdraw_prompt()
         if self._transport is not None:
             self._runner.forget(self._file)
             self._transport.close()
@@ -290,6 +325,73 @@ class PortLink(Observer):
             self._events = events
             self._runner.watch(self, self._file, events)
 
+    # ------------------------------------------------------------------------------------ the prompt, as a PromptUser
+
+    def prompt_opened(self) -> None:
+        """Somebody has the prompt. As long as nothing is typed the link goes on."""
+        self._handback.opened()
+
+    def prompt_room(self) -> int:
+        """How many bytes more may wait for the line."""
+        return _UNSENT_MOST_BYTES - len(self._unsent) - len(self._ahead)
+
+    def prompt_typed(self, data: bytes) -> None:
+        """Ctrl-C ends the program, and so the link, until a program says hello again. What is typed behind it waits for
+        the prompt: a program that is about to end would take it, as mpremote's Ctrl-A, which comes at once.
+        """
+        self._handback.typed(data)
+        if _CTRL_C in data and self._session.session:
+            head, ctrl_c, data = data.partition(_CTRL_C)
+            self._unsent += head + ctrl_c
+            self._ahead_until = time.monotonic() + _PROMPT_WITHIN_S
+            self._handback.interrupted()
+            self._hold()
+        elif not self._session.session:
+            self._hold()
+        self._ahead += data
+        if _CTRL_C in data or time.monotonic() >= self._ahead_until:
+            self._send_ahead()
+        self._flush()
+
+    def _send_ahead(self) -> None:
+        self._unsent += self._ahead
+        self._ahead = b""
+        self._ahead_until = 0.0
+
+    def prompt_closed(self) -> None:
+        """The program that was interrupted is to run again."""
+        self._handback.closed(time.monotonic())
+
+    def _hold(self) -> None:
+        self._session.hold(time.monotonic())
+        self._say_why_held()
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the link is expected to go on once somebody is done with the prompt."""
+        return self._session.is_held and self._handback.passes
+
+    def _say_why_held(self) -> None:
+        why = f"{self.port}: {self._handback.why}"
+        if self._session.is_held and str(self.problem) != why:
+            self.problem = LinkError(why)
+
+    def _offer_prompt(self) -> None:
+        if not self._serve or self._prompt is not None or self._no_prompt:
+            return
+        try:
+            self._prompt = PromptPort(self._runner, self, self.port)
+        except (OSError, MemoryMapError) as error:
+            self._no_prompt = True
+            self.listeners.log(logging.WARNING, "%s: its prompt cannot be offered: %s", self.port, error)
+
+    def _withdraw_prompt(self) -> None:
+        if self._prompt is not None:
+            self._prompt.close()
+            self._prompt = None
+            self._ahead = b""
+            self._handback.closed(time.monotonic())
+
     # --------------------------------------------------------------------------------- commands, as a server's Servant
 
     def run(self, batch: Batch) -> None:
@@ -298,7 +400,7 @@ class PortLink(Observer):
             batch.finish(self.fatal)
         elif self.closed:
             batch.finish(self._was_closed())
-        elif self.problem is not None and not self._session.is_live:
+        elif self.problem is not None and not self._session.is_live and not self._goes_on:
             batch.finish(self.problem)
         else:
             self._next(batch)

@@ -7,7 +7,6 @@ happens.
 
 from __future__ import annotations
 
-import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -17,28 +16,21 @@ from ._core import Mirror, mirror_len, region_shape
 from .checks import U64_MAX
 from .commands import Command, CommandQueue
 from .errors import LinkError, SerializationError, SessionLost
-from .frames import Deframer, Frame, Text, decode, encode, encode_body, seal
+from .frames import FROM_DEVICE, Deframer, Frame, Text, decode, encode_body
+from .outbox import MTU_BYTES, Outbox
 from .spec import Kind, LinkState, NakReason
-from .window import Window
 
 __all__ = ["Hello", "HostSession", "Observer"]
 
 _NAK_PERIOD_S: Final = 0.020  # LINK.md, Deltas: "at most every 20 ms"
-_HELLO_PERIOD_S: Final = spec.HELLO_PERIOD_MS / 1000
 _PING_PERIOD_S: Final = spec.PING_PERIOD_MS / 1000
 _STALE_AFTER_S: Final = spec.STALE_AFTER_MS / 1000
 _PENDING_EVENTS: Final = 4096
 _PENDING_DELTAS: Final = 1024
 _PINGS: Final = 8
+_PAUSE_S: Final = 0.1  # longer than any within a frame, which comes by one write
+_LAST_WORDS_S: Final = 0.2  # in which what was on its way from a program that was interrupted has come
 _USED_SESSIONS: Final = 8
-# What the hello says: the longest body that this host takes, and what it can hold unread, as a terminal does.
-_MTU_BYTES: Final = spec.FRAME_LEN_BYTES - 4
-_RXBUF_BYTES: Final = 4096
-_DEVICE_KINDS: Final = frozenset(
-    (Kind.HELLO, Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG)
-)
-# Acknowledgements by their seq, made once: as many go out as deltas come in.
-_ACKS: Final = tuple(encode_body(Kind.ACK, seq, (spec.LINK_WINDOW,)) for seq in range(256))
 _DELTA: Final = int(Kind.DELTA)
 # The trailer's counters, one u64 after the other.
 COUNTERS: Final = ("frames", "deltas", "events", "events_lost", "commands", "naks", "text_bytes", "sessions")
@@ -102,7 +94,7 @@ def _is_from_device(frame: Frame) -> bool:
     if frame.kind == Kind.HELLO:
         hello = Hello(*frame.items)
         return hello.npages > 0 and hello.boot > 0
-    return frame.kind in _DEVICE_KINDS
+    return frame.kind in FROM_DEVICE
 
 
 class HostSession:
@@ -118,21 +110,19 @@ class HostSession:
         gives the time of day, which devices are told; None: this host does not know it.
         """
         self._observer = observer or Observer()
-        self._random = random_u32 or (lambda: secrets.randbits(32))
         self._unix_ms = unix_ms
         self._deframer = Deframer()
-        self._out = bytearray()
+        self._out = Outbox(random_u32)
         self._port_open = False
         self._mismatch = False
-        self._hello_at = 0.0  # when to say hello again, while there is no session
-        self._hello_heard = False  # whether anything has come since the last one
+        self._held_from: float | None = None  # since when nothing is sent, because others use the line
+        self._received_at = 0.0
         self._mirror: Mirror | None = None
         self._shown: tuple[LinkState, int] | None = None  # link_state and session as last written to the mirror
         self._heard_at: float | None = None
         self._heard_written = 0
         self._events_pending: deque[tuple[int, int, int]] = deque()
-        self._window = Window()
-        self._commands = CommandQueue(self._send, self._has_room)
+        self._commands = CommandQueue(self._send, self._out.has_room)
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self.hello: Hello | None = None  # of the present or last session
         self._old_session = 0  # the last one that ended
@@ -196,10 +186,11 @@ class HostSession:
         """The line was opened, at `now` (monotonic seconds, as for all calls). Greets the device."""
         self._port_open = True
         self._mismatch = False
+        self._held_from = None
         self._deframer.reset()
-        self._out.clear()
+        self._out.reset()
         self._end_session("the port was opened again")
-        self._say_hello(now)
+        self._out.greet(now)
         self._show(now)
 
     def port_lost(self, now: float) -> None:
@@ -208,6 +199,26 @@ class HostSession:
         self._out.clear()
         self._end_session("the port went away")
         self._show(now)
+
+    def hold(self, now: float) -> None:
+        """Others use the line, such as mpremote the prompt that is on it: the mirror is stale, and nothing is sent
+        until the device says hello again, as a program does that starts.
+        """
+        if self._held_from is None:
+            self._end_session("the line's prompt is in use")
+        self._held_from = now
+        self._out.clear()
+        self._show(now)
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the device takes text frames, since a prompt reads its line too."""
+        return self._out.as_text is True
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the line is others', since `hold`."""
+        return self._held_from is not None
 
     def close(self) -> None:
         """The end: the mirror is closed, and no command is answered any more."""
@@ -232,10 +243,11 @@ class HostSession:
         `on_done` is called when it is answered or has failed; see Command for `may_send`. Raises SerializationError for
         what does not fit a frame, LinkError if too many wait.
         """
-        len_bytes = len(encode(Kind.COMMAND, 0, (op, *args)))
+        body = encode_body(Kind.COMMAND, 0, (op, *args))
+        len_bytes = self._out.line_len_bytes(body)
         if self.hello is not None and len_bytes > self.hello.rxbuf:
             raise SerializationError(f"a command of {len_bytes} bytes on the line; the device takes {self.hello.rxbuf}")
-        command = Command(op, args, len_bytes, now + timeout_s, on_done, may_send)
+        command = Command(op, args, body, now + timeout_s, on_done, may_send)
         self._commands.add(command)
         self._commands.serve(now, self.is_live)
         return command
@@ -246,16 +258,15 @@ class HostSession:
 
     def take_output(self) -> bytes:
         """The bytes to send since the last call."""
-        out = bytes(self._out)
-        self._out.clear()
-        return out
+        return self._out.take()
 
     def poll(self, now: float) -> None:
         """Does what is due: retries, pings, hellos, staleness. To be called every few ten ms."""
         if self._port_open:
-            # On a line that is silent nothing reads: what would read says hello itself when it starts.
-            if not self._session and not self._mismatch and self._hello_heard and now >= self._hello_at:
-                self._say_hello(now)
+            if not self._session and not self._mismatch and not self.is_held and self._out.is_hello_due(now):
+                self._out.greet(now)
+            if now - self._received_at >= _PAUSE_S:
+                self._text(self._deframer.take_text(is_over=True))
             self._acknowledge(now)
             if self._started and now >= self._ping_at:
                 self._ping(now)
@@ -264,17 +275,21 @@ class HostSession:
 
     def receive(self, data: bytes, now: float) -> None:
         """Takes any number of bytes from the line."""
-        self._hello_heard |= bool(data)
-        for segment in self._deframer.feed(data):
+        self._received_at = now
+        self._out.is_line_heard |= bool(data)
+        for segment in self._deframer.read(data):
             if type(segment) is Text:
                 self._text(segment)
                 continue
             try:
                 frame = decode(segment, self._session)
             except SerializationError:
-                if not self._is_of_old_session(segment):
-                    self._text(segment)
+                if self._is_of_old_session(segment):
+                    self._deframer.accept()
+                if not self._session and not self.is_held:
+                    self._out.hear_strange(segment, now)
                 continue
+            self._deframer.accept()
             if frame.kind == _DELTA or _is_from_device(frame):
                 self._heard_at = now
                 self.counters["frames"] += 1
@@ -282,6 +297,10 @@ class HostSession:
                     self._on_delta(frame, now)
                 else:
                     self._handle(frame, now)
+        self._text(self._deframer.take_text(zero=self.is_held))
+        if self._heard_at is not None:
+            # A device has so many events in flight at most.
+            self._out.window.heard(self._acked, (self._event_last - spec.LINK_EVENTS_WINDOW) & 255, self._heard_at)
         self._acknowledge(now)
         self._commands.serve(now, self.is_live)
         self._show(now)
@@ -299,44 +318,28 @@ class HostSession:
         return True
 
     def _text(self, data: bytes) -> None:
+        if not data:
+            return
         self.counters["text_bytes"] += len(data)
         self._observer.text(bytes(data))
 
     def _send(self, kind: Kind, seq: int, items: tuple[Any, ...], now: float) -> bool:
         """Sends a frame of the session, if the device has room for it. Returns whether."""
-        return self._send_body(encode_body(kind, seq, items), items[0] if kind == Kind.PING else seq, now)
-
-    def _send_body(self, body: bytes, number: int, now: float) -> bool:
-        """The same with its body. `number`: what tells it from others of its kind."""
-        wire = seal(body, self._session)
-        if not self._has_room(len(wire)):
-            return False
-        self._window.sent(body[0], number, len(wire), now)
-        self._put(wire)
-        return True
-
-    def _has_room(self, len_bytes: int) -> bool:
-        if self._window.admits(len_bytes):
-            return True
-        if self._heard_at is not None:
-            # A device has so many events in flight at most.
-            self._window.heard(self._acked, (self._event_last - spec.LINK_EVENTS_WINDOW) & 255, self._heard_at)
-        return self._window.admits(len_bytes)
-
-    def _put(self, wire: bytes) -> None:
-        # Adjacent frames share a zero; the first one brings its own, since anything may stand before it on the line.
-        self._out += wire[1:] if self._out else wire
+        return self._out.send(kind, seq, items, self._session, now)
 
     def _handle(self, frame: Frame, now: float) -> None:
         kind = frame.kind
         if kind == Kind.HELLO:
-            self._on_hello(Hello(*frame.items), now)
+            if self._held_from is None or now >= self._held_from + _LAST_WORDS_S:
+                self._held_from = None
+                self._out.hear(frame.seq)
+                self._on_hello(Hello(*frame.items), now)
             return
         if not self._started:
             self._started = True
             self._ping_at = now
             assert self.hello is not None
-            self._window.open(self.hello.rxbuf)
+            self._out.window.open(self.hello.rxbuf)
         if kind in (Kind.DELTA, Kind.REPAIR):
             self._on_delta(frame, now)
         elif kind == Kind.KEEPALIVE:
@@ -352,14 +355,6 @@ class HostSession:
         elif kind == Kind.LOG:
             self._observer.log(frame.items[0], frame.items[1])
 
-    def _say_hello(self, now: float) -> None:
-        self._hello_at = now + _HELLO_PERIOD_S
-        self._hello_heard = False
-        boot = self._random() & 0xFFFFFFFF
-        uptime = int(now * 1000)
-        items = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, boot or 1, _MTU_BYTES, 0, _RXBUF_BYTES, uptime)
-        self._put(encode(Kind.HELLO, 0, items))
-
     def _on_hello(self, hello: Hello, now: float) -> None:
         if (hello.proto, hello.schema) != (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH):
             self._mismatch = True
@@ -367,7 +362,7 @@ class HostSession:
             self._observer.mismatch(hello)
             return
         self._mismatch = False
-        if hello.mtu > _MTU_BYTES:
+        if hello.mtu > MTU_BYTES:
             return  # it has not heard what this host takes: the next hello says it again
         if hello.boot in self._used_sessions or (hello.boot == self._session and self._started):
             # It started again and offers an id that was used, or the line says an old hello again: its numbers would
@@ -382,12 +377,12 @@ class HostSession:
             self._pings.clear()  # its clock may have started again
             self.round_trip_us = self.clock_offset_us = 0
             self._observer.session_started(hello)
-        self._put(encode(Kind.HELLO_ACK, 0, (hello.boot, *self._time_of_day())))
+        self._send(Kind.HELLO_ACK, 0, (hello.boot, *self._time_of_day()), now)
 
     def _restart(self, reason: str, now: float) -> None:
         self._end_session(reason)
-        if now >= self._hello_at:
-            self._say_hello(now)
+        if now >= self._out.hello_at:
+            self._out.greet(now)
 
     def _end_session(self, reason: str) -> None:
         had_session = self._session != 0
@@ -405,7 +400,7 @@ class HostSession:
     def _acknowledge(self, now: float) -> None:
         """Says what has arrived. For want of room it is said later: the latest number stands for all before it."""
         if self._ack_due:
-            self._ack_due = not self._send_body(_ACKS[self._last], self._last, now)
+            self._ack_due = not self._out.acknowledge(self._last, self._session, now)
         if self._event_ack_due:
             self._event_ack_due = not self._send(Kind.EVENT_ACK, self._event_last, (), now)
 
@@ -441,7 +436,7 @@ class HostSession:
             self._nak(NakReason.BAD_DELTA, now)
             return
         if not self._session:
-            self._say_hello(now)  # what had come before the header did not fit it
+            self._out.greet(now)  # what had come before the header did not fit it
             return
         self._last, self._acked = seq, acked
         self.counters["deltas"] += 1
@@ -530,7 +525,7 @@ class HostSession:
             self._observer.event(kind, arg, time_ms)
 
     def _on_reply(self, frame: Frame, now: float) -> None:
-        self._window.taken(Kind.COMMAND, frame.seq)
+        self._out.window.taken(Kind.COMMAND, frame.seq)
 
         def digest() -> int | None:
             # At once, and only if the deltas up to the one that the reply names are what the mirror shows (LINK.md,
@@ -554,7 +549,7 @@ class HostSession:
 
     def _on_pong(self, items: tuple[int, ...], now: float) -> None:
         sent, arrived, answered = items
-        self._window.taken(Kind.PING, sent)
+        self._out.window.taken(Kind.PING, sent)
         if sent not in self._pings_sent:
             return
         self._pings_sent.remove(sent)
@@ -568,7 +563,7 @@ class HostSession:
     # ---------------------------------------------------------------------------------------------- what readers see
 
     def _state(self, now: float) -> LinkState:
-        if not self._port_open:
+        if not self._port_open or self.is_held:
             return LinkState.STALE
         if not self._complete:
             return LinkState.CONNECTING

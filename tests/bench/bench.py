@@ -19,6 +19,7 @@ from pathlib import Path
 import access
 import latency
 import link
+import web
 
 from size import CORE, HERE, INCLUDES, ROOT, CannotMeasure, run
 
@@ -36,6 +37,11 @@ CEILINGS = {
     "python.write_u32.instructions": 220,
     "latency.shared_memory_ns": 1000,
     "python.health_check_ns": 20_000,
+    "web.single.first_open_ms": 50,
+    "web.single.read_u32_ns": 50,
+    "web.threaded.first_open_ms": 50,
+    "web.threaded.read_u32_ns": 50,
+    "web.save_ms": 10,
 }
 # What a number must at least be.
 FLOORS = {
@@ -93,6 +99,10 @@ def measure(quick: bool, say: Callable[[str], None]) -> Numbers:
     numbers |= link.times(2000 if quick else 50_000, 2 if quick else 9)
     say("a fleet of boards")
     numbers |= link.fleet_load(5 if quick else 100, 1 if quick else 10)
+    say("the package for browsers" if web.can_be_measured() else "no package for browsers: Chromium, or what drives it, is not here")
+    if web.can_be_measured():
+        with tempfile.TemporaryDirectory() as name:
+            numbers |= web.times(Path(name), 10_000 if quick else 1_000_000)
     say("instructions in CPython" if shutil.which("valgrind") else "no instructions: there is no valgrind here")
     # Two runs differ by some 200,000 instructions before their loops begin: fewer loops would drown in that.
     return numbers | instruction_counts(20_000 if quick else 100_000)

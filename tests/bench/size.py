@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Says how many bytes the state takes, and how many instructions its calls: regions and their sections, the core's objects and
-calls on each kind of CPU, the native module for each architecture.
+calls on each kind of CPU, the native module for each architecture, and reads by a program in Python.
 
 All of it is measured: by a program that asks the core, in object files, and by calls.py on emulated CPUs. Writes the numbers, flat
 names to bytes or instructions, as JSON. Exit status: 0, 1 if a number is above its ceiling, 2 if something could not be measured.
@@ -19,10 +19,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import attributes
 import calls
 import tomllib
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
+
+from common import CannotRun
+from feagi_state.boards import find_board
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -34,12 +38,18 @@ INCLUDES = [f"-I{CORE}", f"-I{PORT}"]
 CEILINGS = {"region.tiny": 2 * 1024, "region.micro": 6 * 1024}
 # The same for modules, each where it was built.
 MODULE_CEILINGS = {
-    "mpy.armv6m.text": 19 * 1024,
-    "mpy.armv7m.text": 19 * 1024,
-    "mpy.armv7emsp.text": 19 * 1024,
-    "mpy.armv7emdp.text": 19 * 1024,
-    "mpy.rv32imc.text": 23 * 1024,
-    "mpy.xtensawin.text": 18 * 1024,
+    "mpy.armv6m.text": 12 * 1024 + 512,
+    "mpy.armv7m.text": 12 * 1024 + 512,
+    "mpy.armv7emsp.text": 12 * 1024 + 512,
+    "mpy.armv7emdp.text": 12 * 1024 + 512,
+    "mpy.rv32imc.text": 13 * 1024 + 512,
+    "mpy.xtensawin.text": 12 * 1024 + 512,
+}
+# What reads in Python may cost, in percent of another read.
+READ_CEILINGS = {
+    "read.attribute.percent_of_array_item": 100,
+    "read.attribute.percent_of_uctypes_field": 60,
+    "read.core_block.percent_of_attribute": 300,
 }
 
 # Without the checks that the host's compiler would add.
@@ -151,6 +161,24 @@ def call_costs(target: str) -> Numbers:
     return numbers
 
 
+def read_costs() -> Numbers:
+    """read.WHAT.instructions of a statement on the emulated Cortex-M3, and what READ_CEILINGS name. Empty if its firmware was not
+    built. Raises CannotMeasure.
+    """
+    board = find_board("qemu_m3")
+    if board.firmware is None or not board.firmware.exists() or not board.module.exists() or not shutil.which(board.command):
+        return {}
+    try:
+        costs = attributes.measure(board)
+    except CannotRun as error:
+        raise CannotMeasure(str(error)) from error
+    numbers = {f"read.{what}.instructions": cost for what, cost in costs.items()}
+    for name in READ_CEILINGS:
+        _, what, relation = name.split(".")
+        numbers[name] = round(100 * costs[what] / costs[relation.removeprefix("percent_of_")])
+    return numbers
+
+
 def measure(build: Path) -> Numbers:
     """All numbers that can be had here: CPUs need their compilers and emulators, .mpy files a build. Raises CannotMeasure."""
     with tempfile.TemporaryDirectory() as name:
@@ -162,7 +190,7 @@ def measure(build: Path) -> Numbers:
                 numbers |= object_sizes(target, folder)
             if not calls.missing(cpu):
                 numbers |= call_costs(target)
-    return numbers | module_sizes(build)
+    return numbers | module_sizes(build) | read_costs()
 
 
 def exceeded(numbers: Mapping[str, int], ceilings: Mapping[str, int]) -> list[str]:
@@ -213,11 +241,19 @@ def table(numbers: Mapping[str, int], ceilings: Mapping[str, int]) -> str:
     row("native module, bytes", "file", "text", "bss")
     for arch in parts_of("mpy", 1):
         row(f"  {arch}", *(cell(f"mpy.{arch}.{part}") for part in ("feagi_state", "text", "bss")), note=ceiling(f"mpy.{arch}.text"))
+    lines.append("")
+    row("a read in Python, on the M3", "instructions")
+    for name in numbers:
+        kind, _, rest = name.partition(".")
+        if kind == "read":
+            row(f"  {rest.removesuffix('.instructions').replace('.', ', ').replace('_', ' ')}", numbers[name], note=ceiling(name))
     missing = [name for cpu in calls.CPUS.values() for name in calls.missing(cpu)]
     if missing:
         lines.append(f"not measured for want of {', '.join(dict.fromkeys(missing))}")
     if not parts_of("mpy", 1):
-        lines.append("  not measured: `make natmod` builds it")
+        lines.append("  native modules were not measured: `make natmod` builds them")
+    if not parts_of("read", 1):
+        lines.append("  reads in Python were not measured: `make firmware BOARD=qemu_m3` builds the firmware")
     return "\n".join(lines)
 
 
@@ -246,8 +282,8 @@ def main(arguments: list[str] | None = None) -> int:
     target = args.json or args.build / "size.json"
     try:
         numbers = measure(args.build)
-        modules = {name: ceiling for name, ceiling in MODULE_CEILINGS.items() if name in numbers}
-        ceilings = CEILINGS | modules | dict(args.ceiling)
+        optional = {name: ceiling for name, ceiling in (MODULE_CEILINGS | READ_CEILINGS).items() if name in numbers}
+        ceilings = CEILINGS | optional | dict(args.ceiling)
         above = exceeded(numbers, ceilings)
     except CannotMeasure as error:
         print(f"size: {error}", file=sys.stderr)

@@ -93,6 +93,10 @@ void device_keep_clock(device_t *d) {
     d->link->keep_clock = true;
 }
 
+void device_take_text(device_t *d) {
+    feagi_link_take_text(d->link);
+}
+
 void device_tick(device_t *d, uint64_t ms) {
     feagi_region_set_time(d->region, ms);
     feagi_link_tick(d->link, ms, ms * 1000);

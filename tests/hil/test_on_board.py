@@ -99,6 +99,24 @@ print("counted", s.neuron_count >= 20)
     assert all("counted True" in text for text in said), said
 
 
+def test_a_program_may_empty_sys_modules(with_module: Bench) -> None:
+    """As tools that load a program again do: what the module needs of Python outlives it."""
+    with_module.soft_reset()
+    said = with_module.run("""
+import gc, sys
+import feagi_state as f
+s = f.StateManager("tiny"); s.register_agent("cam")
+sys.modules.clear(); gc.collect()
+filled = [bytearray(b"\\xaa" * 32) for _ in range(500)]
+try:
+    s.get_agent("no such")
+except f.AgentNotFound as error:
+    print(error)
+print(s.add("neuron_count", 5), [a.agent_id for a in s.get_agents()], f.BurstEngineState.RUNNING)
+""")
+    assert said.splitlines() == ["'no such': no agent has this id", "5 ['cam'] 3"]
+
+
 # ------------------------------------------------------------------------------------------------ on a single port
 
 
@@ -107,20 +125,14 @@ def test_prompt_and_link_take_turns_on_one_port(with_module: Bench) -> None:
     with_module.soft_reset()
     serve = f"""
 import sys, time
-try:
-    from micropython import kbd_intr
-except ImportError:
-    kbd_intr = lambda char: None
-kbd_intr(-1)
 {STATE}
+s.synapse_capacity = 0  # also where the last program was ended before it came to its end
 link = feagi_state.Link(sys.stdin.buffer, s, "turns", sys.stdout.buffer)
 s.memory_usage += 1
 while s.synapse_capacity != {STOP}:
     link.poll(); time.sleep_ms(1)
 for _ in range(200):  # the answer
     link.poll(); time.sleep_ms(1)
-s.synapse_capacity = 0
-kbd_intr(3)
 """
     for turn in (1, 2):
         mpremote(with_module.prompt_port, "resume", "exec", "--no-follow", serve)

@@ -5,6 +5,7 @@ FakeDevice has no port and no clock. PtyDevice runs one on a real pseudo-termina
 
 from __future__ import annotations
 
+import base64
 import os
 import select
 import threading
@@ -14,6 +15,7 @@ import zlib
 from collections.abc import Callable
 
 import cbor2
+from cobs import cobs
 
 from feagi_state import spec
 from feagi_state.errors import SerializationError
@@ -22,11 +24,28 @@ from feagi_state.spec import CommandOp, Kind
 from places import HEADER_LEN, header_at, layout, word_of
 
 
+class TextFrames:
+    """Finds text frames among what was typed, and hands them out as segments between two zeros."""
+
+    def __init__(self) -> None:
+        self.pending = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        *ended, self.pending = (self.pending + data).split(b"\x15")
+        bodies = [piece.rpartition(b"\x1e")[2] for piece in ended if b"\x1e" in piece]
+        return [cobs.encode(base64.b64decode(body + b"=" * (-len(body) % 4), validate=True)) for body in bodies]
+
+
 class FakeDevice:
     """The device's side of one link, in virtual time."""
 
     def __init__(
-        self, boot: int, profile: str = "tiny", name: str | None = "fake", schema: int = spec.SCHEMA_HASH
+        self,
+        boot: int,
+        profile: str = "tiny",
+        name: str | None = "fake",
+        schema: int = spec.SCHEMA_HASH,
+        takes_text: bool = False,
     ) -> None:
         self.region, self.pages = layout(profile)
         self.name = name
@@ -35,7 +54,8 @@ class FakeDevice:
         self.up = False
         self.mtu = spec.LINK_MTU_BYTES
         self.most = spec.LINK_WINDOW  # deltas in flight that the host has room for
-        self.deframer = Deframer()
+        self.takes_text = takes_text
+        self.deframer: Deframer | TextFrames = TextFrames() if takes_text else Deframer()
         self.out = bytearray()
         self.hello_at = 0.0
         self.quiet = False  # sends nothing at all
@@ -221,7 +241,7 @@ class FakeDevice:
             if now >= self.hello_at:
                 self.hello_at = now + spec.HELLO_PERIOD_MS / 1000
                 items = (spec.PROTOCOL_VERSION, self.schema, self.offer, self.mtu, len(self.pages), spec.LINK_RXBUF_BYTES, int(now * 1000))
-                self.send(Kind.HELLO, 0, items if self.name is None else (*items, self.name))
+                self.send(Kind.HELLO, int(self.takes_text), items if self.name is None else (*items, self.name))
             return
         if self.flights and now - self.sent_at >= spec.RETRANSMIT_MS / 1000:
             self.tries += 1

@@ -156,7 +156,7 @@ def test_events_are_streamed(board):
 def test_text_goes_to_the_callback_or_the_log(board, caplog):
     caplog.set_level(logging.INFO, "feagi_state.text")
     with connect(board.port) as device:
-        board.say(b"\0hello\r\n\0")
+        board.say(b"hello\r\n")
         until(lambda: "hello" in caplog.text)
         heard = []
 
@@ -166,7 +166,7 @@ def test_text_goes_to_the_callback_or_the_log(board, caplog):
             raise RuntimeError("of the application")
 
         device.text = listen
-        board.say(b"\0again\r\n\0")
+        board.say(b"again\r\n")
         until(lambda: "of the application" in caplog.text)
         assert heard == [b"again\r\n", 1]
         assert device.set("neuron_count", 3) == 3

@@ -133,13 +133,14 @@ def test_who_hears_texts_too_slowly_is_told_how_many_were_passed_over(device, bo
         heard.append(data)
 
     device.text = slow
-    for n in range(1300):
-        board.say(b"\0%d\0" % n)
-    until(lambda: device.link.text_bytes >= sum(len(str(n)) for n in range(1300)))
+    said = [b"line %d\n" % n for n in range(1300)]
+    for n, line in enumerate(said, 1):
+        board.say(line)
+        until(lambda n=n: device.link.text_bytes >= len(b"".join(said[:n])))  # so that each comes by itself
     assert device.set("neuron_count", 1) == 1, "the link goes on"
     go_on.set()
     until(lambda: "passed over" in caplog.text)
-    assert heard == [b"%d" % n for n in range(len(heard))] and 1000 <= len(heard) < 1300
+    assert heard == said[: len(heard)] and 1000 <= len(heard) < 1300
 
 
 # ---------------------------------------------------------------------------------------------------------- changes

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from feagi_state import boards
+from feagi_state import boards, doctor, spec
 from feagi_state.identity import Identity, IdentityError, parse_identity
 from feagi_state.install import InstallError, check_native
+from feagi_state.serial_ports import Seen
 
 
 def answer(mpy: int, machine: str, version: str = "1.25.0", build: str = "-", platform: str = "pyboard") -> str:
@@ -63,6 +64,14 @@ def test_why_a_board_cannot_have_the_module_and_what_to_do(mpy, version, machine
         check_native(identity, boards.board_of(identity))
     for text in (machine, version, *says):
         assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(("schema", "is_well", "says"), [(spec.SCHEMA_HASH, True, "module inside"), (None, False, "takes no native modules")])
+def test_doctor_wants_no_native_modules_of_a_firmware_that_has_ours(monkeypatch, schema, is_well, says):
+    identity = parse_identity(answer(number(0), "NUCLEO-F091RC with STM32F091RCT6"))
+    monkeypatch.setattr(doctor, "look_at", lambda port, baudrate: Seen("prompt", "a prompt", identity, None, schema))
+    [abi] = [finding for finding in doctor.examine("/dev/ttyACM0") if finding.what == "ABI"]
+    assert (abi.ok, says in abi.text) == (is_well, True)
 
 
 @pytest.mark.parametrize("said", ["", "feagi-board", "feagi-board x 1.25.0 - p m", "Traceback (most recent call last):"])

@@ -125,7 +125,7 @@ def test_changes_events_and_text_come_here_too(fleet, board):
         assert next(events).arg == 1
 
         def speak() -> bool:
-            board.say(b"\0h\xe9llo\0")
+            board.say(b"h\xe9llo")
             return bool(texts)
 
         until(speak)
@@ -259,7 +259,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(fleet, directory, board):
         line.sendall(b'{"run": %d, "commands": [[2, 16, 0]], "deadline": %f}\n' % (number, time.monotonic() + WAIT_S))
     with connect("board") as device:
         for n in range(100):
-            board.say(b"\0" + b"text" * 500 + b"\0")
+            board.say(b"text" * 500)
             assert device.set("neuron_count", n) == n
     line.close()
 

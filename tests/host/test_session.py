@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fake_device import FakeDevice
+from fake_device import FakeDevice, TextFrames
 from feagi_state import spec
 from feagi_state._core import Mirror
 from feagi_state.errors import CommandTimeout, LinkError, SerializationError, SessionLost
@@ -109,7 +109,9 @@ class Bench:
 
     def host_sends(self) -> list[tuple[int, int, tuple[object, ...]]]:
         """What the host says next, decoded."""
-        return [tuple(decode(s, self.host.session)) for s in Deframer().feed(self.host.take_output())]
+        data = self.host.take_output()
+        segments = TextFrames().feed(data) or Deframer().feed(data)
+        return [tuple(decode(s, self.host.session)) for s in segments]
 
     def device_says(
         self, kind: int, seq: int = 0, items: tuple[object, ...] = ()
@@ -362,8 +364,9 @@ def test_frames_of_a_session_that_never_was_are_text():
     wire = encode(Kind.DELTA, bench.device.seq + 1, (4, b"\x07"), bench.host.session ^ 5)
     bench.host.receive(wire, bench.now)
     assert bench.mirror.read_region() == before
-    assert bench.heard.texts == wire.strip(b"\0")
-    assert bench.host.counters["text_bytes"] == len(wire) - 2
+    bench.step(20)
+    assert bench.heard.texts == wire
+    assert bench.host.counters["text_bytes"] == len(wire)
 
 
 def test_frames_of_the_session_before_change_nothing_and_are_no_text():
@@ -606,7 +609,7 @@ def test_a_host_that_does_not_know_the_time_says_nothing_of_it():
 def test_text_and_logs_reach_the_observer():
     bench = quiet_bench()
     bench.host.receive(b"\0Traceback (most recent call last):\r\n" + b"x" * 1000 + b"\0", bench.now)
-    assert bench.heard.texts == b"Traceback (most recent call last):\r\n" + b"x" * 1000
+    assert bench.heard.texts == b"\0Traceback (most recent call last):\r\n" + b"x" * 1000
     bench.device_says(Kind.LOG, 0, (20, "héllo"))
     assert bench.heard.logs == [(20, "héllo")]
 
@@ -696,3 +699,73 @@ def test_whatever_the_line_does_the_mirror_is_never_torn_and_ends_equal(seed, ra
     bench.until(lambda: bench.equal() and len(heard.events) >= len(sent))
     if len(heard.started) <= 2:  # a new session may bring unacknowledged events again
         assert heard.events == sent
+
+
+# --------------------------------------------------------------------------------------------- a line with a prompt
+
+
+def test_a_device_that_takes_text_gets_text_and_another_one_frames():
+    for takes_text in (False, True):
+        bench = Bench(FakeDevice(77, takes_text=takes_text)).live()
+        run(bench, CommandOp.SET, 16, 5)
+        bench.step(5)
+        assert bench.equal()
+        assert bench.host.takes_text == takes_text
+
+
+def test_a_held_line_is_stale_and_silent_until_the_device_says_hello():
+    bench = Bench(FakeDevice(77, takes_text=True)).live()
+    session = bench.host.session
+    command = bench.host.command(CommandOp.SET, (16, 5), bench.now, 60.0)
+    bench.host.hold(bench.now)
+    assert bench.mirror.trailer_u32(LINK_STATE) == LinkState.STALE
+    assert isinstance(command.error, SessionLost)
+    waiting = bench.host.command(CommandOp.SET, (16, 6), bench.now, 60.0)
+    bench.device.quiet = True
+    for _ in range(300):
+        bench.now += STEP_S
+        bench.host.receive(b">", bench.now)
+        bench.host.poll(bench.now)
+        assert bench.host.take_output() == b""
+    bench.device.quiet = False
+    bench.device.restart(78)
+    bench.live()
+    assert bench.host.session != session
+    bench.until(lambda: waiting.done)
+    assert waiting.error is None
+
+
+def test_the_last_hello_of_a_program_that_was_interrupted_ends_no_hold():
+    bench = Bench(FakeDevice(77, takes_text=True)).live()
+    bench.host.hold(bench.now)
+    bench.device.restart(78)
+    bench.step(3)
+    assert bench.host.is_held
+
+
+def test_what_a_prompt_says_is_passed_on_whole_and_at_once():
+    """The raw REPL's answers have zeros at their end; what follows them is another's turn."""
+    bench = Bench(FakeDevice(77, takes_text=True)).live()
+    bench.host.hold(bench.now)
+    bench.heard.texts = b""
+    for said in (b"R\x01\x80\x00\x01", b"\x04\0\0", b"\0\x01\0\0\0", b"OK\0text\x04\x04>", b"\0" + b"x" * 1000 + b"\0"):
+        bench.host.receive(said, bench.now)
+        assert bench.heard.texts == said
+        bench.heard.texts = b""
+
+
+def test_text_and_frames_of_a_hold_come_apart():
+    """What began as a frame may be text: it comes once nothing follows."""
+    bench = Bench(FakeDevice(77, takes_text=True)).live()
+    bench.host.hold(bench.now)
+    bench.heard.texts = b""
+    bench.host.receive(b"\x09\x01", bench.now)  # as a hello begins
+    assert bench.heard.texts == b""
+    bench.host.poll(bench.now + 0.5)
+    assert bench.heard.texts == b"\x09\x01"
+    bench.now += 1
+    bench.device.restart(78)
+    bench.device.tick(bench.now)
+    bench.host.receive(b"before" + bench.device.take_output() + b"behind", bench.now)
+    assert bench.heard.texts == b"\x09\x01beforebehind"
+    assert not bench.host.is_held

@@ -72,6 +72,7 @@ def load_device(path: Path) -> ctypes.CDLL:
         ("device_events_rejected", ctypes.c_uint32, (device,)),
         ("device_event", ctypes.c_uint64, (device, ctypes.c_uint32)),
         ("device_keep_clock", None, (device,)),
+        ("device_take_text", None, (device,)),
         ("device_tick", None, (device, ctypes.c_uint64)),
         ("device_receive", None, (device, text, ctypes.c_size_t)),
         ("device_output", ctypes.c_size_t, (device, ctypes.c_uint, ctypes.c_size_t, text)),
@@ -154,6 +155,10 @@ class Device:
     def keep_clock(self) -> None:
         """As a program that keeps the region's clock itself."""
         self._library.device_keep_clock(self._device)
+
+    def take_text(self) -> None:
+        """As one whose line a prompt reads too."""
+        self._library.device_take_text(self._device)
 
     def tick(self, ms: int) -> None:
         """Tells it the time since its start."""
@@ -322,15 +327,21 @@ class Direction:
     sent: set[bytes] = field(default_factory=set)  # frames, without their zeros
     saying: bytes = b""  # a frame of which more is to be put
     begun: bytes = b""  # a segment of which more is to come
+    as_text: bool = False  # text frames
 
     def put(self, data: bytes, now: float) -> None:
-        *frames, self.saying = (self.saying + data).split(b"\0")
+        frames, self.saying = self._cut(self.saying + data)
         self.sent.update(frames)
         self.line.put(data, now)
 
+    def _cut(self, data: bytes) -> tuple[list[bytes], bytes]:
+        """(whole frames, the rest)."""
+        *pieces, rest = data.split(b"\x15" if self.as_text else b"\0")
+        return [piece.rpartition(b"\x1e")[2] for piece in pieces if b"\x1e" in piece] if self.as_text else pieces, rest
+
     def arrived(self, data: bytes) -> tuple[int, int]:
         """(segments that end with these bytes, those of them that are as they were sent)."""
-        *segments, self.begun = (self.begun + data).split(b"\0")
+        segments, self.begun = self._cut(self.begun + data)
         whole = [segment for segment in segments if segment not in (b"", b"\x01")]  # nothing, and nothing in COBS
         return len(whole), sum(segment in self.sent for segment in whole)
 
@@ -338,14 +349,18 @@ class Direction:
 class Simulation:
     """One device at a time, one host at a time, a line each way, and a clock that is a number."""
 
-    def __init__(self, library: ctypes.CDLL, seed: int, rate: float = 0, knows_time: bool = True) -> None:
-        """`knows_time`: whether the host tells the time of day, `unix_ms`."""
+    def __init__(
+        self, library: ctypes.CDLL, seed: int, rate: float = 0, knows_time: bool = True, takes_text: bool = False
+    ) -> None:
+        """`knows_time`: whether the host tells the time of day, `unix_ms`. `takes_text`: whether devices take text frames."""
         self.random = random.Random(seed)
         self.library = library
         self.knows_time = knows_time
         self.unix_error_ms = 0  # of the host's clock
         self.now_ms = 0
-        self.to_device, self.to_host = Direction(Line(self.random)), Direction(Line(self.random))
+        self.takes_text = takes_text
+        self.to_device, self.to_host = Direction(Line(self.random), as_text=takes_text), Direction(Line(self.random))
+        self.said = b""  # by the host in the last step
         self.spoil(rate)
         self.device_of_session: dict[int, Device] = {}
         self.devices: list[Device] = []
@@ -376,6 +391,8 @@ class Simulation:
         if self.devices:
             self.device.close()
         self.devices.append(Device(self.library, self.random.getrandbits(32) | 1))
+        if self.takes_text:
+            self.device.take_text()
         self.booted_ms = self.now_ms
         self.to_device.begun = self.to_host.saying = b""
 
@@ -447,7 +464,8 @@ class Simulation:
         """What the device does at one time."""
         device, now = self.device, self.now
         device.tick(self.now_ms - self.booted_ms)
-        self.to_device.put(self.session.take_output(), now)
+        self.said = self.session.take_output()
+        self.to_device.put(self.said, now)
         data = self.to_device.line.take(now)
         if data:
             rejected = device.rejected

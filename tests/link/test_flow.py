@@ -68,7 +68,7 @@ def test_a_host_never_has_more_under_way_than_the_device_can_hold(device: ctypes
             commands.append(simulation.session.command(CommandOp.SET, arguments, simulation.now, draw.choice([0.01, 0.1, 1.0])))
         simulation.step_with(standing=standing)
     assert 60 < simulation.most_unread_bytes <= spec.LINK_RXBUF_BYTES + HELLOS_LEN_BYTES
-    assert sum(command.error is None for command in commands if command.done) > 10
+    assert rate or sum(command.error is None for command in commands if command.done) > 20
     assert simulation.settle()
     simulation.close()
 
@@ -76,6 +76,7 @@ def test_a_host_never_has_more_under_way_than_the_device_can_hold(device: ctypes
 def test_a_device_that_stood_still_finds_all_that_was_said(device: ctypes.CDLL) -> None:
     """Its buffer was not overrun: no frame is damaged, and what had no room comes afterwards."""
     simulation = Standing(device, 1).settle_both()
+    rejected = simulation.device.rejected
     for round_ in range(30):
         simulation.device.do("set", COUNT, round_)
         commands = [simulation.session.command(CommandOp.ADD, (16, 1), simulation.now, 20.0) for _ in range(3)]
@@ -84,7 +85,7 @@ def test_a_device_that_stood_still_finds_all_that_was_said(device: ctypes.CDLL) 
         while not all(command.done for command in commands):
             simulation.step_with(standing=False)
         assert not any(command.error for command in commands)
-    assert simulation.device.rejected == 0
+    assert simulation.device.rejected == rejected
     assert simulation.device.field("neuron_count") == 29 + 3
     simulation.close()
 

@@ -11,9 +11,11 @@ from simulation import FIELDS, HASHES_AT, PAGES, STEP_MS, Simulation
 
 
 @pytest.mark.parametrize("rate", [0, 1e-3, 1e-2, 5e-2])
-@pytest.mark.parametrize("seed", range(4))
-def test_mirror_converges_and_is_never_torn_nor_stale_after_new(device: ctypes.CDLL, seed: int, rate: float) -> None:
-    simulation = Simulation(device, seed, rate)
+@pytest.mark.parametrize(("seed", "takes_text"), [*((seed, False) for seed in range(4)), (4, True), (5, True)])
+def test_mirror_converges_and_is_never_torn_nor_stale_after_new(
+    device: ctypes.CDLL, seed: int, takes_text: bool, rate: float
+) -> None:
+    simulation = Simulation(device, seed, rate, takes_text=takes_text)
     for step in range(400):
         for _ in range(simulation.random.choice([0, 0, 1, 3])):
             simulation.act()
@@ -224,3 +226,45 @@ def test_noise_and_hostile_bytes_do_not_disturb_the_device(device: ctypes.CDLL) 
     assert simulation.device.region() == before
     assert simulation.settle()
     simulation.close()
+
+
+def test_nothing_that_a_prompt_obeys_goes_to_a_device_that_takes_text(device: ctypes.CDLL) -> None:
+    """From the first hello on: no Ctrl-C, which would end the program, and no other control character but the frame's own."""
+    simulation = Simulation(device, 5, takes_text=True)
+    allowed = set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/\x1e\x15")
+    for _ in range(500):
+        simulation.act()
+        simulation.step()
+        assert set(simulation.said) <= allowed
+    assert simulation.session.is_live and simulation.session.counters["deltas"] > 100
+    simulation.close()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [b"hello", b"\x1e", b"\x1eAAA", b"\x1eQQ==\x15", b"\x1eA\x15", b"\x15\x15", b"\x1e\xff\x80\x15", b"\x1e" + b"A" * 5000 + b"\x15"],
+    ids=lambda typed: typed[:8].hex(),
+)
+def test_what_is_typed_at_a_device_that_takes_text_does_no_harm(device: ctypes.CDLL, typed: bytes) -> None:
+    """One that is cut off by the next frame's beginning, or is no base64, or longer than any frame."""
+    simulation = Simulation(device, 6, takes_text=True)
+    assert simulation.settle()
+    session = simulation.session.session
+    for _ in range(50):
+        simulation.device.receive(typed)
+        simulation.act()
+        simulation.step()
+    assert simulation.settle() and simulation.session.session == session
+    simulation.close()
+
+
+def test_a_host_that_comes_to_a_device_in_another_hosts_session_says_hello_in_its_form(device: ctypes.CDLL) -> None:
+    for takes_text in (False, True):
+        simulation = Simulation(device, 7, takes_text=takes_text)
+        assert simulation.settle()
+        before = simulation.session.session
+        simulation.open_port()
+        for _ in range(600 // STEP_MS):  # far less than it takes the device to miss the other host
+            simulation.step()
+        assert simulation.session.is_live and simulation.session.session != before
+        simulation.close()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import pytest
 
-from common import ROOT, SANITIZERS
 from feagi_state import LinkState, Recorder, Recording, attach, connect
-from feagi_state._core import Mirror
 from feagi_state.boards import find_board
 from feagi_state.emulator import start_board
 from feagi_state.mirror_files import OwnedMirror
 from feagi_state.session import Hello
-from simulation import Simulation, Watcher
+from simulation import Simulation, WatchedMirror, Watcher
 
 PATIENCE_S = 60.0
 
@@ -24,28 +23,25 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def device(compile_core) -> Path:
-    return compile_core(ROOT / "tests" / "core" / "device.c", *SANITIZERS)
-
-
 class FileWatcher(Watcher):
     """Keeps the mirror in a file, where others find it."""
 
     owned: OwnedMirror
 
-    def open_mirror(self, header: bytes, hello: Hello) -> Mirror:
-        return self.owned.open(header, hello.name, "simulation")
+    def open_mirror(self, header: bytes, hello: Hello) -> WatchedMirror:
+        if self.mirror is None:
+            self.mirror = WatchedMirror(self.owned.open(header, hello.name, "simulation"), self.simulation)
+        return self.mirror
 
 
 @pytest.mark.parametrize("rate", [0, 1e-2])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_replayed_simulation_is_byte_for_byte_the_live_mirror(device: Path, tmp_path: Path, seed: int, rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replayed_simulation_is_byte_for_byte_the_live_mirror(device: ctypes.CDLL, tmp_path: Path, seed: int, rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
     FileWatcher.owned = OwnedMirror("simulated")
     monkeypatch.setattr("simulation.Watcher", FileWatcher)
     simulation = Simulation(device, seed, rate)
     assert simulation.settle()
-    simulation.line.rate = rate
+    simulation.spoil(rate)
     mirror = simulation.session.mirror
     assert mirror is not None
     simulation.watcher.events.clear()
@@ -64,7 +60,7 @@ def test_a_replayed_simulation_is_byte_for_byte_the_live_mirror(device: Path, tm
         assert replay.mirror.state.as_dict() == attach("simulated").state.as_dict()
     recorded = [message.value for message in recording if message.topic == "event"]
     assert len(recorded) + sum(event["lost"] for event in recorded) == len(simulation.watcher.events)
-    simulation.device.close()
+    simulation.close()
     FileWatcher.owned.close()
 
 

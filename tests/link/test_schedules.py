@@ -81,7 +81,7 @@ def mutated(folder: Path, to: Path, mutant: tuple[str, str, str]) -> Path:
 
 
 def assert_found(library: Path, **environment: str) -> None:
-    done = run(sys.executable, SCRIPT, "--library", library, "--count", "3000", "--failures", "1", environment=environment)
+    done = run(sys.executable, SCRIPT, "--library", library, "--count", "12000", "--failures", "1", environment=environment)
     assert done.returncode == 1 and "Violation" in done.stdout, done.stdout + done.stderr
 
 

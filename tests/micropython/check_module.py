@@ -58,6 +58,9 @@ def errors_name_the_value_and_change_nothing():
     raises(ValueError, "255", s.emit, 255)
     raises(ValueError, "65536", s.emit, 65536)
     raises(ValueError, "'big'", f.StateManager, "big")
+    raises(ValueError, "4294967296", f.StateManager, "tiny", 2**32)
+    raises(TypeError, "", lambda: s.readinto(bytearray(8), offset=0))
+    raises(TypeError, "", lambda: s.add("neuron_count", amount=1))
     check(s.digest() == before, "an error changed the state")
     check(issubclass(f.AgentNotFound, f.StateError) and issubclass(f.StateError, Exception), "the exceptions are no tree")
 

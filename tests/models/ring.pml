@@ -1,7 +1,8 @@
 /* The event ring of feagi_events.c: one producer, one consumer, each of which may crash at any step and be started again, or not.
  *
- * A ring of CAPACITY slots, positions that wrap at POSITIONS. An event is two words, kind and arg, of the same number, which
- * differs from that of every other event in the ring, its slots and on its way there. reserved and time_ms are as arg.
+ * A ring of CAPACITY slots, positions that wrap at POSITIONS. An event is kind and arg, of the same number, which differs from that
+ * of every other event in the ring, its slots and on its way there. reserved is as kind, time_ms as arg. A slot's 64-bit words may
+ * be stored and loaded in halves: sequence and kind each by itself.
  * With CONTEXTS=2 the producer is two contexts, a program and an interrupt on the same core: they see each other's stores at once.
  * With CRASH_CONSUMER the consumer may crash without end; the producer does at most CRASH_PRODUCER times.
  *
@@ -60,11 +61,6 @@
 #define TAIL_STORE RELAXED
 #else
 #define TAIL_STORE RELEASE
-#endif
-#ifdef HARMLESS_SEQUENCE_STORE_RELAXED
-#define SEQUENCE_STORE RELAXED
-#else
-#define SEQUENCE_STORE RELEASE
 #endif
 #ifdef MUTATE_ONE_TOO_MANY
 #define LIMIT (MASK + 1)
@@ -172,13 +168,12 @@ inline store_slot() {
          * order of tail the values would be right all the same; C11 promises nothing then. */
         assert(DISTANCE(head, synced_tail) < CAPACITY);
     }
-    /* feagi_events.c push_exclusive: feagi_event_t *slot = slot_of(r, head); */
-    /* feagi_events.c push_exclusive: slot->kind = kind; */
+    /* feagi_events.c push_exclusive: slot_t *slot = slot_of(r, head); */
+    /* feagi_events.c push_exclusive: slot->first = first_half(head, kind); */
     store(PRODUCER, KIND(head), event, RELAXED, 0);
-    /* feagi_events.c push_exclusive: slot->reserved = 0; slot->arg = arg; slot->time_ms = (uint32_t)r->now_ms; */
+    store(PRODUCER, SEQUENCE(head), AFTER(head, 1), RELAXED, 0);
+    /* feagi_events.c push_exclusive: slot->second = second_half(arg, r->now_ms); */
     store(PRODUCER, ARG(head), event, RELAXED, 0);
-    /* feagi_events.c push_exclusive: feagi_port_store_u32(&slot->sequence, head + 1); */
-    store(PRODUCER, SEQUENCE(head), AFTER(head, 1), SEQUENCE_STORE, 0);
 }
 
 inline push() {
@@ -255,9 +250,8 @@ inline peek() {
     d_step {
         found = DISTANCE(memory[HEAD], tail) > ahead;
         assert(found == (accepted > DISTANCE(tail, memory[TAIL]) + ahead));
-        /* feagi_events.c feagi_events_peek: const feagi_event_t *slot = slot_of(r, tail + ahead); event->sequence = slot->sequence; */
-        /* feagi_events.c feagi_events_peek: event->kind = slot->kind; event->reserved = slot->reserved; */
-        /* feagi_events.c feagi_events_peek: event->arg = slot->arg; event->time_ms = slot->time_ms; return 1; */
+        /* feagi_events.c feagi_events_peek: const slot_t *slot = slot_of(r, tail + ahead); */
+        /* feagi_events.c feagi_events_peek: take_apart(event, slot->first, slot->second); return 1; */
         if
         :: found ->
             loading = LOADS_KIND | LOADS_ARG | LOADS_SEQUENCE;

@@ -22,7 +22,6 @@ COMPLETE = {
         ["-DDEPTH=8"],
         ["-DDEPTH=4", "-DPOSITIONS=4", "-DCRASH_PRODUCER=1", "-DCRASH_CONSUMER"],
         ["-DDEPTH=4", "-DPOSITIONS=4", "-DCONTEXTS=2"],
-        ["-DDEPTH=4", "-DPOSITIONS=4", "-DHARMLESS_SEQUENCE_STORE_RELAXED"],  # head's release holds it back too
     ],
     "page": [
         ["-DVERSIONS=3", "-DKILLS=1"],

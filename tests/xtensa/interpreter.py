@@ -97,7 +97,8 @@ class NativeObject(metaclass=NativeType):
         self._call_slot("attr", self._vm.word(self), self._vm.qstr(name), result)
         value, more = self._vm.cpu.read_words(result, 2)
         if value != NULL:
-            return self._vm.object(value)
+            found = self._vm.object(value)
+            return found if more == NULL else found.__get__(self._vm.object(more), type(self))  # a method and its self
         if more != SENTINEL:
             raise AttributeError(name)
         return type(self)._local(name, self)

@@ -19,6 +19,9 @@ from ..errors import StateError
 from ..running import RunningBoard, resolve_prompt
 from .app import DEFAULT_BAUD, Baud, CommandError, Json, ProgramFile, UsageError, app, out, say, show
 
+MpremoteCommands = Annotated[
+    Optional[list[str]], typer.Argument(metavar="[COMMAND]...", help="mpremote's commands; none: its `repl`")
+]
 PromptPort = Annotated[
     str, typer.Argument(metavar="PORT", help="serial port with the board's prompt, or a running emulated board")
 ]
@@ -240,21 +243,39 @@ def flash(
     plan.run()
 
 
-@app.command()
-def repl(port: PromptPort) -> None:
+@app.command(context_settings={"ignore_unknown_options": True})
+def repl(
+    port: PromptPort,
+    commands: MpremoteCommands = None,
+    show_path: Annotated[bool, typer.Option("--path", help="only print the port with the prompt")] = False,
+) -> None:
     """Talk to a board's MicroPython prompt, with mpremote. Ctrl-] or Ctrl-x leaves it.
 
+    Where the link is on the same line and a process serves it (`serve`, `watch`), this goes through that process:
+    Ctrl-C interrupts the program, the mirror is stale, and when you leave main.py is started again by a soft reset.
+    Commands that belong together go into one call, with + between them.
+
     \b
-    Example:
+    Examples:
       feagi-state repl /dev/ttyACM0
+      feagi-state repl /dev/ttyACM0 fs cp config.py :
+      mpremote connect $(feagi-state repl /dev/ttyACM0 --path) mount .
     """
+    from ..prompt_port import find_prompt
     from ..transport import SerialTransport
 
     path, _ = resolve_prompt(port)
-    SerialTransport(path).close()  # says what is wrong with a port: mpremote does not
+    offered = find_prompt(path)
+    if offered is not None:
+        path = str(offered)
+    if not show_path:
+        SerialTransport(path).close()  # says what is wrong with a port: mpremote does not
     # mpremote knows a pty by its path, which the link to it does not show.
     path = os.path.realpath(path) if path.startswith("/") else path
-    status = subprocess.call([sys.executable, "-m", "mpremote", "connect", path, "repl"])
+    if show_path:
+        out(path)
+        return
+    status = subprocess.call([sys.executable, "-m", "mpremote", "connect", path, *(commands or ["repl"])])
     if status != 0:
         raise CommandError(f"mpremote ended with status {status}")
 

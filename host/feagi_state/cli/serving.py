@@ -35,12 +35,16 @@ def serve(
     as_json: Json = False,
     baud: Baud = DEFAULT_BAUD,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
+    no_restart: Annotated[
+        bool, typer.Option("--no-restart", help="leave a board at its prompt when `repl` or mpremote have gone")
+    ] = False,
 ) -> None:
     """Own ports for all other processes, until Ctrl-C.
 
     Keeps a mirror of each board, which others read by its name without asking, and takes commands for them: `set`, and
     connect() in programs, work while this runs. Boards may come and go; one that is plugged in again is found by its
-    USB serial number. A line is printed for all that changes.
+    USB serial number. A line is printed for all that changes. Where a board's prompt is on the same line, `repl` and
+    mpremote use it through this process meanwhile: see `feagi-state repl --help`.
 
     \b
     Examples:
@@ -51,7 +55,7 @@ def serve(
     from ..targets import the_ports
 
     end = None if seconds is None else time.monotonic() + seconds
-    with Fleet(the_ports(ports or []), baudrate=baud, serve=True) as fleet:
+    with Fleet(the_ports(ports or []), baudrate=baud, serve=True, restart=not no_restart) as fleet:
         watched = [_Watched(device, timeout) for device in fleet]
         try:
             while end is None or time.monotonic() < end:

@@ -1,0 +1,491 @@
+// The host's role in the link (shared_spec/LINK.md), without a port, a clock or a timer: bytes and times go in, bytes come out. Times
+// are milliseconds of a clock that only rises.
+import { Frames } from "../frames.js";
+import {
+    FRAME_LEN_BYTES,
+    HEADER_LEN_BYTES,
+    HELLO_PERIOD_MS,
+    Kind,
+    LINK_WINDOW,
+    LinkState,
+    NakReason,
+    PAGE_LEN_BYTES,
+    PING_PERIOD_MS,
+    PROTOCOL_VERSION,
+    SCHEMA_HASH,
+    STALE_AFTER_MS,
+} from "../spec.js";
+import { decodeItems, encodeItems } from "./cbor.js";
+import { CommandQueue } from "./commands.js";
+import { Deframer } from "./deframer.js";
+import { Mirror } from "./mirror.js";
+
+const NAK_PERIOD_MS = 20; // LINK.md, Deltas: "at most every 20 ms"
+const PENDING_EVENTS = 4096;
+const PENDING_DELTAS = 1024;
+const PINGS = 8;
+const USED_SESSIONS = 8;
+const FROM_DEVICE = new Set([Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG]);
+const ZERO = Uint8Array.of(0);
+
+function joined(...parts) {
+    const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+        out.set(part, at);
+        at += part.length;
+    }
+    return out;
+}
+
+function randomU32() {
+    return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+/**
+ * One line's host, over any number of sessions with the device. `observer` hears what happens, in the call in which it happens; each of
+ * its methods may be missing: sessionStarted(hello), live(mirror), published(pages), event(kind, arg, time), text(bytes), log(level,
+ * message), mismatch(hello), sessionEnded(reason).
+ */
+export class HostSession {
+    #frames;
+    #mirrors; // the one that is shown, and the one in which a session's first copy is put together
+    #observer;
+    #random;
+    #unixMs;
+    #deframer = new Deframer();
+    #out = [];
+    #portOpen = false;
+    #mismatch = false;
+    #helloAt = 0;
+    #heardAt = null;
+    #oldSession = 0; // the last one that ended
+    #usedSessions = []; // the last ones that frames were taken in
+    #eventsPending = [];
+    #commands = new CommandQueue((kind, seq, items) => this.#send(kind, seq, items));
+    #pings = [];
+    #present; // of the present session
+
+    static async make(observer = {}, { random = randomU32, unixMs = Date.now } = {}) {
+        const [shown, staging] = [await Mirror.make(), await Mirror.make()];
+        return new HostSession(await Frames.make(), [shown, staging], observer, random, unixMs);
+    }
+
+    constructor(frames, mirrors, observer, random, unixMs) {
+        this.#frames = frames;
+        this.#mirrors = mirrors;
+        this.#observer = observer;
+        this.#random = random;
+        this.#unixMs = unixMs;
+        this.counters = { frames: 0, deltas: 0, events: 0, events_lost: 0, commands: 0, naks: 0, text_bytes: 0, sessions: 0 };
+        /** What the device of the present or last session said of itself. */
+        this.hello = null;
+        /** The mirror, once a first copy was complete. */
+        this.mirror = null;
+        this.linkState = LinkState.CONNECTING;
+        this.roundTripMs = this.clockOffsetMs = 0;
+        this.#clear();
+    }
+
+    #clear() {
+        this.#present = {
+            id: 0,
+            isStarted: false, // a frame of the session was heard: the device is in it
+            isComplete: false, // every page has arrived
+            last: 0,
+            eventLast: 0,
+            ackDue: false,
+            nakAt: -Infinity,
+            pingAt: 0,
+            pingsSent: [],
+            missing: null, // pages, once the header has come
+            early: [], // deltas that came before it
+        };
+    }
+
+    get session() {
+        return this.#present.id;
+    }
+
+    /** Whether every page of the present session has arrived and the port is open; says nothing of silence. */
+    get isLive() {
+        return this.#present.isComplete && this.#portOpen;
+    }
+
+    portOpened(now) {
+        this.#portOpen = true;
+        this.#mismatch = false;
+        this.#deframer.reset();
+        this.#out = [];
+        this.#endSession("the port was opened again");
+        this.#sayHello(now);
+        this.#show(now);
+    }
+
+    portLost(now) {
+        this.#portOpen = false;
+        this.#out = [];
+        this.#endSession("the port went away");
+        this.#show(now);
+    }
+
+    close() {
+        this.#portOpen = false;
+        this.#endSession("the link was closed");
+        this.#commands.failAll("the link was closed");
+        this.linkState = LinkState.CLOSED;
+    }
+
+    /** Queues a command; see CommandQueue. It runs at most once. */
+    command(op, args, now, timeout) {
+        const answer = this.#commands.add(op, args, now + timeout);
+        this.#commands.serve(now, this.isLive);
+        return answer;
+    }
+
+    /** The bytes to send since the last call. */
+    takeOutput() {
+        // Adjacent frames share a zero; the first one brings its own, since anything may stand before it on the line.
+        const out = joined(...this.#out.map((wire, index) => (index ? wire.subarray(1) : wire)));
+        this.#out = [];
+        return out;
+    }
+
+    /** Does what is due: retries, pings, hellos, staleness. To be called every few ten ms. */
+    poll(now) {
+        const present = this.#present;
+        if (this.#portOpen) {
+            if (!present.id && !this.#mismatch && now >= this.#helloAt) {
+                this.#sayHello(now);
+            }
+            if (present.isStarted && now >= present.pingAt) {
+                this.#ping(now);
+            }
+        }
+        this.#commands.serve(now, this.isLive);
+        this.#show(now);
+    }
+
+    /** Takes any number of bytes from the line. */
+    receive(data, now) {
+        for (const { bytes, isText } of this.#deframer.feed(data)) {
+            const frame = isText ? null : this.#decode(bytes, this.#present.id);
+            if (frame === null) {
+                const isOld = !isText && this.#oldSession !== 0 && this.#decode(bytes, this.#oldSession) !== null;
+                if (!isOld) {
+                    this.counters.text_bytes += bytes.length;
+                    this.#observer.text?.(bytes);
+                }
+            } else {
+                this.#hear(frame, now);
+            }
+        }
+        if (this.#present.ackDue) {
+            this.#present.ackDue = false;
+            this.#send(Kind.ACK, this.#present.last, [LINK_WINDOW]);
+        }
+        this.#commands.serve(now, this.isLive);
+        this.#show(now);
+    }
+
+    // ---- Frames
+
+    // A hello's CRC does not begin with a session's id.
+    #decode(segment, id) {
+        const wire = joined(ZERO, segment, ZERO);
+        const isHandshake = (frame) => frame !== null && (frame.kind === Kind.HELLO || frame.kind === Kind.HELLO_ACK);
+        const frame = id === 0 ? null : this.#frames.decode(wire, id);
+        if (frame !== null && !isHandshake(frame)) {
+            return frame;
+        }
+        const hello = this.#frames.decode(wire, 0);
+        return isHandshake(hello) ? hello : null;
+    }
+
+    #send(kind, seq, items = []) {
+        const id = kind === Kind.HELLO || kind === Kind.HELLO_ACK ? 0 : this.#present.id;
+        this.#out.push(this.#frames.encode(kind, seq, encodeItems(items), id));
+    }
+
+    #hear({ kind, seq, payload }, now) {
+        const items = kind === Kind.DELTA || kind === Kind.REPAIR ? null : decodeItems(payload);
+        if (kind === Kind.HELLO) {
+            const [proto, schema, boot, mtu, npages, rxbuf, uptime, name = ""] = items;
+            if (npages > 0 && boot > 0) {
+                this.#heard(now);
+                this.#onHello({ proto, schema, boot, mtu, npages, rxbuf, uptime, name }, now);
+            }
+            return;
+        }
+        if (!FROM_DEVICE.has(kind)) {
+            return; // an echo of this host's own, or another host on the line
+        }
+        this.#heard(now);
+        const present = this.#present;
+        if (!present.isStarted) {
+            present.isStarted = true;
+            present.pingAt = now;
+        }
+        if (kind === Kind.DELTA || kind === Kind.REPAIR) {
+            this.#onDelta(kind, seq, payload, now);
+        } else if (kind === Kind.KEEPALIVE) {
+            if (seq !== present.last) {
+                this.#nak(NakReason.GAP, now);
+            }
+        } else if (kind === Kind.EVENT) {
+            this.#onEvent(seq, items);
+        } else if (kind === Kind.REPLY) {
+            this.#onReply(seq, items, now);
+        } else if (kind === Kind.PONG) {
+            this.#onPong(items, now);
+        } else {
+            this.#observer.log?.(...items);
+        }
+    }
+
+    #heard(now) {
+        this.#heardAt = now;
+        this.counters.frames += 1;
+    }
+
+    // ---- The session
+
+    #sayHello(now) {
+        this.#helloAt = now + HELLO_PERIOD_MS;
+        const uptime = Math.floor(now);
+        this.#send(Kind.HELLO, 0, [PROTOCOL_VERSION, SCHEMA_HASH, this.#random() || 1, FRAME_LEN_BYTES - 4, 0, FRAME_LEN_BYTES, uptime]);
+    }
+
+    #onHello(hello, now) {
+        if (hello.proto !== PROTOCOL_VERSION || hello.schema !== SCHEMA_HASH) {
+            this.#mismatch = true;
+            this.#endSession("a device of another version said hello");
+            this.#observer.mismatch?.(hello);
+            return;
+        }
+        this.#mismatch = false;
+        const { id, isStarted } = this.#present;
+        if (this.#usedSessions.includes(hello.boot) || (hello.boot === id && isStarted)) {
+            // It started again and offers an id that was used, or the line says an old hello again: its numbers would look like old
+            // ones, or old ones like its.
+            this.#endSession("the device started again");
+            this.#sayHello(now);
+            return;
+        }
+        if (hello.boot !== id) {
+            this.#endSession("the device started a new session");
+            this.#present.id = hello.boot;
+            this.hello = hello;
+            this.counters.sessions += 1;
+            this.#pings = []; // its clock may have started again
+            this.#observer.sessionStarted?.(hello);
+        }
+        this.#send(Kind.HELLO_ACK, 0, [hello.boot, ...this.#timeOfDay()]);
+    }
+
+    #endSession(reason) {
+        const { id, isStarted } = this.#present;
+        this.#clear();
+        this.#commands.failSent(reason);
+        if (id) {
+            this.#oldSession = id;
+            if (isStarted) {
+                this.#usedSessions = [...this.#usedSessions, id].slice(-USED_SESSIONS);
+            }
+            this.#observer.sessionEnded?.(reason);
+        }
+    }
+
+    // ---- Deltas
+
+    #nak(reason, now) {
+        const present = this.#present;
+        if (now - present.nakAt < NAK_PERIOD_MS) {
+            return;
+        }
+        present.nakAt = now;
+        present.ackDue = false; // it says the same
+        this.counters.naks += 1;
+        this.#send(Kind.NAK, present.last, [(present.last + 1) & 255, reason]);
+    }
+
+    #onDelta(kind, seq, payload, now) {
+        const present = this.#present;
+        const ahead = (seq - present.last) & 255;
+        if (ahead === 0 || ahead >= 128) {
+            present.ackDue = true; // it is here already
+            return;
+        }
+        let runs = payload;
+        let follows = ahead === 1;
+        if (kind === Kind.REPAIR) {
+            const [base] = decodeItems(payload.subarray(0, payload[0] < 24 ? 1 : 2));
+            runs = payload.subarray(payload[0] < 24 ? 1 : 2);
+            follows = ((present.last - base) & 255) < 128;
+        }
+        if (!follows) {
+            this.#nak(NakReason.GAP, now);
+            return;
+        }
+        const fits = this.#apply(runs);
+        if (!present.id || present !== this.#present) {
+            this.#sayHello(now); // what had come before the header did not fit it
+            return;
+        }
+        if (!fits) {
+            this.#nak(NakReason.BAD_DELTA, now);
+            return;
+        }
+        present.last = seq;
+        this.counters.deltas += 1;
+        present.ackDue = true;
+        if (!present.isComplete && present.missing?.size === 0) {
+            this.#showCopy(now);
+        }
+    }
+
+    // False, with nothing changed, for words that do not fit the region.
+    #apply(runs) {
+        const present = this.#present;
+        if (present.isComplete) {
+            const pages = this.mirror.apply(runs);
+            if (pages) {
+                this.#observer.published?.(pages);
+            }
+            return pages !== null;
+        }
+        return present.missing ? this.#applyToCopy(runs) : this.#applyEarly(runs);
+    }
+
+    #applyToCopy(runs) {
+        const pages = this.#mirrors[1].apply(runs);
+        pages?.forEach((page) => this.#present.missing.delete(page));
+        return pages !== null;
+    }
+
+    // Keeps a delta until the one with the header has come, which says where the pages lie.
+    #applyEarly(runs) {
+        const present = this.#present;
+        const items = decodeItems(runs);
+        const [low, high] = [-HEADER_LEN_BYTES / 4, (this.hello.npages * PAGE_LEN_BYTES) / 4];
+        const header = new Uint8Array(HEADER_LEN_BYTES);
+        let hasHeader = false;
+        for (let at = 0; at < items.length; at += 2) {
+            const [word, bytes] = [items[at], items[at + 1]];
+            const offset = (word - low) * 4;
+            if (word < low || word >= high || (word < 0 && offset + bytes.length > HEADER_LEN_BYTES)) {
+                return false;
+            }
+            if (word < 0) {
+                header.set(bytes, offset);
+                hasHeader = true;
+            }
+        }
+        if (!hasHeader) {
+            if (present.early.length >= PENDING_DELTAS) {
+                this.#endSession("the device did not send its header");
+            }
+            present.early.push(runs);
+            return true;
+        }
+        const staging = this.#mirrors[1];
+        if (staging.create(header) !== this.hello.npages || staging.apply(runs) === null) {
+            return false;
+        }
+        present.missing = new Set(Array.from({ length: staging.pages }, (_, page) => page));
+        // In the order of their arrival, and this one again, which came last.
+        if (![...present.early.splice(0), runs].every((earlier) => this.#applyToCopy(earlier))) {
+            this.#endSession("the device sent words that its own header has no place for");
+        }
+        return true;
+    }
+
+    // The session's first copy is complete.
+    #showCopy(now) {
+        const [shown, staging] = this.#mirrors;
+        const header = staging.page(0);
+        // Where the layout is the one that was there, whoever reads the mirror goes on reading it.
+        if (!this.mirror || shown.region.profile !== staging.region.profile || shown.pages !== staging.pages) {
+            shown.create(header);
+        }
+        shown.take(staging);
+        this.mirror = shown;
+        this.#eventsPending.splice(0).forEach((event) => shown.pushEvent(...event));
+        this.#present.isComplete = true;
+        this.#show(now);
+        this.#observer.live?.(shown);
+    }
+
+    // ---- Events, replies, time
+
+    #onEvent(seq, [kind, arg, time, lost = 0]) {
+        const present = this.#present;
+        if (seq === ((present.eventLast + 1) & 255)) {
+            present.eventLast = seq;
+            this.counters.events += 1;
+            this.counters.events_lost += lost;
+            if (present.isComplete) {
+                this.mirror.pushEvent(kind, arg, time);
+            } else {
+                // It stands in the mirror after the state that it tells of.
+                if (this.#eventsPending.length === PENDING_EVENTS) {
+                    this.#eventsPending.shift();
+                    this.counters.events_lost += 1;
+                }
+                this.#eventsPending.push([kind, arg, time]);
+            }
+            this.#observer.event?.(kind, arg, time);
+        }
+        this.#send(Kind.EVENT_ACK, present.eventLast);
+    }
+
+    #onReply(seq, items, now) {
+        const present = this.#present;
+        // At once, and only if the deltas up to the one that the reply names are what the mirror shows (LINK.md, Commands).
+        const digest = (values) => (present.isComplete && values[1] === present.last ? this.mirror.digest() : null);
+        if (this.#commands.reply(seq, items, digest)) {
+            this.counters.commands += 1;
+            this.#commands.serve(now, this.isLive);
+        }
+    }
+
+    #ping(now) {
+        const present = this.#present;
+        present.pingAt = now + PING_PERIOD_MS;
+        const sent = Math.floor(now * 1000);
+        present.pingsSent = [...present.pingsSent, sent].slice(-PINGS);
+        this.#send(Kind.PING, 0, [sent, ...this.#timeOfDay()]);
+    }
+
+    // As the last item of a frame, or no item.
+    #timeOfDay() {
+        return this.#unixMs ? [this.#unixMs()] : [];
+    }
+
+    #onPong([sent, arrived, answered], now) {
+        const { pingsSent } = this.#present;
+        if (!pingsSent.includes(sent)) {
+            return;
+        }
+        pingsSent.splice(pingsSent.indexOf(sent), 1);
+        const here = Math.floor(now * 1000);
+        const roundTrip = here - sent - Number(answered) + Number(arrived);
+        if (roundTrip >= 0) {
+            const offset = (Number(arrived) - sent + Number(answered) - here) / 2;
+            this.#pings = [...this.#pings, [roundTrip, offset]].slice(-PINGS);
+            const [least, best] = this.#pings.reduce((a, b) => (b[0] < a[0] ? b : a));
+            this.roundTripMs = least / 1000;
+            this.clockOffsetMs = best / 1000;
+        }
+    }
+
+    #show(now) {
+        if (!this.#portOpen) {
+            this.linkState = this.linkState === LinkState.CLOSED ? LinkState.CLOSED : LinkState.STALE;
+        } else if (!this.#present.isComplete) {
+            this.linkState = LinkState.CONNECTING;
+        } else {
+            this.linkState = now - this.#heardAt <= STALE_AFTER_MS ? LinkState.LIVE : LinkState.STALE;
+        }
+    }
+}

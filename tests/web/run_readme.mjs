@@ -1,0 +1,23 @@
+// The examples of host/web/README.md in headless Chromium:  node run_readme.mjs FOLDER   prints what each says on the console.
+// FOLDER: for the browser's profile.
+import { readFileSync } from "node:fs";
+import { startChromium, startServer } from "./browser.mjs";
+
+const readme = readFileSync(new URL("../../host/web/README.md", import.meta.url), "utf8");
+const blocks = [...readme.matchAll(/^```js\n\/\/ (\S+)\n([^]*?)^```/gm)];
+const NOT_RUN = ["worker.js", "board.js"]; // what page.js starts; what needs a person and a board
+const texts = Object.fromEntries(blocks.map(([, name, text]) => [name, text.replaceAll('"feagi-state"', '"./host/web/index.js"')]));
+const server = await startServer(texts);
+const { page, kill } = await startChromium(process.argv[2]);
+try {
+    for (const name of Object.keys(texts).filter((name) => !NOT_RUN.includes(name))) {
+        await page.goto(`${server.origin}/isolated/`);
+        const said = page.waitForEvent("console", (message) => message.type() === "log");
+        await page.evaluate((path) => import(path), `/isolated/${name}`);
+        console.log(`${name}: ${(await said).text()}`);
+    }
+} finally {
+    await kill();
+    server.close();
+}
+process.exit(0);
