@@ -167,7 +167,7 @@ conformance: $(BOARDS:%=apt-%) $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulat
 
 .PHONY: bench
 bench: host $(WASM) $(STAMPS)/web-tests $(STAMPS)/apt-chromium ## measure what an access costs into build/bench.json, beside peers and against ceilings (3 minutes)
-	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
+	@PYTHONPATH=tests $(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
 
 # Built from the sdist alone, so that what others would build is what was built here. The native modules for all boards are in
 # both: `feagi-state install` needs no checkout.

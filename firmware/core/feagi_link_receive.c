@@ -19,7 +19,7 @@ static void start_session(feagi_link_t *l) {
     feagi_link_start_deltas(l);
 }
 
-// SET, ADD and SUBTRACT: [field, value]. Returns the reply's status.
+// SET, ADD and SUBTRACT: [field, value]. Returns how many values the reply has, or an error.
 static int run_field_command(feagi_link_t *l, unsigned op, const uint8_t *at, const uint8_t *end) {
     feagi_frame_item_t field, value;
     if (feagi_frame_next(&at, end, &field) <= 0 || feagi_frame_next(&at, end, &value) <= 0 || at != end || field.major >= 2 ||
@@ -30,8 +30,9 @@ static int run_field_command(feagi_link_t *l, unsigned op, const uint8_t *at, co
     if (index < 0 || value.major) {
         return index < 0 ? index : FEAGI_ERR_RANGE; // no field holds a negative number
     }
-    return feagi_state_write(l->region, (unsigned)index, op - FEAGI_COMMAND_OP_SET + FEAGI_STATE_SET, value.value,
-                             &l->reply_values[0]);
+    const int status = feagi_state_write(l->region, (unsigned)index, op - FEAGI_COMMAND_OP_SET + FEAGI_STATE_SET, value.value,
+                                         &l->reply_values[0]);
+    return status ? status : op != FEAGI_COMMAND_OP_SET || l->reply_values[0] != value.value;
 }
 _Static_assert(FEAGI_COMMAND_OP_ADD - FEAGI_COMMAND_OP_SET == FEAGI_STATE_ADD - FEAGI_STATE_SET &&
                    FEAGI_COMMAND_OP_SUBTRACT - FEAGI_COMMAND_OP_SET == FEAGI_STATE_SUBTRACT - FEAGI_STATE_SET,
@@ -52,7 +53,8 @@ static void receive_command(feagi_link_t *l, const feagi_frame_t *frame) {
         l->run.digest_due = true;
     } else {
         const bool is_field = op >= FEAGI_COMMAND_OP_SET && op <= FEAGI_COMMAND_OP_SUBTRACT;
-        feagi_link_answer(l, is_field ? run_field_command(l, op, at, end) : FEAGI_ERR_COMMAND, 1);
+        const int count = is_field ? run_field_command(l, op, at, end) : FEAGI_ERR_COMMAND;
+        feagi_link_answer(l, count < 0 ? count : 0, (unsigned)count);
     }
 }
 

@@ -185,7 +185,8 @@ class CommandQueue:
             return False
         self._current = None
         current.status, *values = frame.items
-        current.values = tuple(values)
+        as_asked = current.op == CommandOp.SET and not current.status and not values
+        current.values = current.args[1:2] if as_asked else tuple(values)
         if current.op == CommandOp.DIGEST:
             current.mirror_digest = digest()
         current.finish()

@@ -222,7 +222,8 @@ class FakeDevice:
                 ]
                 value = max(0, now - items[2]) if items[0] == CommandOp.SUBTRACT else now + items[2]
                 self.set(name, value)
-                self.reply = (seq, (0, value))
+                as_asked = items[0] == CommandOp.SET and value == items[2]
+                self.reply = (seq, (0,) if as_asked else (0, value))
         if self.replies_wanted:
             self.send(Kind.REPLY, self.reply[0], self.reply[1])
 
