@@ -15,7 +15,7 @@ import tempfile
 import time
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -27,6 +27,7 @@ from feagi_state import spec  # noqa: E402
 from feagi_state.spec import CommandOp  # noqa: E402
 from pty_proxy import PtyProxy  # noqa: E402
 from simulation import FIELDS, RW_U32, Device, Simulation, compile_device, load_device  # noqa: E402
+from snapshot_len import snapshot_len  # noqa: E402
 
 BAUDS = (115_200, 921_600)
 CHANGE_LEN_BYTES = 15  # one u32, with the leading delimiter that an idle line needs
@@ -37,7 +38,8 @@ COUNT = FIELDS.index("neuron_count")
 
 def lengths(folder: Path) -> dict[str, float]:
     """link.bytes.WHAT: what the C device role and the Python host role say, with one delimiter a frame."""
-    simulation = Simulation(load_device(compile_device(folder)), 1)
+    library = load_device(compile_device(folder))
+    simulation = Simulation(library, 1)
     assert simulation.settle()
     device, session = simulation.device, simulation.session
     while not simulation.device_is_quiet_for(100):
@@ -54,6 +56,9 @@ def lengths(folder: Path) -> dict[str, float]:
     device.receive(command)
     numbers["link.bytes.reply"] = len(simulation.next_segments()[0]) + 1
     simulation.close()
+    for name, worst in (("snapshot", False), ("snapshot_without_zeros", True)):
+        wire, state = snapshot_len(library, worst=worst)
+        numbers |= {f"link.bytes.{name}": wire, f"link.bytes.{name}.to_its_bytes": wire / state}
     return {name: float(number) for name, number in numbers.items()}
 
 
@@ -111,9 +116,11 @@ class CountedProxy(PtyProxy):
 def mirrored(baud: int, load: str) -> Iterator[tuple[feagi_state.MirrorView, CountedProxy]]:
     """The mirror of such a device, and the line before it."""
     name = f"paced-{os.getpid()}"
-    with tempfile.TemporaryDirectory() as folder, child("device", load) as device, CountedProxy(device, baud=baud) as line, child("host", line.port, name, folder):
-        with feagi_state.attach(name, mirror_dir=folder) as mirror:
-            yield mirror, line
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        line = stack.enter_context(CountedProxy(stack.enter_context(child("device", load)), baud=baud))
+        stack.enter_context(child("host", line.port, name, folder))
+        yield stack.enter_context(feagi_state.attach(name, mirror_dir=folder)), line
 
 
 @contextmanager
