@@ -20,6 +20,7 @@ import access
 import latency
 import line
 import link
+import peers
 import web
 
 from size import CORE, HERE, INCLUDES, ROOT, CannotMeasure, run
@@ -109,6 +110,14 @@ def measure(quick: bool, say: Callable[[str], None]) -> Numbers:
     with tempfile.TemporaryDirectory() as name:
         numbers |= line.lengths(Path(name))
     numbers |= line.paced(1 if quick else 10)
+    say("the link beside mpremote, belay and SMP")
+    try:
+        beside, missing = peers.measure(0.05 if quick else 1)
+    except CannotMeasure as error:  # no firmware for the board, or no emulator
+        beside, missing = {}, [str(error)]
+    numbers |= beside
+    for why in missing:
+        say(f"not measured: {why}")
     say("a fleet of boards")
     numbers |= link.fleet_load(5 if quick else 100, 1 if quick else 10)
     say("the package for browsers" if web.can_be_measured() else "no package for browsers: Chromium, or what drives it, is not here")
@@ -150,9 +159,11 @@ def main(arguments: list[str] | None = None) -> int:
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     print(table(numbers))
+    if any(name.startswith("peers.") for name in numbers):
+        print(peers.table(numbers))
     wrong = out_of_bounds(numbers, CEILINGS, FLOORS)
-    for line in wrong:
-        print(f"bench: {line}", file=sys.stderr)
+    for text in wrong:
+        print(f"bench: {text}", file=sys.stderr)
     return 1 if wrong and not args.quick else 0
 
 

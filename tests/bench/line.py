@@ -21,13 +21,14 @@ from statistics import median
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "tests/link", "tests/host", "shared_spec")]
+from snapshot_len import snapshot_len  # noqa: E402
+
 import feagi_state  # noqa: E402
-from faulty_line import BITS_PER_BYTE  # noqa: E402
+from faulty_line import BITS_PER_BYTE, Line  # noqa: E402
 from feagi_state import spec  # noqa: E402
 from feagi_state.spec import CommandOp  # noqa: E402
 from pty_proxy import PtyProxy  # noqa: E402
 from simulation import FIELDS, RW_U32, Device, Simulation, compile_device, load_device  # noqa: E402
-from snapshot_len import snapshot_len  # noqa: E402
 
 BAUDS = (115_200, 921_600)
 CHANGE_LEN_BYTES = 15  # one u32, with the leading delimiter that an idle line needs
@@ -101,15 +102,17 @@ def idle(baud: int, seconds: float) -> float:
 
 
 class CountedProxy(PtyProxy):
-    """Counts what it delivers to the host."""
+    """Counts what it delivers."""
 
-    to_host_bytes = 0
+    to_host_bytes = to_board_bytes = 0
 
-    def _deliver(self, line, number):  # type: ignore[no-untyped-def]
+    def _deliver(self, line: Line, number: int) -> None:
         before = line.waiting_bytes
         super()._deliver(line, number)
         if line is self.to_host:
             self.to_host_bytes += before - line.waiting_bytes
+        else:
+            self.to_board_bytes += before - line.waiting_bytes
 
 
 @contextmanager
