@@ -1,4 +1,4 @@
-// What all Cortex-M boards share: start-up, faults, interrupt masking, reset.
+// What all Cortex-M boards share: start-up, faults, interrupt masking, clock, reset.
 
 #include <string.h>
 
@@ -60,6 +60,20 @@ uint32_t qemu_irq_disable(void) {
 
 void qemu_irq_restore(uint32_t primask) {
     __asm volatile("msr primask, %0" : : "r"(primask) : "memory");
+}
+
+uint64_t soc_ticks_us(void) {
+    // The counter wraps every 71 minutes; the tick reads it often enough to see that.
+    static uint32_t last, wraps;
+    uint32_t irq = qemu_irq_disable();
+    uint32_t now = cortexm_counter_us();
+    if (now < last) {
+        wraps++;
+    }
+    last = now;
+    uint64_t us = (uint64_t)wraps << 32 | now;
+    qemu_irq_restore(irq);
+    return us;
 }
 
 void soc_reset(void) {

@@ -75,18 +75,8 @@ void soc_init(void) {
     NVIC_ISER0 = 1 << IRQ_UART0_RX | 1 << IRQ_UART0_TX | 1 << IRQ_UART1_RX | 1 << IRQ_UART1_TX;
 }
 
-uint64_t soc_ticks_us(void) {
-    // The counter wraps every 71 minutes; the tick reads it often enough to see that.
-    static uint32_t last, wraps;
-    uint32_t irq = qemu_irq_disable();
-    uint32_t now = FPGAIO_COUNTER;
-    if (now < last) {
-        wraps++;
-    }
-    last = now;
-    uint64_t us = (uint64_t)wraps << 32 | now;
-    qemu_irq_restore(irq);
-    return us;
+uint32_t cortexm_counter_us(void) {
+    return FPGAIO_COUNTER;
 }
 
 uint32_t soc_noise(void) {

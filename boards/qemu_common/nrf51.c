@@ -87,23 +87,9 @@ void soc_init(void) {
     NVIC_ISER = 1 << IRQ_UART | 1 << IRQ_TIMER1;
 }
 
-static uint32_t counter(void) {
+uint32_t cortexm_counter_us(void) {
     TIMER_CAPTURE(CLOCK, 0) = 1;
     return TIMER_CC(CLOCK, 0);
-}
-
-uint64_t soc_ticks_us(void) {
-    // The counter wraps every 71 minutes; the tick reads it often enough to see that.
-    static uint32_t last, wraps;
-    uint32_t irq = qemu_irq_disable();
-    uint32_t now = counter();
-    if (now < last) {
-        wraps++;
-    }
-    last = now;
-    uint64_t us = (uint64_t)wraps << 32 | now;
-    qemu_irq_restore(irq);
-    return us;
 }
 
 uint32_t soc_noise(void) {

@@ -22,7 +22,7 @@ say() { printf 'fetch_micropython: %s\n' "$*" >&2; }
 
 fail() {
     say "$1"
-    say "to do without it: make MPY_DIR=/path/to/micropython ..., 1.23 or later; XDG_CACHE_HOME=... chooses another place for the source"
+    say "to do without it: make MPY_DIR=/path/to/micropython ..., 1.25 or later; XDG_CACHE_HOME=... chooses another place for the source"
     exit 1
 }
 

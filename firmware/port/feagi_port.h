@@ -4,8 +4,6 @@
 //       a section that no other writer of this region interrupts. Nests. What it may contain is bounded: see its callers.
 //   feagi_port_load_u8/u32/u64, feagi_port_store_u8/u32/u64
 //       one untorn access with acquire or release order
-//   feagi_port_or_u32(p, bits), feagi_port_take_u32(p)
-//       atomic OR; atomic exchange with 0
 //   feagi_port_add_u64(p, n)
 //       atomic add, on ports without one inside feagi_port_lock
 //   feagi_port_cas_u32/u64(p, expected, desired)

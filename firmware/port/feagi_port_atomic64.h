@@ -35,12 +35,6 @@ static inline uint64_t feagi_port_load_u64(const uint64_t *p) {
 static inline void feagi_port_store_u64(uint64_t *p, uint64_t value) {
     __atomic_store_n(p, value, __ATOMIC_RELEASE);
 }
-static inline void feagi_port_or_u32(uint32_t *p, uint32_t bits) {
-    __atomic_fetch_or(p, bits, __ATOMIC_ACQ_REL);
-}
-static inline uint32_t feagi_port_take_u32(uint32_t *p) {
-    return __atomic_exchange_n(p, 0, __ATOMIC_ACQ_REL);
-}
 static inline void feagi_port_add_u64(uint64_t *p, uint64_t n) {
     __atomic_fetch_add(p, n, __ATOMIC_ACQ_REL);
 }

@@ -62,12 +62,6 @@ static inline void feagi_port_unlock(feagi_port_key_t key) {
     __asm volatile("msr primask, %0" ::"r"(key) : "memory");
 }
 
-// LDREX and STREX: all but the M0 and M0+ have them.
-#if defined(__ARM_FEATURE_LDREX) && (__ARM_FEATURE_LDREX & 4)
-#define FEAGI_PORT_EXCLUSIVE 1
-#else
-#define FEAGI_PORT_EXCLUSIVE 0
-#endif
 // All but the M0 and M0+ divide.
 #if defined(__ARM_FEATURE_IDIV)
 #define FEAGI_PORT_DIVIDES 1

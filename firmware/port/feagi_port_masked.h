@@ -63,26 +63,4 @@ static inline bool feagi_port_cas_u64(uint64_t *p, uint64_t expected, uint64_t d
     return equal;
 }
 
-#if FEAGI_PORT_EXCLUSIVE
-static inline void feagi_port_or_u32(uint32_t *p, uint32_t bits) {
-    __atomic_fetch_or(p, bits, __ATOMIC_RELAXED);
-}
-static inline uint32_t feagi_port_take_u32(uint32_t *p) {
-    return __atomic_exchange_n(p, 0, __ATOMIC_RELAXED);
-}
-#else
-static inline void feagi_port_or_u32(uint32_t *p, uint32_t bits) {
-    feagi_port_key_t key = feagi_port_lock();
-    *p |= bits;
-    feagi_port_unlock(key);
-}
-static inline uint32_t feagi_port_take_u32(uint32_t *p) {
-    feagi_port_key_t key = feagi_port_lock();
-    uint32_t value = *p;
-    *p = 0;
-    feagi_port_unlock(key);
-    return value;
-}
-#endif
-
 #endif

@@ -69,11 +69,6 @@ static inline void feagi_port_unlock(feagi_port_key_t key) {
 #else
 #define FEAGI_PORT_DIVIDES 0
 #endif
-#if defined(__riscv_atomic)
-#define FEAGI_PORT_EXCLUSIVE 1
-#else
-#define FEAGI_PORT_EXCLUSIVE 0
-#endif
 #include "feagi_port_masked.h"
 
 #endif

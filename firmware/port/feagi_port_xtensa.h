@@ -126,7 +126,6 @@ static inline void feagi_port_unlock(feagi_port_key_t key) {
     __asm volatile("wsr %0, ps\n\trsync" ::"a"(feagi_port_leave(key)) : "memory");
 }
 
-#define FEAGI_PORT_EXCLUSIVE 0
 #define FEAGI_PORT_DIVIDES 0
 #include "feagi_port_masked.h"
 

@@ -42,6 +42,7 @@ _INT_MIN: Final = -(2**64)
 _INT_MAX: Final = 2**64 - 1
 # These two belong to no session yet: their CRC starts with 0.
 _SESSIONLESS: Final = frozenset((int(Kind.HELLO), int(Kind.HELLO_ACK)))
+_HELLO: Final = bytes((Kind.HELLO,))
 #: Kinds that a device sends.
 FROM_DEVICE: Final = frozenset(
     (Kind.HELLO, Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG)
@@ -260,15 +261,17 @@ class Deframer:
         """The last segment was a frame."""
         self._is_frame = True
 
-    def take_text(self, is_over: bool = False, *, zero: bool = False) -> bytes:
+    def take_text(self, is_over: bool = False, *, at_prompt: bool = False) -> bytes:
         """What is pending, if it is no device's frame: by what it begins with, or because `is_over`: it does not go on.
-        What follows, up to the next zero, is text as well. `zero`: a zero at the end is text at once.
+        What follows, up to the next zero, is text as well. `at_prompt`: somebody waits for every byte, and of frames
+        only a hello can come; one that comes in two pieces, cut behind its first byte, is missed, and comes again.
         """
-        if self._part and (self._in_text or is_over or not may_be_device_frame(self._part)):
+        may_be_frame = self._part[1:2] == _HELLO if at_prompt else may_be_device_frame(self._part)
+        if self._part and (self._in_text or is_over or not may_be_frame):
             text = self._zero + self._part
             self._part.clear()
             self._in_text = True
-        elif not self._part and (is_over or zero):
+        elif not self._part and (is_over or at_prompt):
             text = self._zero
         else:
             return b""

@@ -16,7 +16,7 @@ from .window import Window
 __all__ = ["MTU_BYTES", "Outbox"]
 
 MTU_BYTES: Final = spec.FRAME_LEN_BYTES - 4  #: the longest body that this host takes
-_RXBUF_BYTES: Final = 4096  # what it can hold unread, as a terminal does
+_RXBUF_BYTES: Final = 4095  # what it can hold unread, as a terminal does; no byte of it is 0, see _hello
 
 _HELLO_PERIOD_S: Final = spec.HELLO_PERIOD_MS / 1000
 _TEXT_ANSWER_S: Final = 0.1  # in which a device that takes text has answered a hello
@@ -100,7 +100,7 @@ class Outbox:
         self.hello_at = now + _HELLO_PERIOD_S
         self.is_line_heard = False
         self._binary_at = now + _TEXT_ANSWER_S if self.as_text is None else float("inf")
-        self._put(self._hello(now), 0, self.as_text is not False)
+        self._put(self._hello(), 0, self.as_text is not False)
 
     def hear(self, hello_seq: int) -> None:
         """The device has said hello: its form is known."""
@@ -112,12 +112,13 @@ class Outbox:
         """
         if self.as_text is None and now >= self._binary_at and may_be_device_frame(segment):
             self._binary_at = float("inf")
-            self._put(self._hello(now), 0, as_text=False)
+            self._put(self._hello(), 0, as_text=False)
 
-    def _hello(self, now: float) -> bytes:
+    def _hello(self) -> bytes:
+        # The uptime is not 0, whose place in the frame would be a Ctrl-C.
         for _ in range(_HELLO_TRIES):
             boot = self._random() & 0xFFFFFFFF
-            items = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, boot or 1, MTU_BYTES, 0, _RXBUF_BYTES, int(now * 1000))
+            items = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, boot or 1, MTU_BYTES, 0, _RXBUF_BYTES, 1)
             body = encode_body(Kind.HELLO, 0, items)
             if _CTRL_C not in seal(body, 0):
                 break  # if it goes to a program at a prompt's line after all, it does not end it

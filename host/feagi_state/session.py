@@ -297,7 +297,7 @@ class HostSession:
                     self._on_delta(frame, now)
                 else:
                     self._handle(frame, now)
-        self._text(self._deframer.take_text(zero=self.is_held))
+        self._text(self._deframer.take_text(at_prompt=self.is_held))
         if self._heard_at is not None:
             # A device has so many events in flight at most.
             self._out.window.heard(self._acked, (self._event_last - spec.LINK_EVENTS_WINDOW) & 255, self._heard_at)

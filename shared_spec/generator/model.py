@@ -101,6 +101,9 @@ class Spec:
         self.shapes = parse_cddl((folder / "frames.cddl").read_text(encoding="utf-8"))
         self._check()
         self.schema_hash = zlib.crc32(self.canonical().encode("utf-8"))
+        # None of its bytes is a control character: each hello has it, and may come to a prompt, which would obey a Ctrl-C.
+        while min(self.schema_hash.to_bytes(4, "little")) < 0x20:
+            self.schema_hash = zlib.crc32(self.schema_hash.to_bytes(4, "little"))
 
     def _struct(self, name: str, raw: dict[str, Any]) -> Struct:
         fields = []

@@ -129,7 +129,7 @@ def test_changes_events_and_text_come_here_too(fleet, board):
             return bool(texts)
 
         until(speak)
-        assert texts[0] == b"h\xe9llo"
+        assert texts[0].startswith(b"h\xe9llo")  # what was said again meanwhile may be with it
 
 
 def test_many_clients_and_the_server_share_one_device(fleet, board):

@@ -13,6 +13,7 @@ from feagi_state import spec
 from feagi_state._core import Mirror
 from feagi_state.errors import CommandTimeout, LinkError, SerializationError, SessionLost
 from feagi_state.frames import Deframer, decode, encode
+from feagi_state.outbox import Outbox
 from feagi_state.session import Hello, HostSession, Observer
 from feagi_state.spec import CommandOp, Kind, LinkState, NakReason
 from places import HEADER_LEN, header_at, layout, table_at, word_of
@@ -748,7 +749,7 @@ def test_what_a_prompt_says_is_passed_on_whole_and_at_once():
     bench = Bench(FakeDevice(77, takes_text=True)).live()
     bench.host.hold(bench.now)
     bench.heard.texts = b""
-    for said in (b"R\x01\x80\x00\x01", b"\x04\0\0", b"\0\x01\0\0\0", b"OK\0text\x04\x04>", b"\0" + b"x" * 1000 + b"\0"):
+    for said in (b"R\x01\x80\x00\x01", b"\x01\0\0\0r", b"\0qqq", b"\x04\0\0", b"\0\x01\0\0\0", b"OK\0text\x04\x04>", b"\0" + b"x" * 1000 + b"\0"):
         bench.host.receive(said, bench.now)
         assert bench.heard.texts == said
         bench.heard.texts = b""
@@ -769,3 +770,13 @@ def test_text_and_frames_of_a_hold_come_apart():
     bench.host.receive(b"before" + bench.device.take_output() + b"behind", bench.now)
     assert bench.heard.texts == b"\x09\x01beforebehind"
     assert not bench.host.is_held
+
+
+def test_no_hello_of_a_host_has_a_ctrl_c():
+    """It may come to a program at a prompt's line, which that would end, before the device has said what form it takes."""
+    for takes_text in (False, True):
+        out = Outbox(lambda: random.getrandbits(32))
+        out.hear(spec.HELLO_SEQ_TEXT if takes_text else 0)
+        for k in range(1000):
+            out.greet(k * 1234.567)
+            assert b"\x03" not in out.take()

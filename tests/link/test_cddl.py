@@ -44,6 +44,8 @@ def test_every_frame_of_many_schedules_is_valid(device: ctypes.CDLL) -> None:
         said |= simulation.to_device.sent | simulation.to_host.sent
         sessions |= set(simulation.device_of_session)
     said.discard(b"")
+    # A host's first hello, as text: what it holds is judged when it is said as a frame.
+    said = {segment for segment in said if not (segment[0] == spec.TEXT_BEGIN and segment[-1] == spec.TEXT_END)}
     counted = judge(device, said, sessions)
     assert counted.total() == len(said) > 40 * SCHEDULES, "something was sent that is no frame"
     assert set(counted) == {kind.name for kind in spec.Kind} - {"LOG"}  # which the core does not send

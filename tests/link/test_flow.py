@@ -68,7 +68,7 @@ def test_a_host_never_has_more_under_way_than_the_device_can_hold(device: ctypes
             commands.append(simulation.session.command(CommandOp.SET, arguments, simulation.now, draw.choice([0.01, 0.1, 1.0])))
         simulation.step_with(standing=standing)
     assert 60 < simulation.most_unread_bytes <= spec.LINK_RXBUF_BYTES + HELLOS_LEN_BYTES
-    assert rate or sum(command.error is None for command in commands if command.done) > 20
+    assert rate or sum(command.error is None for command in commands if command.done) > 5
     assert simulation.settle()
     simulation.close()
 

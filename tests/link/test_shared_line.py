@@ -210,7 +210,8 @@ def test_a_program_that_mpremote_runs_may_serve_the_link_itself(line, tmp_path):
         before = line.session
         line.device.set("fatigue_index", 77)
         said, _ = running.communicate(timeout=20)
-        assert (running.returncode, said.replace(b"\0", b"").split()) == (0, [b"done"])
+        # On a busy machine a frame may stop halfway for longer than the host waits for its rest, and is then text.
+        assert running.returncode == 0 and said.rstrip(b"\0\r\n").endswith(b"done"), said
     finally:
         running.kill()
     line.live(before)

@@ -252,8 +252,7 @@ export class HostSession {
 
     #sayHello(now) {
         this.#helloAt = now + HELLO_PERIOD_MS;
-        const uptime = Math.floor(now);
-        this.#send(Kind.HELLO, 0, [PROTOCOL_VERSION, SCHEMA_HASH, this.#random() || 1, FRAME_LEN_BYTES - 4, 0, FRAME_LEN_BYTES, uptime]);
+        this.#send(Kind.HELLO, 0, [PROTOCOL_VERSION, SCHEMA_HASH, this.#random() || 1, FRAME_LEN_BYTES - 4, 0, FRAME_LEN_BYTES, 1]);
     }
 
     #onHello(hello, now) {
