@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 import common
 from feagi_state.boards import known_boards
@@ -20,9 +22,26 @@ class BoardByBoard(LoadScopeScheduling):
         boards = [name for name in known_boards() if parameters.startswith(name)]
         return f"{file.partition('::')[0]} {boards}"
 
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Give a worker's tests back. The one that ended it counts as run: xdist would run it again, and again, for ever."""
+        tests = [(scope, test) for scope in self.assigned_work[node].values() for test, ran in scope.items() if not ran]
+        if tests:
+            scope, ended_by = tests[0]
+            scope[ended_by] = True
+        super().remove_node(node)
+        return tests[0][1] if tests else None
+
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> BoardByBoard:
     return BoardByBoard(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name what failed at once: a run that is ended from outside never prints its summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        reason = str(report.longrepr).splitlines()
+        print(f"\nFAILED after {report.duration:.0f} s: {report.nodeid}\n    " + "\n    ".join(reason[-12:]), flush=True)
 
 
 @pytest.fixture(scope="session")
