@@ -31,12 +31,12 @@ class PageCopy:
         self._words = _first_words(mirror)
         self._next = 0  # where the next delta begins to look, so that a page that never rests keeps none waiting
 
-    def take_delta(self) -> tuple[Item, ...]:
-        """The items of a delta with what has changed in as many pages as fit, which are sent from now on; none if the
-        browser lacks nothing.
+    def take_delta(self, mtu: int) -> tuple[Item, ...]:
+        """The items of a delta with what has changed in as many pages as fit into a body of `mtu` bytes, which count as
+        sent from now on; none if the browser lacks nothing. Any page fits into LINK_MTU_LEAST_BYTES.
         """
         items: list[Item] = []
-        room = spec.LINK_MTU_BYTES - _HEAD_LEN
+        room = mtu - _HEAD_LEN
         pages = len(self._sent)
         for step in range(pages):
             page = (self._next + step) % pages

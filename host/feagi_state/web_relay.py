@@ -34,6 +34,7 @@ _FRESH_S: Final = 0.4
 _HELLO_PERIOD_S: Final = spec.HELLO_PERIOD_MS / 1000
 _KEEPALIVE_PERIOD_S: Final = spec.KEEPALIVE_PERIOD_MS / 1000
 _COMMAND_S: Final = 5.0  # that a command may take; the browser, which has a time of its own, hears nothing of its end
+_AROUND_BODY_LEN: Final = 7  # bytes of a frame on the line besides its body: CRC, COBS, two zeros
 _LOST_MOST: Final = 0xFFFF  # events, at once
 _TEXT_MOST: Final = 4096  # bytes of text that wait for a browser
 _TOO_LONG: Final = -next(number for number, (name, *_) in spec.ERRORS.items() if name == "LENGTH")
@@ -50,6 +51,7 @@ class _Session:
         self.hello_at = 0.0
         self.spoke_at = 0.0
         self.seq = self.acked = 0  # deltas
+        self.window: int | None = None  # deltas that the browser takes, once it has said so
         self.event_acked = 0
         self.events_sent = 0  # of those that are not acknowledged
         self.ping: tuple[int, float] | None = None  # t1 of one that waits for its answer, and when it came
@@ -78,6 +80,8 @@ class Relay:
         self._unacked: deque[tuple[int, ...]] = deque()  # items of events that were taken from the ring
         self._lost_told = 0
         self._text = b""
+        self._mtu = spec.LINK_MTU_BYTES  # of what the browser takes, by its last hello
+        self._most = spec.LINK_WINDOW  # deltas in flight that it has room for
         self._out: list[bytes] = []
         self._session: _Session | None = _Session(None)  # None: closed
 
@@ -142,7 +146,7 @@ class Relay:
         session.hello_at = now + _HELLO_PERIOD_S
         assert session.board is not None
         versions = (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH)
-        sizes = (spec.LINK_MTU_BYTES, session.board[0].pages, spec.LINK_RXBUF_BYTES)
+        sizes = (self._mtu, session.board[0].pages, spec.LINK_RXBUF_BYTES)
         uptime_ms = _board_us(link, now) // 1000
         self._send(session, Kind.HELLO, 0, (*versions, session.id, *sizes, uptime_ms, link.device_name))
 
@@ -168,8 +172,9 @@ class Relay:
 
     def _say_deltas(self, session: _Session, copy: PageCopy) -> bool:
         """Whether the browser was sent everything."""
-        while (session.seq - session.acked) & 255 < spec.LINK_WINDOW:
-            items = copy.take_delta()
+        window = self._most if session.window is None else session.window
+        while (session.seq - session.acked) & 255 < window:
+            items = copy.take_delta(self._mtu)
             if not items:
                 return True
             session.seq = (session.seq + 1) & 255
@@ -200,9 +205,7 @@ class Relay:
     def _hear(self, session: _Session, frame: Frame, now: float) -> None:
         kind = frame.kind
         if kind == Kind.HELLO:
-            is_host = frame.items[4] == 0
-            if is_host and session.copy is not None:  # without a session it is being offered one anyway
-                self._session = _Session(session.board)
+            self._greet(session, *frame.items[3:6])
         elif kind == Kind.HELLO_ACK:
             if frame.items[0] == session.id and session.copy is None and session.board is not None:
                 session.copy = PageCopy(session.board[0])
@@ -211,6 +214,7 @@ class Relay:
         elif kind == Kind.ACK:
             if (frame.seq - session.acked) & 255 <= (session.seq - session.acked) & 255:
                 session.acked = frame.seq
+                session.window = max(1, min(frame.items[0], self._most))
         elif kind == Kind.NAK:
             self._session = _Session(session.board)
         elif kind == Kind.EVENT_ACK:
@@ -224,6 +228,18 @@ class Relay:
             session.ping = frame.items[0], now
         elif kind == Kind.COMMAND:
             self._run(session, frame, now)
+
+    def _greet(self, session: _Session, mtu: int, npages: int, rxbuf: int) -> None:
+        """A host says what it takes, and that it has no session."""
+        if npages != 0 or mtu < spec.LINK_MTU_LEAST_BYTES:
+            return
+        offered = self._mtu
+        self._mtu = min(mtu, spec.LINK_MTU_BYTES)
+        self._most = max(1, min(spec.LINK_WINDOW, rxbuf // (spec.LINK_MTU_BYTES + _AROUND_BODY_LEN)))
+        if session.copy is not None:
+            self._session = _Session(session.board)
+        elif self._mtu != offered:
+            session.hello_at = 0.0  # else it is being offered a session that is right for it
 
     def _run(self, session: _Session, frame: Frame, now: float) -> None:
         """Passes a command on to the board, at most once, and one at a time: the browser says it again meanwhile."""
@@ -250,7 +266,8 @@ class Relay:
         if batch.replies:
             reply = batch.replies[0]
             if frame.items[0] != CommandOp.DIGEST or reply.status:
-                session.reply, session.reply_due = (reply.status, *reply.values), True
+                is_as_asked = frame.items[0] == CommandOp.SET and reply.values == frame.items[2:3]
+                session.reply, session.reply_due = (reply.status, *(() if is_as_asked else reply.values)), True
             elif reply.mirror_digest is not None:
                 session.digest, session.is_equal = reply.values[0], reply.values[0] == reply.mirror_digest
             else:

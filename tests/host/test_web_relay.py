@@ -14,7 +14,7 @@ from fake_device import PtyDevice
 from feagi_state import Fleet, spec
 from feagi_state.device import Device
 from feagi_state.errors import SessionLost
-from feagi_state.frames import encode
+from feagi_state.frames import Deframer, Frame, decode, encode
 from feagi_state.session import Hello, HostSession, Observer
 from feagi_state.spec import CommandOp, Kind, LinkState, NakReason
 from feagi_state.web_relay import Relay
@@ -304,3 +304,32 @@ def test_garbage_changes_nothing(browser, board, garbage):
     browser.relay.receive(b"\x00", time.monotonic())
     assert browser.command(CommandOp.SET, MEMORY, 5).values == (5,)
     assert len(browser.hellos) == 1
+
+
+def test_no_browser_is_told_more_at_once_than_it_takes(board, fleet):
+    """By hand: a host with room for frames of 150 bytes, one at a time."""
+    relay, deframer = Relay(fleet.devices[0], lambda call: call()), Deframer()
+
+    def heard(session: int, kind: Kind) -> tuple[list[Frame], int]:
+        """The next frames, once there are some of this kind, and the bytes of the longest body."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            segments = deframer.feed(relay.take_output(time.monotonic()))
+            frames = [decode(segment, session) for segment in segments]
+            if any(frame.kind == kind for frame in frames):
+                return frames, max(map(len, segments)) - 5  # CRC and COBS
+            time.sleep(0.002)
+        raise AssertionError(f"no {kind.name} came")
+
+    relay.receive(encode(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 5, spec.LINK_MTU_LEAST_BYTES, 0, 253, 1)), time.monotonic())
+    [[hello], _] = heard(0, Kind.HELLO)
+    session, mtu = hello.items[2:4]
+    assert mtu == spec.LINK_MTU_LEAST_BYTES
+    relay.receive(encode(Kind.HELLO_ACK, 0, (session,)), time.monotonic())
+    for seq in range(1, 4):
+        with board.lock:
+            for at, length in board.device.pages[1:]:
+                board.device.write(at, bytes([seq]) * length)  # more than one delta of them
+        frames, longest = heard(session, Kind.DELTA)
+        assert [frame.seq for frame in frames if frame.kind == Kind.DELTA] == [seq] and longest <= mtu
+        relay.receive(encode(Kind.ACK, seq, (spec.LINK_WINDOW,), session), time.monotonic())

@@ -5,7 +5,7 @@ import { startChromium, startServer } from "./browser.mjs";
 
 const readme = readFileSync(new URL("../../host/web/README.md", import.meta.url), "utf8");
 const blocks = [...readme.matchAll(/^```js\n\/\/ (\S+)\n([^]*?)^```/gm)];
-const NOT_RUN = ["worker.js", "board.js"]; // what page.js starts; what needs a person and a board
+const NOT_RUN = ["worker.js", "board.js", "served.js"]; // what page.js starts; what needs a person or a board
 const texts = Object.fromEntries(blocks.map(([, name, text]) => [name, text.replaceAll('"feagi-state"', '"./host/web/index.js"')]));
 const server = await startServer(texts);
 const { page, kill } = await startChromium(process.argv[2]);

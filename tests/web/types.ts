@@ -1,5 +1,5 @@
 // What a program in TypeScript may write, and what not: tsc compiles it, nothing runs it.
-import { AgentType, attach, BurstEngineState, connect, open, openStore, threads, type Port, type Region } from "feagi-state";
+import { AgentType, attach, BurstEngineState, connect, open, openStore, threads, webSocketPort, type Port, type Region } from "feagi-state";
 
 export async function uses(): Promise<void> {
     const region: Region = await open({ threaded: threads().available, profile: "tiny" });
@@ -25,6 +25,10 @@ export async function uses(): Promise<void> {
     const link = await connect(port, { state: (state) => state === "LIVE" });
     const frequency: number = await link.set("burst_frequency", 5.5);
     await link.mirror?.changed({ timeout: frequency });
+
+    const served = webSocketPort(new URL("/boards/board", "http://localhost"), { WebSocket });
+    served.addEventListener("disconnect", () => served.closed?.reason.trim());
+    await link.use(served, { baudRate: 115200 });
 
     // @ts-expect-error: kept by the registry
     region.agent_count = 1;

@@ -56,6 +56,10 @@ export class CommandQueue {
             return false;
         }
         this.#current = null;
+        // A SET's reply has no value where it is the one that was asked for.
+        if (current.op === CommandOp.SET && !status && !values.length) {
+            values = current.args.slice(1, 2);
+        }
         current.resolve({ status, values, digest: current.op === CommandOp.DIGEST ? digest(values) : null });
         return true;
     }
