@@ -88,12 +88,16 @@ def test_a_board_behind_a_host(name: str, tmp_path: Path, monkeypatch: pytest.Mo
         try:
             url = next(line for line in host.stdout if line.startswith("page: ")).split()[1]
             with subprocess.Popen(["node", SCRIPT_ON_A_HOST, url, tmp_path, ROOT / "build"], stderr=subprocess.PIPE, **lines) as script:
-                for line in script.stdout:
-                    wanted = line.strip()
-                    if wanted in ("kill", "restart"):
-                        getattr(board, wanted)()
-                        print("done", file=script.stdin, flush=True)
-                errors = script.stderr.read()
+                try:
+                    for line in script.stdout:
+                        wanted = line.strip()
+                        if wanted in ("kill", "restart"):
+                            getattr(board, wanted)()
+                            print("done", file=script.stdin, flush=True)
+                    errors = script.stderr.read()
+                    script.wait()
+                finally:
+                    script.kill()
         finally:
             host.kill()
     assert script.returncode == 0, errors

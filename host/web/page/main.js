@@ -1,4 +1,4 @@
-// The page: which board is looked at, and when what is drawn. At most once a frame, and not at all while nobody looks.
+// The page: which board is looked at, and when what is drawn. At most 20 times a second, and not at all while nobody looks.
 import { Connection } from "./connection.js";
 import { byId, download, make, setText } from "./dom.js";
 import { EventList } from "./events.js";
@@ -13,6 +13,7 @@ import { choosePort, knownPorts, onPlug, serialFault } from "./serial.js";
 import * as snapshots from "./snapshots.js";
 import { themeBy } from "./theme.js";
 
+const DRAW_MS = 50; // between two drawings: nobody reads faster
 const TICK_MS = 250; // of ages, trends and the header
 const HOST_MS = 2000; // between two looks at the host's boards
 const BAUD_RATES = [115200, 230400, 460800, 921600, 1000000, 2000000, 57600, 38400, 19200, 9600];
@@ -31,6 +32,7 @@ let ports = []; // that the person let this page have before
 let hostFault = "";
 let agentNames = new Map(); // by handle, those that are gone as well
 let frame = 0;
+let drawnAt = 0;
 
 // ---- What is shown
 
@@ -51,7 +53,6 @@ function viewOf() {
 }
 
 function draw() {
-    frame = 0;
     const view = connection || saved ? viewOf() : null;
     byId("notice").hidden = view !== null;
     byId("board").hidden = view === null;
@@ -79,9 +80,19 @@ function draw() {
     }
 }
 
-/** Draws in the next frame. A page that nobody sees has none. */
+function onFrame(now) {
+    if (now < drawnAt + DRAW_MS) {
+        frame = requestAnimationFrame(onFrame);
+        return;
+    }
+    frame = 0;
+    drawnAt = now;
+    draw();
+}
+
+/** Draws in one of the next frames. A page that nobody sees has none. */
 function drawSoon() {
-    frame ||= requestAnimationFrame(draw);
+    frame ||= requestAnimationFrame(onFrame);
 }
 
 function tick() {
@@ -267,6 +278,7 @@ if (hasHost) {
     await refreshHost();
 }
 await refreshPorts();
-if (sources().length === 1) {
-    await lookAt(sources()[0]);
+const offered = hasHost ? boards : ports; // a port that this page may have is perhaps the host's at the moment
+if (offered.length === 1) {
+    await lookAt(offered[0]);
 }
