@@ -12,13 +12,15 @@ import pytest
 
 from fake_device import PtyDevice
 from feagi_state import Fleet, spec
+from feagi_state._core import Mirror, mirror_len
 from feagi_state.device import Device
 from feagi_state.errors import SessionLost
 from feagi_state.frames import Deframer, Frame, decode, encode
 from feagi_state.session import Hello, HostSession, Observer
 from feagi_state.spec import CommandOp, Kind, LinkState, NakReason
+from feagi_state.web_pages import PageCopy
 from feagi_state.web_relay import Relay
-from places import section_at
+from places import layout, section_at, word_of
 
 PATIENCE_S = 20.0
 NEURONS = spec.CORE_FIELDS["neuron_count"].offset
@@ -143,16 +145,19 @@ def test_only_what_changes_is_sent_and_what_changes_often_is_sent_now_and_then(b
     assert browser.sent - before < 200
 
 
-def test_a_page_that_never_rests_keeps_no_other_waiting(browser, board):
-    hashes = section_at("micro", "hashes")
-    for value in range(1, 30):
-        with board.lock:
-            for page, (at, length) in enumerate(board.device.pages):
-                if page:  # the header says where the others are
-                    board.device.write(at, bytes([value]) * length if at != hashes else value.to_bytes(8, "little"))
-        browser.step()
-    browser.until(lambda: equal(browser, board))
-    assert browser.host.counters["naks"] == 0
+def test_a_page_that_never_rests_keeps_no_other_waiting():
+    region, pages = layout("micro")
+    mirror = Mirror(bytearray(mirror_len(len(region))), bytes(region))
+    copy = PageCopy(mirror)
+    while copy.take_delta(spec.LINK_MTU_BYTES):
+        pass
+    restless, other, *_ = (number for number, (_, length) in enumerate(pages) if number and length == spec.PAGE_LEN_BYTES)
+    mirror.publish_page(other, b"\x07" * spec.PAGE_LEN_BYTES)
+    words: set[int] = set()
+    for value in (1, 2):
+        mirror.publish_page(restless, bytes([value]) * spec.PAGE_LEN_BYTES)  # two such pages fit no delta
+        words |= set(copy.take_delta(spec.LINK_MTU_BYTES)[::2])
+    assert words == {word_of(pages[restless][0]), word_of(pages[other][0])}
 
 
 def test_events_arrive_once_and_in_order(browser, board):
