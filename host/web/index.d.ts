@@ -309,7 +309,7 @@ export interface ConnectOptions {
     sessionStarted?(hello: Hello): void;
     sessionEnded?(reason: string): void;
     event?(kind: number, arg: number, time_ms: number): void;
-    /** Bytes between frames, as a REPL or print() sends them. */
+    /** Bytes between frames, as a REPL or print() sends them, all of them. */
     text?(bytes: Uint8Array): void;
     log?(level: number, message: string): void;
     /** A device of another version said hello; nothing was answered. */

@@ -52,7 +52,7 @@ class BrowserSession:
         answer = self._process.stdout.readline()
         assert answer, f"the host role died at {name}"
         found = json.loads(answer)
-        self._out += b"\0" * bool(found["out"]) * bool(self._out) + bytes.fromhex(found["out"])
+        self._out += bytes.fromhex(found["out"])
         self.is_live, self.counters = found["isLive"], found["counters"]
         for what, session, *facts in found["happened"]:
             self.session = session

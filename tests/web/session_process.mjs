@@ -22,8 +22,10 @@ const observer = {
     mismatch: ({ schema }) => tell("mismatch", schema),
     sessionEnded: (reason) => tell("session_ended", reason),
 };
+// Another one whenever one is drawn, from the one that came with the call.
+const nextRandom = () => (random = (Math.imul(random, 1664525) + 1013904223) >>> 0);
 const knowsTime = process.argv[2] === "knows_time";
-const session = await HostSession.make(observer, { random: () => random, unixMs: knowsTime ? () => unix : null });
+const session = await HostSession.make(observer, { random: nextRandom, unixMs: knowsTime ? () => unix : null });
 
 const calls = {
     portOpened: (now) => session.portOpened(now),

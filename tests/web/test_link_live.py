@@ -1,5 +1,5 @@
-"""The package feagi-state linked with real MicroPython on an emulated board, over a pty with the face of a SerialPort. The board has a
-line of its own for frames: on one that it shares with a prompt the browser's host role does not write frames as text yet."""
+"""The package feagi-state linked with real MicroPython on emulated boards, over a pty with the face of a SerialPort: a board with a line
+of its own for frames, and boards that share it with the prompt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from feagi_state.emulator import start_board
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", emulated_boards(lambda board: board.name == "qemu_m3"))
+@pytest.mark.parametrize("name", emulated_boards(lambda board: board.name in ("unix", "qemu_m0", "qemu_m3")))
 def test_a_mirror_in_javascript_follows_a_board(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEAGI_STATE_DIR", str(tmp_path))
     with start_board(find_board(name)) as board:

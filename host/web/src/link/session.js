@@ -2,9 +2,7 @@
 // are milliseconds of a clock that only rises.
 import { Frames } from "../frames.js";
 import {
-    FRAME_LEN_BYTES,
     HEADER_LEN_BYTES,
-    HELLO_PERIOD_MS,
     Kind,
     LINK_WINDOW,
     LinkState,
@@ -15,28 +13,19 @@ import {
     SCHEMA_HASH,
     STALE_AFTER_MS,
 } from "../spec.js";
-import { decodeItems, encodeItems } from "./cbor.js";
+import { FROM_DEVICE, joined, ZERO } from "./bytes.js";
+import { decodeItems } from "./cbor.js";
 import { CommandQueue } from "./commands.js";
 import { Deframer } from "./deframer.js";
 import { Mirror } from "./mirror.js";
+import { Outbox } from "./outbox.js";
 
 const NAK_PERIOD_MS = 20; // LINK.md, Deltas: "at most every 20 ms"
 const PENDING_EVENTS = 4096;
 const PENDING_DELTAS = 1024;
 const PINGS = 8;
 const USED_SESSIONS = 8;
-const FROM_DEVICE = new Set([Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG]);
-const ZERO = Uint8Array.of(0);
-
-function joined(...parts) {
-    const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-        out.set(part, at);
-        at += part.length;
-    }
-    return out;
-}
+const PAUSE_MS = 100; // longer than any within a frame, which comes by one write
 
 function randomU32() {
     return crypto.getRandomValues(new Uint32Array(1))[0];
@@ -51,13 +40,12 @@ export class HostSession {
     #frames;
     #mirrors; // the one that is shown, and the one in which a session's first copy is put together
     #observer;
-    #random;
     #unixMs;
     #deframer = new Deframer();
-    #out = [];
+    #out;
     #portOpen = false;
     #mismatch = false;
-    #helloAt = 0;
+    #receivedAt = 0;
     #heardAt = null;
     #oldSession = 0; // the last one that ended
     #usedSessions = []; // the last ones that frames were taken in
@@ -75,7 +63,7 @@ export class HostSession {
         this.#frames = frames;
         this.#mirrors = mirrors;
         this.#observer = observer;
-        this.#random = random;
+        this.#out = new Outbox(frames, random);
         this.#unixMs = unixMs;
         this.counters = { frames: 0, deltas: 0, events: 0, events_lost: 0, commands: 0, naks: 0, text_bytes: 0, sessions: 0 };
         /** What the device of the present or last session said of itself. */
@@ -116,15 +104,15 @@ export class HostSession {
         this.#portOpen = true;
         this.#mismatch = false;
         this.#deframer.reset();
-        this.#out = [];
+        this.#out.reset();
         this.#endSession("the port was opened again");
-        this.#sayHello(now);
+        this.#out.greet(now);
         this.#show(now);
     }
 
     portLost(now) {
         this.#portOpen = false;
-        this.#out = [];
+        this.#out.clear();
         this.#endSession("the port went away");
         this.#show(now);
     }
@@ -145,18 +133,18 @@ export class HostSession {
 
     /** The bytes to send since the last call. */
     takeOutput() {
-        // Adjacent frames share a zero; the first one brings its own, since anything may stand before it on the line.
-        const out = joined(...this.#out.map((wire, index) => (index ? wire.subarray(1) : wire)));
-        this.#out = [];
-        return out;
+        return this.#out.take();
     }
 
     /** Does what is due: retries, pings, hellos, staleness. To be called every few ten ms. */
     poll(now) {
         const present = this.#present;
         if (this.#portOpen) {
-            if (!present.id && !this.#mismatch && now >= this.#helloAt) {
-                this.#sayHello(now);
+            if (!present.id && !this.#mismatch && this.#out.isHelloDue(now)) {
+                this.#out.greet(now);
+            }
+            if (now - this.#receivedAt >= PAUSE_MS) {
+                this.#text(this.#deframer.takeText(true));
             }
             if (present.isStarted && now >= present.pingAt) {
                 this.#ping(now);
@@ -168,18 +156,26 @@ export class HostSession {
 
     /** Takes any number of bytes from the line. */
     receive(data, now) {
-        for (const { bytes, isText } of this.#deframer.feed(data)) {
-            const frame = isText ? null : this.#decode(bytes, this.#present.id);
-            if (frame === null) {
-                const isOld = !isText && this.#oldSession !== 0 && this.#decode(bytes, this.#oldSession) !== null;
-                if (!isOld) {
-                    this.counters.text_bytes += bytes.length;
-                    this.#observer.text?.(bytes);
-                }
-            } else {
+        this.#receivedAt = now;
+        for (const { bytes, isText } of this.#deframer.read(data)) {
+            if (isText) {
+                this.#text(bytes);
+                continue;
+            }
+            const frame = this.#decode(bytes, this.#present.id);
+            if (frame !== null) {
+                this.#deframer.accept();
                 this.#hear(frame, now);
+                continue;
+            }
+            if (this.#oldSession !== 0 && this.#decode(bytes, this.#oldSession) !== null) {
+                this.#deframer.accept(); // it was on its way when its session ended: no text for users
+            }
+            if (!this.#present.id) {
+                this.#out.hearStrange(bytes, now);
             }
         }
+        this.#text(this.#deframer.takeText());
         if (this.#present.ackDue) {
             this.#present.ackDue = false;
             this.#send(Kind.ACK, this.#present.last, [LINK_WINDOW]);
@@ -203,8 +199,14 @@ export class HostSession {
     }
 
     #send(kind, seq, items = []) {
-        const id = kind === Kind.HELLO || kind === Kind.HELLO_ACK ? 0 : this.#present.id;
-        this.#out.push(this.#frames.encode(kind, seq, encodeItems(items), id));
+        this.#out.send(kind, seq, items, kind === Kind.HELLO_ACK ? 0 : this.#present.id);
+    }
+
+    #text(bytes) {
+        if (bytes.length) {
+            this.counters.text_bytes += bytes.length;
+            this.#observer.text?.(bytes);
+        }
     }
 
     #hear({ kind, seq, payload }, now) {
@@ -213,6 +215,7 @@ export class HostSession {
             const [proto, schema, boot, mtu, npages, rxbuf, uptime, name = ""] = items;
             if (npages > 0 && boot > 0) {
                 this.#heard(now);
+                this.#out.hear(seq);
                 this.#onHello({ proto, schema, boot, mtu, npages, rxbuf, uptime, name }, now);
             }
             return;
@@ -250,11 +253,6 @@ export class HostSession {
 
     // ---- The session
 
-    #sayHello(now) {
-        this.#helloAt = now + HELLO_PERIOD_MS;
-        this.#send(Kind.HELLO, 0, [PROTOCOL_VERSION, SCHEMA_HASH, this.#random() || 1, FRAME_LEN_BYTES - 4, 0, FRAME_LEN_BYTES, 1]);
-    }
-
     #onHello(hello, now) {
         if (hello.proto !== PROTOCOL_VERSION || hello.schema !== SCHEMA_HASH) {
             this.#mismatch = true;
@@ -268,7 +266,7 @@ export class HostSession {
             // It started again and offers an id that was used, or the line says an old hello again: its numbers would look like old
             // ones, or old ones like its.
             this.#endSession("the device started again");
-            this.#sayHello(now);
+            this.#out.greet(now);
             return;
         }
         if (hello.boot !== id) {
@@ -328,7 +326,7 @@ export class HostSession {
         }
         const fits = this.#apply(runs);
         if (!present.id || present !== this.#present) {
-            this.#sayHello(now); // what had come before the header did not fit it
+            this.#out.greet(now); // what had come before the header did not fit it
             return;
         }
         if (!fits) {

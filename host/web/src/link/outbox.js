@@ -1,0 +1,108 @@
+// What a host has to say to a device, as bytes in the form that the device takes: binary frames, or text frames on a line that it
+// shares with a prompt (LINK.md).
+import { FRAME_LEN_BYTES, HELLO_PERIOD_MS, HELLO_SEQ_TEXT, Kind, PROTOCOL_VERSION, SCHEMA_HASH, TEXT_BEGIN, TEXT_END } from "../spec.js";
+import { joined, mayBeDeviceFrame } from "./bytes.js";
+import { encodeItems } from "./cbor.js";
+
+const TEXT_ANSWER_MS = 100; // in which a device that takes text has answered a hello
+const HELLO_TRIES = 100;
+const CTRL_C = 3;
+
+// The text frame of a binary one.
+function asTextFrame(wire) {
+    // COBS undone: a frame is shorter than a block without a zero can be, so that there is one behind every block.
+    const body = wire.slice(1, -1);
+    for (let at = 0; at < body.length; ) {
+        const next = at + body[at];
+        body[at] = 0;
+        at = next;
+    }
+    const base64 = btoa(String.fromCharCode(...body.subarray(1))).replace(/=+$/, "");
+    return Uint8Array.from([TEXT_BEGIN, ...new TextEncoder().encode(base64), TEXT_END]);
+}
+
+/**
+ * The bytes that wait to be sent. What form a device takes is known from its hello on. Before that a host's hello goes as text, which a
+ * prompt survives; only where frames come that this host cannot read, and no answer, is it repeated as a frame.
+ */
+export class Outbox {
+    #frames;
+    #random;
+    #out = [];
+    #asText = null; // whether the device takes text frames; null: it has not said
+    #binaryAt = Infinity; // from when on a hello may go as a frame, if it turns out to be needed
+    #helloAt = 0;
+
+    /** `random` gives the boot ids of hellos. */
+    constructor(frames, random) {
+        this.#frames = frames;
+        this.#random = random;
+    }
+
+    /** Forgets all, for a line that was opened again. */
+    reset() {
+        this.clear();
+        this.#asText = null;
+    }
+
+    /** Forgets what was not taken. */
+    clear() {
+        this.#out = [];
+    }
+
+    /** The bytes to send since the last call. */
+    take() {
+        const out = joined(...this.#out);
+        this.#out = [];
+        return out;
+    }
+
+    /** Adds a frame of the session `id`. */
+    send(kind, seq, items, id) {
+        this.#put(this.#frames.encode(kind, seq, encodeItems(items), id), this.#asText);
+    }
+
+    isHelloDue(now) {
+        return now >= this.#helloAt;
+    }
+
+    /** Adds a hello, as text unless the device is known to take frames. */
+    greet(now) {
+        this.#helloAt = now + HELLO_PERIOD_MS;
+        this.#binaryAt = this.#asText === null ? now + TEXT_ANSWER_MS : Infinity;
+        this.#put(this.#hello(), this.#asText !== false);
+    }
+
+    /** The device has said hello: its form is known. */
+    hear(helloSeq) {
+        this.#asText = helloSeq === HELLO_SEQ_TEXT;
+    }
+
+    /** What came between two zeros could not be read: perhaps it is of a session that this host knows nothing of, with a device that takes
+     * no text. */
+    hearStrange(segment, now) {
+        if (this.#asText === null && now >= this.#binaryAt && mayBeDeviceFrame(segment)) {
+            this.#binaryAt = Infinity;
+            this.#put(this.#hello(), false);
+        }
+    }
+
+    #hello() {
+        let wire;
+        // The uptime is not 0, whose place in the frame would be a Ctrl-C.
+        for (let tries = 0; tries < HELLO_TRIES; tries++) {
+            const items = [PROTOCOL_VERSION, SCHEMA_HASH, this.#random() || 1, FRAME_LEN_BYTES - 4, 0, FRAME_LEN_BYTES, 1];
+            wire = this.#frames.encode(Kind.HELLO, 0, encodeItems(items), 0);
+            if (!wire.includes(CTRL_C)) {
+                break; // if it goes to a program at a prompt's line after all, it does not end it
+            }
+        }
+        return wire;
+    }
+
+    #put(wire, asText) {
+        // Adjacent frames share a zero; the first one brings its own, since anything may stand before it on the line.
+        const follows = this.#out.at(-1)?.at(-1) === 0;
+        this.#out.push(asText ? asTextFrame(wire) : follows ? wire.subarray(1) : wire);
+    }
+}
