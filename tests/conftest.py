@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from xdist.workermanage import WorkerController
 
 import common
 from feagi_state.boards import known_boards
+
+# Where a shell starts the tests in the background, Ctrl-C is ignored, by them and by every program that they start and want to end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class BoardByBoard(LoadScopeScheduling):
