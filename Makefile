@@ -166,8 +166,8 @@ conformance: $(BOARDS:%=apt-%) $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulat
 	@$(BIN)/python tests/conformance.py
 
 .PHONY: bench
-bench: host $(WASM) $(STAMPS)/web-tests $(STAMPS)/apt-chromium ## measure what an access costs into build/bench.json, beside peers and against ceilings (3 minutes)
-	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
+bench: apt-qemu_m3 host board-qemu_m3 $(STAMPS)/peers $(WASM) $(STAMPS)/web-tests $(STAMPS)/apt-chromium ## measure what an access costs into build/bench.json, beside peers and against ceilings (3 minutes)
+	@PYTHONPATH=tests $(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
 
 # Built from the sdist alone, so that what others would build is what was built here. The native modules for all boards are in
 # both: `feagi-state install` needs no checkout.
@@ -287,6 +287,11 @@ $(VENV)/stamp-host: $(VENV)/stamp-packages $(HOST_BUILD) $(C_SOURCES)
 $(WASM): $(WASM_SOURCES) $(STAMPS)/wasm-compiler
 	+@$(STEP) "WebAssembly modules" wasm $(MAKE) -f firmware/wasm/wasm.mk CC="$$(< $(STAMPS)/wasm-compiler)" PYTHON=$(CURDIR)/$(BIN)/python
 	@touch $@
+
+# What the bench measures the link beside, in an environment of its own. Without them it says so.
+$(STAMPS)/peers: tests/bench/requirements-peers.txt | $(STAMPS)/apt-host
+	@if $(STEP) "tools to compare with" peers bash -c '$(PYTHON) -m venv build/peers && build/peers/bin/pip install --disable-pip-version-check -r $<'; \
+		then touch $@; fi
 
 # MicroPython's source: py/dynruntime.h and tools/mpy_ld.py for native modules, ports/qemu for firmware. The file holds
 # where it is, and is touched only when that changes.

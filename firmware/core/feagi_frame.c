@@ -144,7 +144,7 @@ static int feed_text(feagi_frame_in_t *in, uint8_t byte) {
     return 0;
 }
 
-int feagi_frame_feed(feagi_frame_in_t *in, uint8_t byte) {
+int feagi_frame_feed_mark(feagi_frame_in_t *in, uint8_t byte) {
     if (in->text) {
         return feed_text(in, byte);
     }

@@ -54,10 +54,21 @@ typedef struct {
 
 void feagi_frame_in_init(feagi_frame_in_t *in, uint8_t *buf, uint16_t capacity);
 
+// feagi_frame_feed for a byte that is no plain one of a block: a delimiter, a code, one too many.
+int feagi_frame_feed_mark(feagi_frame_in_t *in, uint8_t byte);
+
 // Takes one byte of the stream. Returns 0 while a segment goes on or when it was empty, the length of the decoded body and CRC in
 // in->buf when one ended, or FEAGI_ERR_FRAME when one ended that is no COBS (with in->text: no base64) or too long. About 15
 // instructions.
-int feagi_frame_feed(feagi_frame_in_t *in, uint8_t byte);
+static inline int feagi_frame_feed(feagi_frame_in_t *in, uint8_t byte) {
+    // Most bytes go on with the present block.
+    if (byte && in->left && !in->text && in->len < in->capacity) {
+        in->left--;
+        in->buf[in->len++] = byte;
+        return 0;
+    }
+    return feagi_frame_feed_mark(in, byte);
+}
 
 typedef struct {
     uint8_t kind, seq;

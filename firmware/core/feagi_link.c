@@ -42,6 +42,8 @@ int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, co
     l->region = region;
     l->name = name;
     l->entropy = entropy;
+    l->mtu = FEAGI_LINK_MTU_BYTES;
+    l->most = FEAGI_LINK_WINDOW;
     feagi_frame_in_init(&l->in, l->rx, sizeof l->rx);
     feagi_port_clear(dirty, feagi_region_dirty_words(region) * sizeof *dirty);
     region->dirty = dirty;
@@ -56,7 +58,7 @@ void feagi_link_tick(feagi_link_t *l, uint64_t now_ms, uint64_t now_us) {
 }
 
 FEAGI_PORT_ONCE void feagi_link_start(feagi_link_t *l, feagi_frame_out_t *out, uint8_t kind, uint8_t seq) {
-    feagi_frame_start(out, l->tx, FEAGI_LINK_MTU_BYTES, kind, seq);
+    feagi_frame_start(out, l->tx, l->mtu, kind, seq);
 }
 
 static void make_hello(feagi_link_t *l, feagi_frame_out_t *out) {
@@ -64,7 +66,7 @@ static void make_hello(feagi_link_t *l, feagi_frame_out_t *out) {
     feagi_frame_put_uint(out, FEAGI_PROTOCOL_VERSION);
     feagi_frame_put_uint(out, FEAGI_SCHEMA_HASH);
     feagi_frame_put_uint(out, l->session);
-    feagi_frame_put_uint(out, FEAGI_LINK_MTU_BYTES);
+    feagi_frame_put_uint(out, l->mtu);
     feagi_frame_put_uint(out, l->region->pages);
     feagi_frame_put_uint(out, FEAGI_LINK_RXBUF_BYTES);
     feagi_frame_put_uint(out, l->now_ms);

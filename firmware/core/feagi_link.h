@@ -14,6 +14,8 @@
 #include "feagi_region.h"
 
 #define FEAGI_LINK_PAGE_WORDS (FEAGI_LINK_PAGES / 32)
+// A frame of a device on the wire, at most: its body, and around it the CRC, the COBS code and two delimiters.
+#define FEAGI_LINK_WIRE_BYTES (FEAGI_LINK_MTU_BYTES + 7u)
 
 // What a link remembers of a delta in flight: its pages, not its bytes.
 typedef struct {
@@ -24,11 +26,12 @@ typedef struct {
 // What is 0 at the start of every session.
 typedef struct {
     // Deltas
+    uint16_t next_at;   // offset in the region where the next one begins to look
     uint8_t seq, acked; // last sent, last acknowledged
     uint8_t flights;    // of flight[], oldest first
     uint8_t tries;      // retransmissions since the last answer
     uint8_t cautious;   // deltas that still go alone and with one page, after a loss
-    uint8_t next_page;  // where the next delta begins to look
+    uint8_t window;     // deltas that the host takes before it says more
     bool repair;        // the next delta follows `acked`, not the last one sent
     bool clock_waiting; // the clock's page changed at clock_at
     // Events
@@ -47,6 +50,8 @@ typedef struct {
     bool keep_clock; // of the caller: hosts do not set the region's clock, since the application does
     bool hello_due;
     bool fresh;        // nothing was sent since the last tick: anything may stand on the line
+    uint8_t most;      // deltas in flight that the host has room for
+    uint8_t mtu;       // longest body of the session that is offered or runs
     uint8_t lost_seq;  // see lost_flying
     uint8_t reply_seq; // of the last reply, its status, and how many values it has
     int8_t reply_status;
@@ -69,7 +74,7 @@ typedef struct {
     feagi_frame_in_t in;
     feagi_link_flight_t flight[FEAGI_LINK_WINDOW];
     uint8_t rx[FEAGI_LINK_RXBUF_BYTES];
-    uint8_t tx[FEAGI_FRAME_WIRE_BYTES];
+    uint8_t tx[FEAGI_LINK_WIRE_BYTES];
 } feagi_link_t;
 
 // Makes a link for a region and begins to track the region's changes in `dirty`, feagi_region_dirty_words(region) words of the
@@ -85,7 +90,7 @@ static inline void feagi_link_take_text(feagi_link_t *l) {
 // Tells the time: milliseconds and microseconds since start, neither ever going back.
 void feagi_link_tick(feagi_link_t *l, uint64_t now_ms, uint64_t now_us);
 
-// Takes bytes that arrived. About 70 instructions a byte, and what a command does.
+// Takes bytes that arrived. About 33 instructions a byte, and what a command does.
 void feagi_link_receive(feagi_link_t *l, const uint8_t *data, size_t len_bytes);
 
 // The bytes to send next: what is left of the present frame, or a new frame if something is due. Returns how many, 0 for none.

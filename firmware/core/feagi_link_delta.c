@@ -7,14 +7,17 @@ static uint32_t version_of(const feagi_link_t *l) {
     return feagi_state_load_u32(l->region, offsetof(feagi_core_t, version)); // the low half
 }
 
-static bool is_any_dirty(const feagi_region_t *r) {
-    const uint32_t *dirty = r->dirty;
-    for (uint32_t i = feagi_region_dirty_words(r); i; i--) {
-        if (feagi_port_load_u32(dirty++)) {
-            return true;
-        }
+// The first of these words of marks that has one, or `end` or behind it.
+static __attribute__((noinline)) const uint32_t *next_marks(const uint32_t *dirty, const uint32_t *end) {
+    while (dirty < end && !feagi_port_load_u32(dirty)) {
+        dirty++;
     }
-    return false;
+    return dirty;
+}
+
+static bool is_any_dirty(const feagi_region_t *r) {
+    const uint32_t *end = r->dirty + feagi_region_dirty_words(r);
+    return next_marks(r->dirty, end) != end;
 }
 
 bool feagi_link_all_sent(const feagi_link_t *l) {
@@ -87,45 +90,49 @@ static void check_clock(feagi_link_t *l) {
 _Static_assert(offsetof(feagi_core_t, last_modified) == offsetof(feagi_core_t, version) + 8, "the clock's page is these two");
 
 // Appends the runs of `words` of a page that begins at offset `at` and was copied to `copy`.
-static void put_runs(feagi_frame_out_t *out, uint32_t at, uint32_t words, const uint8_t *copy) {
-    for (uint32_t i = 0; i < 32; i++) {
-        const uint32_t first = i;
-        while (i < 32 && words >> i & 1) {
-            i++;
-        }
-        if (i == first) {
+static void put_runs(feagi_frame_out_t *out, uint32_t at, uint32_t words, const uint32_t *copy) {
+    for (int word = (int32_t)(at - FEAGI_HEADER_LEN_BYTES) / 4; words; word++, copy++, words >>= 1) {
+        if (!(words & 1)) {
             continue;
         }
+        uint32_t count = 0;
+        do {
+            count++;
+            words >>= 1;
+        } while (words & 1);
         // The last word's zero bytes at the end need not be sent, but one byte must be: it says that the word is there.
-        uint32_t end = 4 * i;
-        while (end > 4 * i - 3 && copy[end - 1] == 0) {
-            end--;
+        const uint8_t *bytes = (const uint8_t *)copy;
+        uint32_t len_bytes = 4 * count;
+        while (len_bytes > 4 * count - 3 && bytes[len_bytes - 1] == 0) {
+            len_bytes--;
         }
-        feagi_frame_put_int(out, (int32_t)(at - FEAGI_HEADER_LEN_BYTES) / 4 + (int32_t)first);
-        feagi_frame_put_bytes(out, copy + 4 * first, end - 4 * first);
+        feagi_frame_put_int(out, word);
+        feagi_frame_put_bytes(out, bytes, len_bytes);
+        word += (int)count; // and one more, which is not marked
+        copy += count;
     }
 }
 
-// Appends all dirty words of a page, as they are at one instant, or none if they do not fit: then out->full, and they stay dirty.
-static void put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t page) {
+// Appends all dirty words of the page at `at`, as they are at one instant, or none if they do not fit: then out->full, and they
+// stay dirty.
+static void put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t at, uint32_t len_bytes) {
     uint32_t copy[FEAGI_PAGE_LEN_BYTES / 4];
-    uint32_t len_bytes;
-    const uint32_t at = feagi_region_page(r, page, &len_bytes);
     // The page's marks lie in two words, from some bit on.
     uint32_t *dirty = r->dirty + at / 128;
-    const uint32_t bit = at / 4 % 32;
+    const uint32_t bit = at / 4 % 32, *from = feagi_region_u32(r, at);
     // Words and marks are taken together: a later write marks again, an earlier one is in the copy. At most 32 words: about
-    // 170 instructions.
+    // 200 instructions.
     feagi_port_key_t key = feagi_port_lock();
     const uint32_t words = (dirty[0] >> bit | dirty[1] << 1 << (31 - bit)) & UINT32_MAX >> (32 - len_bytes / 4);
     dirty[0] &= ~(words << bit);
     dirty[1] &= ~(words >> 1 >> (31 - bit));
-    for (uint32_t i = 0; i < len_bytes / 4; i++) {
-        copy[i] = feagi_region_u32(r, at)[i];
+    uint32_t *to = copy;
+    for (uint32_t left = words; left; left >>= 1) {
+        *to++ = *from++;
     }
     feagi_port_unlock(key);
     const size_t before = out->len;
-    put_runs(out, at, words, (const uint8_t *)copy);
+    put_runs(out, at, words, copy);
     if (out->full) {
         out->len = before; // never half a page
         key = feagi_port_lock();
@@ -135,33 +142,71 @@ static void put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t p
     }
 }
 
+// Appends the dirty pages that fit, once round the region from run.next_at on. Returns whether there is one.
+static bool put_pages(feagi_link_t *l, feagi_frame_out_t *out, uint32_t *pages) {
+    const feagi_region_t *r = l->region;
+    const uint32_t *first = r->dirty, *end = first + feagi_region_dirty_words(r), *dirty = first + l->run.next_at / 128;
+    const uint32_t *const begin = dirty;
+    uint32_t mask = UINT32_MAX << l->run.next_at / 4 % 32;
+    bool any = false, round = false;
+    for (;;) {
+        uint32_t marks = dirty < end ? feagi_port_load_u32(dirty) & mask : 0;
+        mask = UINT32_MAX;
+        if (!marks) {
+            dirty = next_marks(dirty + 1, end);
+            if (dirty < end) {
+                continue;
+            }
+            if (round) {
+                break;
+            }
+            round = true;
+            dirty = first;
+            end = begin + 1; // of which the beginning was left out
+            continue;
+        }
+        uint32_t at = (uint32_t)(dirty - first) * 128, len_bytes;
+        for (; !(marks & 1); marks >>= 1) {
+            at += 4;
+        }
+        const uint32_t page = (uint32_t)feagi_region_page_of(r, at), bit = 1u << page % 32;
+        at = feagi_region_page(r, page, &len_bytes);
+        l->run.next_at = (uint16_t)at;
+        if (pages[page / 32] & bit) {
+            break; // written again meanwhile: everything else is in
+        }
+        put_page(r, out, at, len_bytes);
+        if (out->full) {
+            break; // the next delta begins with it
+        }
+        any = true;
+        pages[page / 32] |= bit;
+        at += len_bytes;
+        l->run.next_at = (uint16_t)at;
+        if (l->run.cautious) {
+            break;
+        }
+        dirty = first + at / 128;
+        mask = UINT32_MAX << at / 4 % 32;
+    }
+    return any;
+}
+
 bool feagi_link_make_delta(feagi_link_t *l, feagi_frame_out_t *out) {
     check_clock(l);
-    if (l->run.flights >= (l->run.cautious ? 1 : FEAGI_LINK_WINDOW) || !is_any_dirty(l->region)) {
+    if (l->run.flights >= (l->run.cautious ? 1 : l->run.window) || !is_any_dirty(l->region)) {
         return false;
     }
     feagi_link_flight_t *flight = &l->flight[l->run.flights];
-    feagi_port_clear(flight, sizeof *flight);
+    for (unsigned i = 0; i < FEAGI_LINK_PAGE_WORDS; i++) {
+        flight->pages[i] = 0;
+    }
     flight->seq = (uint8_t)(l->run.seq + 1);
     feagi_link_start(l, out, l->run.repair ? FEAGI_KIND_REPAIR : FEAGI_KIND_DELTA, flight->seq);
     if (l->run.repair) {
         feagi_frame_put_uint(out, l->run.acked);
     }
-    const size_t empty = out->len;
-    for (uint32_t tries = l->region->pages; tries; tries--) {
-        const uint32_t page = l->run.next_page;
-        const size_t before = out->len;
-        put_page(l->region, out, page);
-        if (out->full) {
-            break; // the next delta begins with it
-        }
-        if (out->len != before) {
-            flight->pages[page / 32] |= 1u << page % 32;
-            tries = l->run.cautious ? 1 : tries;
-        }
-        l->run.next_page = (uint8_t)(page + 1 == l->region->pages ? 0 : page + 1);
-    }
-    if (out->len == empty) {
+    if (!put_pages(l, out, flight->pages)) {
         return false;
     }
     if (!l->run.flights) {

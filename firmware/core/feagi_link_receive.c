@@ -13,12 +13,13 @@ static uint64_t next_number(const uint8_t **at, const uint8_t *end) {
 
 static void start_session(feagi_link_t *l) {
     feagi_port_clear(&l->run, sizeof l->run);
+    l->run.window = l->most;
     l->up = true;
     l->heard_at = (uint32_t)l->now_ms;
     feagi_link_start_deltas(l);
 }
 
-// SET, ADD and SUBTRACT: [field, value]. Returns the reply's status.
+// SET, ADD and SUBTRACT: [field, value]. Returns how many values the reply has, or an error.
 static int run_field_command(feagi_link_t *l, unsigned op, const uint8_t *at, const uint8_t *end) {
     feagi_frame_item_t field, value;
     if (feagi_frame_next(&at, end, &field) <= 0 || feagi_frame_next(&at, end, &value) <= 0 || at != end || field.major >= 2 ||
@@ -29,8 +30,9 @@ static int run_field_command(feagi_link_t *l, unsigned op, const uint8_t *at, co
     if (index < 0 || value.major) {
         return index < 0 ? index : FEAGI_ERR_RANGE; // no field holds a negative number
     }
-    return feagi_state_write(l->region, (unsigned)index, op - FEAGI_COMMAND_OP_SET + FEAGI_STATE_SET, value.value,
-                             &l->reply_values[0]);
+    const int status = feagi_state_write(l->region, (unsigned)index, op - FEAGI_COMMAND_OP_SET + FEAGI_STATE_SET, value.value,
+                                         &l->reply_values[0]);
+    return status ? status : op != FEAGI_COMMAND_OP_SET || l->reply_values[0] != value.value;
 }
 _Static_assert(FEAGI_COMMAND_OP_ADD - FEAGI_COMMAND_OP_SET == FEAGI_STATE_ADD - FEAGI_STATE_SET &&
                    FEAGI_COMMAND_OP_SUBTRACT - FEAGI_COMMAND_OP_SET == FEAGI_STATE_SUBTRACT - FEAGI_STATE_SET,
@@ -51,7 +53,8 @@ static void receive_command(feagi_link_t *l, const feagi_frame_t *frame) {
         l->run.digest_due = true;
     } else {
         const bool is_field = op >= FEAGI_COMMAND_OP_SET && op <= FEAGI_COMMAND_OP_SUBTRACT;
-        feagi_link_answer(l, is_field ? run_field_command(l, op, at, end) : FEAGI_ERR_COMMAND, 1);
+        const int count = is_field ? run_field_command(l, op, at, end) : FEAGI_ERR_COMMAND;
+        feagi_link_answer(l, count < 0 ? count : 0, (unsigned)count);
     }
 }
 
@@ -78,17 +81,32 @@ static void receive_time(feagi_link_t *l, const uint8_t *at, const uint8_t *end,
     }
 }
 
+// How many deltas the host takes: one at least, or nothing would go on.
+static void set_window(feagi_link_t *l, uint32_t deltas) {
+    l->run.window = (uint8_t)(deltas == 0 ? 1 : deltas < l->most ? deltas : l->most);
+}
+
+// A host's hello. One with pages is a device's: this one's, echoed. proto and schema are for the host to judge.
+static void receive_hello(feagi_link_t *l, const uint8_t *at, const uint8_t *end) {
+    uint32_t items[6]; // proto, schema, boot, mtu, npages, rxbuf
+    for (unsigned i = 0; i < 6; i++) {
+        items[i] = (uint32_t)next_number(&at, end);
+    }
+    if (items[4] != 0 || items[3] < FEAGI_LINK_MTU_LEAST_BYTES) {
+        return;
+    }
+    l->mtu = (uint8_t)(items[3] < FEAGI_LINK_MTU_BYTES ? items[3] : FEAGI_LINK_MTU_BYTES);
+    l->most = 1;
+    for (uint32_t room = items[5]; l->most < FEAGI_LINK_WINDOW && room >= 2 * FEAGI_LINK_WIRE_BYTES; l->most++) {
+        room -= FEAGI_LINK_WIRE_BYTES;
+    }
+    feagi_link_offer(l, items[2]);
+}
+
 static void receive_frame(feagi_link_t *l, const feagi_frame_t *frame) {
     const uint8_t *at = frame->payload, *end = frame->payload + frame->len;
     if (frame->kind == FEAGI_KIND_HELLO) {
-        uint32_t items[5]; // proto, schema, boot, mtu, npages
-        for (unsigned i = 0; i < 5; i++) {
-            items[i] = (uint32_t)next_number(&at, end);
-        }
-        // A hello with pages is a device's: this one's, echoed. proto and schema are for the host to judge.
-        if (items[4] == 0) {
-            feagi_link_offer(l, items[2]);
-        }
+        receive_hello(l, at, end);
         return;
     }
     if (frame->kind == FEAGI_KIND_HELLO_ACK) {
@@ -108,6 +126,8 @@ static void receive_frame(feagi_link_t *l, const feagi_frame_t *frame) {
             feagi_link_acknowledge(l, frame->seq);
             if (frame->kind == FEAGI_KIND_NAK) {
                 feagi_link_rewind(l);
+            } else {
+                set_window(l, (uint32_t)next_number(&at, end));
             }
             return;
         case FEAGI_KIND_EVENT_ACK:

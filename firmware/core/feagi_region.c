@@ -180,11 +180,22 @@ uint32_t feagi_region_page(const feagi_region_t *r, uint32_t page, uint32_t *len
 }
 
 int feagi_region_page_of(const feagi_region_t *r, uint32_t offset) {
-    for (uint32_t page = 0; page < r->pages; page++) {
-        uint32_t len_bytes;
-        if (offset - feagi_region_page(r, page, &len_bytes) < len_bytes) { // wraps to a large number in front of the page
-            return (int)page;
+    uint32_t page = 0;
+    if (offset < first_pages[FEAGI_FIRST_PAGES]) {
+        while (offset >= first_pages[page + 1]) {
+            page++;
         }
+        return (int)page;
+    }
+    page = FEAGI_FIRST_PAGES;
+    for (unsigned table = 0; page < r->pages; table++) {
+        uint32_t at, count;
+        const uint32_t len = blocks_of(r, table, &at, &count), pages = pages_of(len);
+        if (offset - at < len * count) { // wraps to a large number in front of the table
+            page += feagi_port_divide(offset - at, len, &offset) * pages;
+            return (int)(page + offset / FEAGI_PAGE_LEN_BYTES);
+        }
+        page += pages * count;
     }
     return -1;
 }

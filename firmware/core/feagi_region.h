@@ -78,7 +78,7 @@ uint32_t feagi_region_page(const feagi_region_t *r, uint32_t page, uint32_t *len
 // The page that holds the byte at `offset` of the region, or a negative number where no page does. Any context.
 int feagi_region_page_of(const feagi_region_t *r, uint32_t offset);
 
-// CRC-32 of all pages in order (LINK.md, DIGEST). About 50 instructions a byte. Not atomic. Main context.
+// CRC-32 of all pages in order (LINK.md, DIGEST). About 15 instructions a byte. Not atomic. Main context.
 uint32_t feagi_region_digest(const feagi_region_t *r);
 
 // Entries that a table of so many slots takes: a large one is at most half full, so that no look-up walks far. Any context.

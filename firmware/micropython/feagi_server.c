@@ -9,7 +9,7 @@
 // A poll that began so long ago was left by an exception in the stream: the next one takes over.
 #define POLL_ABANDONED_MS 1000u
 // What one poll does at most, so that it never keeps the program long.
-#define POLL_BYTES 128
+#define POLL_BYTES FEAGI_LINK_RXBUF_BYTES // all that a host may have under way
 #define POLL_FRAMES 8
 
 // One direction of a link's stream.

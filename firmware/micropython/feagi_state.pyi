@@ -215,9 +215,11 @@ class Link:
         bytes, is what hosts call the board. OSError for what is no stream, ValueError for a name that is too long."""
 
     def poll(self) -> bool:
-        """Takes up to 128 bytes that arrived, sends up to 8 frames that are due, and never waits. Call it every few milliseconds,
-        at least every quarter of an hour. Returns `up`. OSError if the stream fails, StateError if another Link serves the state
-        now."""
+        """Takes up to 128 bytes that arrived, sends up to 8 frames that are due, at most 1,000 bytes, and never waits for the
+        host. Call it every few milliseconds, at least every quarter of an hour. The most that it does, when a session begins and
+        commands come with it, is 74,000 instructions on a Cortex-M3 (94,000 on an M0) and what the stream takes for these bytes;
+        one changed word takes about 1,100. The stream must keep 192 bytes between two polls (rxbuf=256 for a UART): a host sends
+        no more before they are taken. Returns `up`. OSError if the stream fails, StateError if another Link serves the state now."""
 
 def frame_encode(kind: int, seq: int, payload: Text, session: int, /) -> bytes:
     """A frame with this payload (CBOR items) between its zeros. ValueError if it is too long."""

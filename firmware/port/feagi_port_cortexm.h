@@ -9,7 +9,7 @@
 //
 //                                        Cortex-M0   Cortex-M3
 //   feagi_agents_deregister                    277         214
-//   feagi_agents_evict                         261         205
+//   feagi_agents_evict                         277         214
 //   feagi_agents_heartbeat                      93          69
 //   feagi_agents_heartbeat_handle               93          69
 //   feagi_agents_register                      820         618
@@ -19,9 +19,9 @@
 //   feagi_hashes_get                             4           3
 //   feagi_hashes_set                            76          60
 //   feagi_image_open                             4           3
-//   feagi_image_restore                        804         609
+//   feagi_image_restore                        820         618
 //   feagi_image_save                           505         411
-//   feagi_link_make_delta                      270         257
+//   feagi_link_make_delta                      226         223
 //   feagi_link_start_deltas                     14           9
 //   feagi_locks_owner                            4           3
 //   feagi_locks_take_over                       93          69

@@ -9,7 +9,7 @@
 //
 //                                          RV32IMC
 //   feagi_agents_deregister                    220
-//   feagi_agents_evict                         210
+//   feagi_agents_evict                         220
 //   feagi_agents_heartbeat                      66
 //   feagi_agents_heartbeat_handle               66
 //   feagi_agents_register                      670
@@ -19,9 +19,9 @@
 //   feagi_hashes_get                             5
 //   feagi_hashes_set                            60
 //   feagi_image_open                             5
-//   feagi_image_restore                        660
+//   feagi_image_restore                        670
 //   feagi_image_save                           411
-//   feagi_link_make_delta                      349
+//   feagi_link_make_delta                      254
 //   feagi_link_start_deltas                     12
 //   feagi_locks_owner                            5
 //   feagi_locks_take_over                       66

@@ -19,7 +19,7 @@
 //
 //                                         one core   two cores
 //   feagi_agents_deregister                    241         355
-//   feagi_agents_evict                         233         347
+//   feagi_agents_evict                         241         355
 //   feagi_agents_heartbeat                      75         137
 //   feagi_agents_heartbeat_handle               75         137
 //   feagi_agents_register                      658        1090
@@ -29,9 +29,9 @@
 //   feagi_hashes_get                             5          32
 //   feagi_hashes_set                            65         128
 //   feagi_image_open                             5          31
-//   feagi_image_restore                        650        1082
+//   feagi_image_restore                        658        1090
 //   feagi_image_save                           380         406
-//   feagi_link_make_delta                      267         290
+//   feagi_link_make_delta                      325         252
 //   feagi_link_start_deltas                     12          39
 //   feagi_locks_owner                            5          31
 //   feagi_locks_take_over                       75         137

@@ -34,15 +34,17 @@ class Command:
         self,
         op: int,
         args: tuple[int | bytes, ...],
+        body: bytes,
         deadline: float,
         on_done: Callable[[Command], None] | None = None,
         may_send: Callable[[], bool] | None = None,
     ) -> None:
-        """`deadline`: monotonic seconds. `on_done` is called once, when `done` becomes true. `may_send` is asked right
-        before the command is sent for the first time: if not, it is forgotten.
+        """`body`: of its frame, whatever its number. `deadline`: in monotonic seconds. `on_done` is called once, when
+        `done` becomes true. `may_send` is asked right before the command is first sent: if not, it is forgotten.
         """
         self.op = op
         self.args = args
+        self.body = body
         self.deadline = deadline
         self.done = False
         self.error: StateError | None = None
@@ -120,9 +122,12 @@ class CommandQueue:
     One thread at a time.
     """
 
-    def __init__(self, send: Callable[[Kind, int, tuple[Any, ...]], None]) -> None:
-        """`send` puts a frame on the line of the present session."""
+    def __init__(
+        self, send: Callable[[Kind, int, tuple[Any, ...], float], bool], has_room: Callable[[bytes], bool]
+    ) -> None:
+        """`send` puts a frame on the line of the present session, if there is room; `has_room`: for a body."""
         self._send = send
+        self._has_room = has_room
         self._waiting: deque[Command] = deque()
         self._current: Command | None = None  # was sent in the present session, and not answered
         self._seq = 0
@@ -158,7 +163,7 @@ class CommandQueue:
             )
         if not live:
             return
-        while self._current is None and self._waiting:
+        while self._current is None and self._waiting and self._has_room(self._waiting[0].body):
             command = self._waiting.popleft()
             if command.may_send is None or command.may_send():
                 # A reply to an earlier command, late or repeated, has another number.
@@ -166,9 +171,12 @@ class CommandQueue:
                 command.seq, command.sent, command.next_send = self._seq, True, now
                 self._current = command
         current = self._current
-        if current is not None and now >= current.next_send:
+        if (
+            current is not None
+            and now >= current.next_send
+            and self._send(Kind.COMMAND, current.seq, (current.op, *current.args), now)
+        ):
             current.next_send = now + _RETRANSMIT_S
-            self._send(Kind.COMMAND, current.seq, (current.op, *current.args))
 
     def reply(self, frame: Frame, digest: Callable[[], int | None]) -> bool:
         """Takes a reply frame. Returns whether it answered the command that waits."""
@@ -177,7 +185,8 @@ class CommandQueue:
             return False
         self._current = None
         current.status, *values = frame.items
-        current.values = tuple(values)
+        as_asked = current.op == CommandOp.SET and not current.status and not values
+        current.values = current.args[1:2] if as_asked else tuple(values)
         if current.op == CommandOp.DIGEST:
             current.mirror_digest = digest()
         current.finish()

@@ -239,13 +239,23 @@ class Deframer:
         """As `feed`, one after the other. A segment comes again as Text, with the zeros that belong to no frame, unless
         `accept` was called meanwhile; so does, in pieces, what is too long for a frame.
         """
-        first, *others = data.split(b"\0")
-        if first:
-            yield from self._extend(first)
-        for piece in others:
-            yield from self._end_segment()
-            if piece:
-                yield from self._extend(piece)
+        *whole, rest = data.split(b"\0")
+        for piece in whole:
+            if self._part or self._in_text or not piece or len(piece) > _SEGMENT_MAX:
+                if piece:
+                    yield from self._extend(piece)
+                yield from self._end_segment()
+                continue
+            # As these would, but most segments are such, and this takes half as long.
+            self._is_frame = False
+            yield piece
+            if self._is_frame:
+                self._zero = b""
+            else:
+                yield Text(self._zero + piece)
+                self._zero = b"\0"
+        if rest:
+            yield from self._extend(rest)
 
     def accept(self) -> None:
         """The last segment was a frame."""

@@ -17,7 +17,7 @@ from .checks import U64_MAX
 from .commands import Command, CommandQueue
 from .errors import LinkError, SerializationError, SessionLost
 from .frames import FROM_DEVICE, Deframer, Frame, Text, decode, encode_body
-from .outbox import Outbox
+from .outbox import MTU_BYTES, Outbox
 from .spec import Kind, LinkState, NakReason
 
 __all__ = ["Hello", "HostSession", "Observer"]
@@ -46,9 +46,9 @@ class Hello(NamedTuple):
     proto: int
     schema: int
     boot: int  # the id of the session that it offers
-    mtu: int  # bytes
+    mtu: int  # bytes that a body of its frames has at most
     npages: int
-    rxbuf: int  # bytes
+    rxbuf: int  # bytes of the line that it can hold unread
     uptime: int  # ms
     name: str = ""
 
@@ -122,7 +122,7 @@ class HostSession:
         self._heard_at: float | None = None
         self._heard_written = 0
         self._events_pending: deque[tuple[int, int, int]] = deque()
-        self._commands = CommandQueue(self._send)
+        self._commands = CommandQueue(self._send, self._out.has_room)
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self.hello: Hello | None = None  # of the present or last session
         self._old_session = 0  # the last one that ended
@@ -137,8 +137,9 @@ class HostSession:
         self._started = False  # a frame of the session was heard: the device is in it
         self._complete = False  # every page has arrived
         self._last = 0
+        self._acked = 0  # the device has been told of at least the deltas up to here
         self._event_last = 0
-        self._ack_due = False
+        self._ack_due = self._event_ack_due = False
         self._nak_at = float("-inf")
         self._ping_at = 0.0
         self._pings_sent: deque[int] = deque(maxlen=_PINGS)
@@ -242,10 +243,11 @@ class HostSession:
         `on_done` is called when it is answered or has failed; see Command for `may_send`. Raises SerializationError for
         what does not fit a frame, LinkError if too many wait.
         """
-        len_bytes = len(encode_body(Kind.COMMAND, 0, (op, *args))) + 4  # with the CRC
+        body = encode_body(Kind.COMMAND, 0, (op, *args))
+        len_bytes = self._out.line_len_bytes(body)
         if self.hello is not None and len_bytes > self.hello.rxbuf:
-            raise SerializationError(f"a command of {len_bytes} bytes; the device takes {self.hello.rxbuf}")
-        command = Command(op, args, now + timeout_s, on_done, may_send)
+            raise SerializationError(f"a command of {len_bytes} bytes on the line; the device takes {self.hello.rxbuf}")
+        command = Command(op, args, body, now + timeout_s, on_done, may_send)
         self._commands.add(command)
         self._commands.serve(now, self.is_live)
         return command
@@ -261,10 +263,11 @@ class HostSession:
     def poll(self, now: float) -> None:
         """Does what is due: retries, pings, hellos, staleness. To be called every few ten ms."""
         if self._port_open:
-            if not self._session and not self._mismatch and not self.is_held and now >= self._out.hello_at:
+            if not self._session and not self._mismatch and not self.is_held and self._out.is_hello_due(now):
                 self._out.greet(now)
             if now - self._received_at >= _PAUSE_S:
                 self._text(self._deframer.take_text(is_over=True))
+            self._acknowledge(now)
             if self._started and now >= self._ping_at:
                 self._ping(now)
         self._commands.serve(now, self.is_live)
@@ -273,6 +276,7 @@ class HostSession:
     def receive(self, data: bytes, now: float) -> None:
         """Takes any number of bytes from the line."""
         self._received_at = now
+        self._out.is_line_heard |= bool(data)
         for segment in self._deframer.read(data):
             if type(segment) is Text:
                 self._text(segment)
@@ -294,8 +298,10 @@ class HostSession:
                 else:
                     self._handle(frame, now)
         self._text(self._deframer.take_text(at_prompt=self.is_held))
-        if self._ack_due:
-            self._ack()
+        if self._heard_at is not None:
+            # A device has so many events in flight at most.
+            self._out.window.heard(self._acked, (self._event_last - spec.LINK_EVENTS_WINDOW) & 255, self._heard_at)
+        self._acknowledge(now)
         self._commands.serve(now, self.is_live)
         self._show(now)
 
@@ -317,8 +323,9 @@ class HostSession:
         self.counters["text_bytes"] += len(data)
         self._observer.text(bytes(data))
 
-    def _send(self, kind: Kind, seq: int, items: tuple[Any, ...] = ()) -> None:
-        self._out.send(kind, seq, items, self._session)
+    def _send(self, kind: Kind, seq: int, items: tuple[Any, ...], now: float) -> bool:
+        """Sends a frame of the session, if the device has room for it. Returns whether."""
+        return self._out.send(kind, seq, items, self._session, now)
 
     def _handle(self, frame: Frame, now: float) -> None:
         kind = frame.kind
@@ -331,6 +338,8 @@ class HostSession:
         if not self._started:
             self._started = True
             self._ping_at = now
+            assert self.hello is not None
+            self._out.window.open(self.hello.rxbuf)
         if kind in (Kind.DELTA, Kind.REPAIR):
             self._on_delta(frame, now)
         elif kind == Kind.KEEPALIVE:
@@ -338,6 +347,7 @@ class HostSession:
                 self._nak(NakReason.GAP, now)
         elif kind == Kind.EVENT:
             self._on_event(frame)
+            self._event_ack_due = True
         elif kind == Kind.REPLY:
             self._on_reply(frame, now)
         elif kind == Kind.PONG:
@@ -352,6 +362,8 @@ class HostSession:
             self._observer.mismatch(hello)
             return
         self._mismatch = False
+        if hello.mtu > MTU_BYTES:
+            return  # it has not heard what this host takes: the next hello says it again
         if hello.boot in self._used_sessions or (hello.boot == self._session and self._started):
             # It started again and offers an id that was used, or the line says an old hello again: its numbers would
             # look like old ones, or old ones like its.
@@ -365,11 +377,12 @@ class HostSession:
             self._pings.clear()  # its clock may have started again
             self.round_trip_us = self.clock_offset_us = 0
             self._observer.session_started(hello)
-        self._send(Kind.HELLO_ACK, 0, (hello.boot, *self._time_of_day()))
+        self._send(Kind.HELLO_ACK, 0, (hello.boot, *self._time_of_day()), now)
 
     def _restart(self, reason: str, now: float) -> None:
         self._end_session(reason)
-        self._out.greet(now)
+        if now >= self._out.hello_at:
+            self._out.greet(now)
 
     def _end_session(self, reason: str) -> None:
         had_session = self._session != 0
@@ -384,17 +397,21 @@ class HostSession:
 
     # ------------------------------------------------------------------------------------------------------- deltas
 
-    def _ack(self) -> None:
-        self._ack_due = False
-        self._out.acknowledge(self._last, self._session)
+    def _acknowledge(self, now: float) -> None:
+        """Says what has arrived. For want of room it is said later: the latest number stands for all before it."""
+        if self._ack_due:
+            self._ack_due = not self._out.acknowledge(self._last, self._session, now)
+        if self._event_ack_due:
+            self._event_ack_due = not self._send(Kind.EVENT_ACK, self._event_last, (), now)
 
     def _nak(self, reason: NakReason, now: float) -> None:
         if now - self._nak_at < _NAK_PERIOD_S:
             return
-        self._nak_at = now
-        self._ack_due = False  # it says the same
-        self.counters["naks"] += 1
-        self._send(Kind.NAK, self._last, ((self._last + 1) & 255, reason))
+        # What asks for it comes again, if there is no room now.
+        if self._send(Kind.NAK, self._last, ((self._last + 1) & 255, reason), now):
+            self._nak_at = now
+            self._ack_due = False  # it says the same
+            self.counters["naks"] += 1
 
     def _on_delta(self, frame: Frame, now: float) -> None:
         kind, seq, items = frame
@@ -405,8 +422,10 @@ class HostSession:
             return
         if kind == _DELTA:
             follows = ahead == 1
+            acked = (seq - spec.LINK_WINDOW) & 255
         else:
-            follows = (last - items[0]) & 255 < 128
+            acked = items[0]
+            follows = (last - acked) & 255 < 128
             items = items[1:]
         if not follows:
             self._nak(NakReason.GAP, now)
@@ -419,7 +438,7 @@ class HostSession:
         if not self._session:
             self._out.greet(now)  # what had come before the header did not fit it
             return
-        self._last = seq
+        self._last, self._acked = seq, acked
         self.counters["deltas"] += 1
         self._ack_due = True
         if not self._complete and self._staging is not None and not self._missing:
@@ -504,9 +523,10 @@ class HostSession:
                     self.counters["events_lost"] += 1
                 self._events_pending.append((kind, arg, time_ms))
             self._observer.event(kind, arg, time_ms)
-        self._send(Kind.EVENT_ACK, self._event_last)
 
     def _on_reply(self, frame: Frame, now: float) -> None:
+        self._out.window.taken(Kind.COMMAND, frame.seq)
+
         def digest() -> int | None:
             # At once, and only if the deltas up to the one that the reply names are what the mirror shows (LINK.md,
             # Commands).
@@ -518,10 +538,10 @@ class HostSession:
             self._commands.serve(now, self.is_live)
 
     def _ping(self, now: float) -> None:
-        self._ping_at = now + _PING_PERIOD_S
         now_us = int(now * 1_000_000)
-        self._pings_sent.append(now_us)
-        self._send(Kind.PING, 0, (now_us, *self._time_of_day()))
+        if self._send(Kind.PING, 0, (now_us, *self._time_of_day()), now):
+            self._ping_at = now + _PING_PERIOD_S
+            self._pings_sent.append(now_us)
 
     def _time_of_day(self) -> tuple[int, ...]:
         """As the last item of a frame, or no item."""
@@ -529,6 +549,7 @@ class HostSession:
 
     def _on_pong(self, items: tuple[int, ...], now: float) -> None:
         sent, arrived, answered = items
+        self._out.window.taken(Kind.PING, sent)
         if sent not in self._pings_sent:
             return
         self._pings_sent.remove(sent)

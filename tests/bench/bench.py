@@ -18,7 +18,9 @@ from pathlib import Path
 
 import access
 import latency
+import line
 import link
+import peers
 import web
 
 from size import CORE, HERE, INCLUDES, ROOT, CannotMeasure, run
@@ -36,6 +38,12 @@ CEILINGS = {
     # of the kernel); a bare store into memory by an attribute is about 145.
     "python.write_u32.instructions": 220,
     "latency.shared_memory_ns": 1000,
+    "link.bytes.one_u32": 14,
+    "link.bytes.event": 17,
+    "link.bytes.command": 11,
+    "link.bytes.reply": 9,
+    "link.bytes.snapshot.to_its_bytes": 1.05,
+    "line.115200.late_ms": 2,
     "python.health_check_ns": 20_000,
     "web.single.first_open_ms": 50,
     "web.single.read_u32_ns": 50,
@@ -49,6 +57,7 @@ FLOORS = {
     "python.ctypes_to_ours.write_u32": 1.7,
     "link.deltas_per_s": 150_000,
     "link.host_to_plain": 0.7,
+    "line.115200.frames": 0.9,
     "link.boards_per_core": 100,
 }
 
@@ -97,6 +106,18 @@ def measure(quick: bool, say: Callable[[str], None]) -> Numbers:
         numbers |= latency.times(Path(name), 200 if quick else 20_000)
     say("the link's host role")
     numbers |= link.times(2000 if quick else 50_000, 2 if quick else 9)
+    say("the link on the wire")
+    with tempfile.TemporaryDirectory() as name:
+        numbers |= line.lengths(Path(name))
+    numbers |= line.paced(1 if quick else 10)
+    say("the link beside mpremote, belay and SMP")
+    try:
+        beside, missing = peers.measure(0.05 if quick else 1)
+    except CannotMeasure as error:  # no firmware for the board, or no emulator
+        beside, missing = {}, [str(error)]
+    numbers |= beside
+    for why in missing:
+        say(f"not measured: {why}")
     say("a fleet of boards")
     numbers |= link.fleet_load(5 if quick else 100, 1 if quick else 10)
     say("the package for browsers" if web.can_be_measured() else "no package for browsers: Chromium, or what drives it, is not here")
@@ -138,9 +159,11 @@ def main(arguments: list[str] | None = None) -> int:
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     print(table(numbers))
+    if any(name.startswith("peers.") for name in numbers):
+        print(peers.table(numbers))
     wrong = out_of_bounds(numbers, CEILINGS, FLOORS)
-    for line in wrong:
-        print(f"bench: {line}", file=sys.stderr)
+    for text in wrong:
+        print(f"bench: {text}", file=sys.stderr)
     return 1 if wrong and not args.quick else 0
 
 

@@ -43,6 +43,7 @@ static uint64_t memory[5 * 1024 / 8], image[3 * 1024 / 8];
 static feagi_region_t region, saved, *const r = &region;
 static feagi_link_t link;
 static uint32_t dirty[FEAGI_DIRTY_WORDS_MICRO];
+static const uint8_t longest[64] = "a text that is as long as bytes in a command may be, and longer";
 
 static void set_up(void) {
     if (feagi_region_init(r, memory, sizeof memory, PROFILE, 1) || feagi_region_dirty_words(r) > sizeof dirty / sizeof *dirty) {
@@ -58,6 +59,100 @@ static void set_up(void) {
         __typeof__(&function) volatile called = &function;                                                                       \
         called(__VA_ARGS__);                                                                                                     \
     })
+
+// ---- What a poll does with the link
+
+static uint8_t wire[FEAGI_FRAME_WIRE_BYTES + FEAGI_LINK_RXBUF_BYTES];
+static size_t wire_len;
+
+static void say(feagi_frame_out_t *out, uint32_t session) {
+    wire_len += feagi_frame_finish(out, session);
+}
+
+static void say_hello_ack(uint32_t session) {
+    feagi_frame_out_t out;
+    feagi_frame_start(&out, wire + wire_len, FEAGI_LINK_RXBUF_BYTES, FEAGI_KIND_HELLO_ACK, 0);
+    feagi_frame_put_uint(&out, session);
+    feagi_frame_put_uint(&out, 2 * FEAGI_UNIX_LEAST_MS); // a step: all times are moved
+    say(&out, 0);
+}
+
+// SET: 11 bytes and a zero that another delimiter shares.
+static void say_command(uint8_t seq, uint32_t session) {
+    feagi_frame_out_t out;
+    feagi_frame_start(&out, wire + wire_len, FEAGI_LINK_RXBUF_BYTES, FEAGI_KIND_COMMAND, seq);
+    feagi_frame_put_uint(&out, FEAGI_COMMAND_OP_SET);
+    feagi_frame_put_uint(&out, offsetof(feagi_core_t, burst_engine_state));
+    feagi_frame_put_uint(&out, seq & 1);
+    say(&out, session);
+}
+
+// As long as a frame may be: a command that no device knows.
+static void say_longest(uint32_t session) {
+    feagi_frame_out_t out;
+    feagi_frame_start(&out, wire, FEAGI_LINK_RXBUF_BYTES, FEAGI_KIND_COMMAND, 200);
+    feagi_frame_put_uint(&out, 99);
+    feagi_frame_put_bytes(&out, longest, 64);
+    feagi_frame_put_bytes(&out, longest, FEAGI_LINK_RXBUF_BYTES - 7 - 1 - 1 - 1 - 2 - 2 - 64);
+    say(&out, session);
+}
+
+// One word has changed, and is sent.
+__attribute__((noipa)) static void one_word_delta(void) {
+    const uint8_t *data;
+    feagi_link_tick(&link, 3000, 3000000);
+    feagi_link_sent(&link, feagi_link_output(&link, &data));
+}
+
+// The longest frame arrives.
+__attribute__((noipa)) static void receive_longest(void) {
+    feagi_link_receive(&link, wire, wire_len);
+}
+
+// All that a host may have under way arrives, and as many frames go as one poll sends.
+__attribute__((noipa)) static void poll_of_most(void) {
+    const uint8_t *data;
+    feagi_link_tick(&link, 3000, 3000000);
+    feagi_link_receive(&link, wire, wire_len);
+    for (int frames = 0; frames < 8; frames++) {
+        feagi_link_sent(&link, feagi_link_output(&link, &data));
+    }
+}
+
+// Everything is sent, and the host has it.
+static void settle(void) {
+    const uint8_t *data;
+    feagi_event_t event;
+    size_t len;
+    do {
+        feagi_link_acknowledge(&link, link.run.seq);
+        while (feagi_events_pop(r, &event)) {
+        }
+        link.run.events_flying = 0;
+        len = feagi_link_output(&link, &data);
+        feagi_link_sent(&link, len);
+    } while (len);
+}
+
+// A session begins, and commands come with its beginning: the most that so many bytes can ask for.
+__attribute__((noipa)) static void prepare_poll_of_most(void) {
+    wire_len = 0;
+    say_hello_ack(link.session);
+    for (uint8_t seq = 1; wire_len + 12 <= FEAGI_LINK_RXBUF_BYTES; seq++) {
+        say_command(seq, link.session);
+    }
+}
+
+__attribute__((noipa)) static void prepare_one_word_delta(void) {
+    settle();
+    feagi_state_store_u32(r, offsetof(feagi_core_t, neuron_count), 0x01020304);
+    link.clock_sent = (uint32_t)feagi_state_load_u64(r, offsetof(feagi_core_t, version)); // it follows with another delta
+}
+
+__attribute__((noipa)) static void prepare_receive_longest(void) {
+    wire_len = 0;
+    say_longest(link.session);
+}
 
 __attribute__((noipa)) static void calls(void) {
     static const uint8_t text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -125,9 +220,16 @@ __attribute__((noipa)) static void calls(void) {
         const uint32_t at = feagi_region_page(r, page, &len_bytes);
         feagi_region_mark(r, at, len_bytes);
         link.run.flights = 0;
+        link.run.window = FEAGI_LINK_WINDOW;
         feagi_frame_out_t out;
         (void)feagi_link_make_delta(&link, &out);
     }
+    prepare_poll_of_most();
+    poll_of_most();
+    prepare_one_word_delta();
+    one_word_delta();
+    prepare_receive_longest();
+    receive_longest();
     feagi_image_save(r, image);
     (void)feagi_agents_deregister(r, text, 20);
     (void)feagi_image_open(&saved, image, feagi_image_len(r));

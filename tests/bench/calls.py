@@ -169,7 +169,8 @@ def count(cpu: Cpu, program: Path, folder: Path) -> dict[str, Cost]:
                 continue
             if begin <= at < end:
                 begun = True
-                if name and not name.startswith("feagi_port_"):  # a lock that is a function: of a call that is inline
+                # A lock that is a function is of a call that is inline.
+                if name and not name.startswith(("feagi_port_", "prepare_")):
                     known = costs.get(name, Cost(0, 0))
                     costs[name] = Cost(max(known.instructions, done), max(known.section, section))
                     if depth:
@@ -216,7 +217,7 @@ def table(targets: tuple[str, ...], costs: dict[str, dict[str, Cost]]) -> str:
     lines = ["//   " + " " * 34 + "".join(f"{CPUS[target].title:>12}" for target in targets)]
     for name in sorted(costs[targets[0]]):
         lengths = [costs[target][name].section for target in targets]
-        if any(lengths):
+        if any(lengths) and name.startswith("feagi_"):
             lines.append(f"//   {name:<34}" + "".join(f"{length:>12}" for length in lengths))
     return "\n".join(lines) + "\n"
 

@@ -14,6 +14,7 @@ import tty
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import cbor2
@@ -23,10 +24,11 @@ from feagi_state import Fleet, spec
 from feagi_state.frames import encode
 from feagi_state.session import HostSession
 from feagi_state.spec import Kind
-from size import ROOT, CannotMeasure
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "tests/host", "shared_spec")]
 from fake_device import FakeDevice  # noqa: E402
+from size import CannotMeasure  # noqa: E402
 
 READ_LEN_BYTES = 4096  # what one read gives the session under load
 WORD = spec.CORE_FIELDS["neuron_count"].offset // 4

@@ -52,6 +52,8 @@ class FakeDevice:
         self.schema = schema
         self.offer = boot
         self.up = False
+        self.mtu = spec.LINK_MTU_BYTES
+        self.most = spec.LINK_WINDOW  # deltas in flight that the host has room for
         self.takes_text = takes_text
         self.deframer: Deframer | TextFrames = TextFrames() if takes_text else Deframer()
         self.out = bytearray()
@@ -75,6 +77,7 @@ class FakeDevice:
         self.tries = 0
         self.repair = False
         self.cautious = 0
+        self.window = self.most
         self.event_acked = 0
         self.events_flying = 0
         self.events_at = 0.0
@@ -148,13 +151,19 @@ class FakeDevice:
                 continue
             self.heard.append(frame.kind)
             if frame.kind == Kind.HELLO:
-                self.restart(self.offer * 7 % 0xFFFFFFFB + 1)
+                self._greet(*frame.items[3:6])
             elif frame.kind == Kind.HELLO_ACK:
                 if frame.items[0] == self.offer and not self.up:
                     self._hear_time(frame.items[1:])
                     self._start(now)
             elif self.up:
                 self._handle(frame.kind, frame.seq, frame.items, now)
+
+    def _greet(self, mtu: int, npages: int, rxbuf: int) -> None:
+        if npages == 0 and mtu >= spec.LINK_MTU_LEAST_BYTES:
+            self.mtu = min(mtu, spec.LINK_MTU_BYTES)
+            self.most = max(1, min(spec.LINK_WINDOW, rxbuf // (spec.LINK_MTU_BYTES + 7)))
+            self.restart(self.offer * 7 % 0xFFFFFFFB + 1)
 
     def _start(self, now: float) -> None:
         self._begin()
@@ -174,6 +183,8 @@ class FakeDevice:
             self.sent_at = now
             if kind == Kind.NAK:
                 self._rewind()
+            else:
+                self.window = max(1, min(items[0], self.most))
         elif kind == Kind.EVENT_ACK:
             taken = (seq - self.event_acked) & 255
             if 0 < taken <= self.events_flying:
@@ -211,7 +222,8 @@ class FakeDevice:
                 ]
                 value = max(0, now - items[2]) if items[0] == CommandOp.SUBTRACT else now + items[2]
                 self.set(name, value)
-                self.reply = (seq, (0, value))
+                as_asked = items[0] == CommandOp.SET and value == items[2]
+                self.reply = (seq, (0,) if as_asked else (0, value))
         if self.replies_wanted:
             self.send(Kind.REPLY, self.reply[0], self.reply[1])
 
@@ -229,7 +241,7 @@ class FakeDevice:
         if not self.up:
             if now >= self.hello_at:
                 self.hello_at = now + spec.HELLO_PERIOD_MS / 1000
-                items = (spec.PROTOCOL_VERSION, self.schema, self.offer, spec.LINK_MTU_BYTES, len(self.pages), spec.LINK_RXBUF_BYTES, int(now * 1000))
+                items = (spec.PROTOCOL_VERSION, self.schema, self.offer, self.mtu, len(self.pages), spec.LINK_RXBUF_BYTES, int(now * 1000))
                 self.send(Kind.HELLO, int(self.takes_text), items if self.name is None else (*items, self.name))
             return
         if self.flights and now - self.sent_at >= spec.RETRANSMIT_MS / 1000:
@@ -239,7 +251,7 @@ class FakeDevice:
         if self.tries > spec.RETRANSMIT_TRIES or (self.seq - self.acked) & 255 > spec.LINK_SEQUENCE_GUARD:
             self.restart(self.offer + 1)
             return
-        while self.dirty and len(self.flights) < (1 if self.cautious else spec.LINK_WINDOW):
+        while self.dirty and len(self.flights) < (1 if self.cautious else self.window):
             self._delta(now)
         if self.events_flying and now - self.events_at >= spec.RETRANSMIT_MS / 1000:
             self.events_flying = 0
@@ -268,7 +280,7 @@ class FakeDevice:
         for number in numbers:
             runs = self._runs(sorted(self.dirty[number]))
             size = sum(len(cbor2.dumps(item)) for item in (*items, *runs)) + 5
-            if taken and (self.cautious or size > spec.LINK_MTU_BYTES):
+            if taken and (self.cautious or size > self.mtu):
                 break
             items += runs
             taken.add(number)

@@ -148,17 +148,17 @@ def test_the_host_greets_first_and_acknowledges_the_devices_hello():
     assert len(bench.heard.started) == 1
 
 
-def test_the_host_repeats_its_hello_until_a_device_answers():
+@pytest.mark.parametrize(("heard", "hellos"), [(b"what is of another session\0", 2), (b"", 0)])
+def test_the_host_repeats_its_hello_until_a_device_answers_if_anything_is_there(heard: bytes, hellos: int):
     bench = Bench()
-    bench.device.quiet = True
-    bench.to_device = lambda data: b""
     bench.host.take_output()
     said = []
     for _ in range(120):
         bench.now += STEP_S
+        bench.host.receive(heard, bench.now)
         bench.host.poll(bench.now)
         said += bench.host_sends()
-    assert [kind for kind, _, _ in said] == [Kind.HELLO] * 2
+    assert [kind for kind, _, _ in said] == [Kind.HELLO] * hellos
 
 
 @pytest.mark.parametrize("profile", ["tiny", "micro"])

@@ -3,7 +3,7 @@
 
 export const SCHEMA_HASH = 0x90a02fbc;
 export const LAYOUT_VERSION = 2;
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 4;
 export const MIRROR_VERSION = 1;
 export const SHARED_VERSION = 1;
 export const IMAGE_VERSION = 1;
@@ -20,6 +20,7 @@ export const LINK_EVENTS_WINDOW = 4;
 export const LINK_SEQUENCE_GUARD = 96;
 export const FRAME_LEN_BYTES = 253;
 export const LINK_MTU_BYTES = 200;
+export const LINK_MTU_LEAST_BYTES = 150;
 export const LINK_RXBUF_BYTES = 128;
 export const REPLY_LEN_BYTES = 24;
 export const DEVICE_NAME_LEN_BYTES = 24;
@@ -37,6 +38,7 @@ export const RETRANSMIT_MS = 200;
 export const RETRANSMIT_TRIES = 30;
 export const HOST_SILENCE_MS = 5000;
 export const STALE_AFTER_MS = 1500;
+export const WINDOW_MS = 500;
 export const CLOCK_PAGE_MS = 100;
 export const CLOCK_STEP_MS = 1000;
 export const UNIX_LEAST_MS = 1099511627776;
