@@ -18,6 +18,7 @@ class SentCommand:
     """A command, and its reply once it is `done`."""
 
     def __init__(self) -> None:
+        self.sent = False  # at once
         self.done = False
         self.error: str | None = None
         self.values: tuple[Any, ...] = ()
@@ -29,11 +30,16 @@ class BrowserSession:
 
     running: ClassVar[list[BrowserSession]] = []
 
-    def __init__(self, observer: Observer, random_u32: Callable[[], int], unix_ms: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        observer: Observer | None = None,
+        random_u32: Callable[[], int] = lambda: 5,
+        unix_ms: Callable[[], int] | None = None,
+    ) -> None:
         command = ["node", ROOT / "tests" / "web" / "session_process.mjs", *(["knows_time"] if unix_ms else [])]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.running.append(self)
-        self._observer, self._unix_ms = observer, unix_ms
+        self._observer, self._unix_ms = observer or Observer(), unix_ms
         self._random = random.Random(random_u32())  # of its own: one is drawn at every call, wanted or not
         self._mirror: Any = None
         self._out = b""
@@ -101,6 +107,8 @@ class BrowserSession:
         return out
 
     def command(self, op: int, args: tuple[int, ...], now: float, timeout_s: float) -> SentCommand:
-        self._commands.append(SentCommand())
+        command, before = SentCommand(), len(self._out)
+        self._commands.append(command)
         self._call("command", len(self._commands) - 1, op, args, now * 1000, timeout_s * 1000)
-        return self._commands[-1]
+        command.sent = len(self._out) > before
+        return command

@@ -1,4 +1,5 @@
-"""The browser's host role on the lines that the Python one is tested with: the same tests, the same faults, the same C device."""
+"""The browser's host role on the lines that the Python one is tested with: the same tests, the same faults, the same C device, which it
+does not overrun either."""
 
 from __future__ import annotations
 
@@ -6,7 +7,14 @@ import ctypes
 from collections.abc import Iterator
 
 import pytest
+import test_flow
 from browser_session import BrowserSession
+from test_flow import (  # noqa: F401
+    test_a_device_that_stood_still_finds_all_that_was_said,
+    test_a_host_does_not_answer_a_device_that_would_send_more_than_it_takes,
+    test_a_host_never_has_more_under_way_than_the_device_can_hold,
+    test_room_comes_back_when_every_answer_was_lost,
+)
 from test_loss import (  # noqa: F401
     test_a_command_runs_at_most_once_whatever_the_line_does,
     test_a_command_that_the_line_says_again_after_the_next_one_does_not_run_again,
@@ -25,7 +33,7 @@ from test_loss import (  # noqa: F401
 )
 
 import simulation
-from feagi_state.session import Observer
+from feagi_state.spec import CommandOp
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +48,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 def in_the_browsers_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Simulations have the browser's host role."""
     monkeypatch.setattr(simulation, "HostSession", BrowserSession)
+    monkeypatch.setattr(test_flow, "HostSession", BrowserSession)
     yield
     while BrowserSession.running:
         BrowserSession.running.pop().end()
@@ -66,9 +75,18 @@ def test_text_between_frames_is_handed_on_whole(device: ctypes.CDLL) -> None:
 
 def test_no_hello_of_a_browser_has_a_ctrl_c() -> None:
     """It may come to a program at a prompt's line, which that would end, before the device has said what form it takes."""
-    session = BrowserSession(Observer(), lambda: 6)
+    session = BrowserSession()
     for opened in range(300):
         session.port_opened(float(opened))
         session.receive(b"\0\x05\x10abc\0", opened + 0.2)  # of a session with another host
         said = session.take_output()
         assert said.startswith(b"\x1e") and said.endswith(b"\0") and b"\x03" not in said
+
+
+def test_a_command_longer_than_the_devices_buffer_is_refused(device: ctypes.CDLL) -> None:
+    bench = simulation.Simulation(device, 3)
+    assert bench.settle()
+    bench.session.take_output()
+    long = bench.session.command(CommandOp.SET, tuple([2**64 - 1] * 14), bench.now, 1.0)
+    assert (long.error, long.sent) == ("SerializationError", False)
+    bench.close()

@@ -1,8 +1,14 @@
 // What a host has to say to a device, as bytes in the form that the device takes: binary frames, or text frames on a line that it
-// shares with a prompt (LINK.md).
+// shares with a prompt (LINK.md); and no more of them than the device can hold.
 import { FRAME_LEN_BYTES, HELLO_PERIOD_MS, HELLO_SEQ_TEXT, Kind, PROTOCOL_VERSION, SCHEMA_HASH, TEXT_BEGIN, TEXT_END } from "../spec.js";
 import { joined, mayBeDeviceFrame } from "./bytes.js";
 import { encodeItems } from "./cbor.js";
+import { Window } from "./window.js";
+
+/** The longest body (kind, seq, payload) that this host takes. */
+export const MTU_BYTES = FRAME_LEN_BYTES - 4;
+/** What it can hold unread: `Link` gives a port such a buffer. No byte of it is 0, see #hello. */
+export const RXBUF_BYTES = 4095;
 
 const TEXT_ANSWER_MS = 100; // in which a device that takes text has answered a hello
 const HELLO_TRIES = 100;
@@ -31,7 +37,10 @@ export class Outbox {
     #out = [];
     #asText = null; // whether the device takes text frames; null: it has not said
     #binaryAt = Infinity; // from when on a hello may go as a frame, if it turns out to be needed
-    #helloAt = 0;
+    #helloAt = 0; // when the next hello is due, while there is no session
+    #isLineHeard = false; // whether anything has come since the last one
+    /** What is under way in the present session. */
+    window = new Window();
 
     /** `random` gives the boot ids of hellos. */
     constructor(frames, random) {
@@ -57,18 +66,45 @@ export class Outbox {
         return out;
     }
 
-    /** Adds a frame of the session `id`. */
-    send(kind, seq, items, id) {
-        this.#put(this.#frames.encode(kind, seq, encodeItems(items), id), this.#asText);
+    /** Adds a frame of the session `id`, if the device has room for it: a HELLO_ACK, which is of none, always goes. Whether it was added. */
+    send(kind, seq, items, id, now) {
+        const payload = encodeItems(items);
+        const isOfSession = kind !== Kind.HELLO_ACK;
+        const length = this.#lineLength(payload);
+        if (isOfSession) {
+            if (!this.window.admits(length)) {
+                return false;
+            }
+            this.window.sent(kind, kind === Kind.PING ? items[0] : seq, length, now);
+        }
+        this.#put(this.#frames.encode(kind, seq, payload, isOfSession ? id : 0), this.#asText);
+        return true;
     }
 
+    /** How long a frame of these items is on the line, in the form that the device takes. */
+    lineLength(items) {
+        return this.#lineLength(encodeItems(items));
+    }
+
+    #lineLength(payload) {
+        const withCrc = 2 + payload.length + 4;
+        return this.#asText ? Math.ceil((withCrc * 4) / 3) + 2 : withCrc + 3;
+    }
+
+    /** Something has come. */
+    hearLine() {
+        this.#isLineHeard = true;
+    }
+
+    /** Whether to greet again. On a line that is silent nothing reads: what would read says hello when it starts. */
     isHelloDue(now) {
-        return now >= this.#helloAt;
+        return this.#isLineHeard && now >= this.#helloAt;
     }
 
     /** Adds a hello, as text unless the device is known to take frames. */
     greet(now) {
         this.#helloAt = now + HELLO_PERIOD_MS;
+        this.#isLineHeard = false;
         this.#binaryAt = this.#asText === null ? now + TEXT_ANSWER_MS : Infinity;
         this.#put(this.#hello(), this.#asText !== false);
     }
@@ -91,7 +127,7 @@ export class Outbox {
         let wire;
         // The uptime is not 0, whose place in the frame would be a Ctrl-C.
         for (let tries = 0; tries < HELLO_TRIES; tries++) {
-            const items = [PROTOCOL_VERSION, SCHEMA_HASH, this.#random() || 1, FRAME_LEN_BYTES - 4, 0, FRAME_LEN_BYTES, 1];
+            const items = [PROTOCOL_VERSION, SCHEMA_HASH, this.#random() || 1, MTU_BYTES, 0, RXBUF_BYTES, 1];
             wire = this.#frames.encode(Kind.HELLO, 0, encodeItems(items), 0);
             if (!wire.includes(CTRL_C)) {
                 break; // if it goes to a program at a prompt's line after all, it does not end it

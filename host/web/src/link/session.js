@@ -1,9 +1,11 @@
 // The host's role in the link (shared_spec/LINK.md), without a port, a clock or a timer: bytes and times go in, bytes come out. Times
 // are milliseconds of a clock that only rises.
+import { SerializationError } from "../errors.js";
 import { Frames } from "../frames.js";
 import {
     HEADER_LEN_BYTES,
     Kind,
+    LINK_EVENTS_WINDOW,
     LINK_WINDOW,
     LinkState,
     NakReason,
@@ -18,7 +20,7 @@ import { decodeItems } from "./cbor.js";
 import { CommandQueue } from "./commands.js";
 import { Deframer } from "./deframer.js";
 import { Mirror } from "./mirror.js";
-import { Outbox } from "./outbox.js";
+import { MTU_BYTES, Outbox } from "./outbox.js";
 
 const NAK_PERIOD_MS = 20; // LINK.md, Deltas: "at most every 20 ms"
 const PENDING_EVENTS = 4096;
@@ -50,7 +52,10 @@ export class HostSession {
     #oldSession = 0; // the last one that ended
     #usedSessions = []; // the last ones that frames were taken in
     #eventsPending = [];
-    #commands = new CommandQueue((kind, seq, items) => this.#send(kind, seq, items));
+    #commands = new CommandQueue(
+        (kind, seq, items, now) => this.#send(kind, seq, items, now),
+        (items) => this.#out.window.admits(this.#out.lineLength(items)),
+    );
     #pings = [];
     #present; // of the present session
 
@@ -81,8 +86,10 @@ export class HostSession {
             isStarted: false, // a frame of the session was heard: the device is in it
             isComplete: false, // every page has arrived
             last: 0,
+            acked: 0, // the device has been told of at least the deltas up to here
             eventLast: 0,
             ackDue: false,
+            eventAckDue: false,
             nakAt: -Infinity,
             pingAt: 0,
             pingsSent: [],
@@ -124,8 +131,12 @@ export class HostSession {
         this.linkState = LinkState.CLOSED;
     }
 
-    /** Queues a command; see CommandQueue. It runs at most once. */
-    command(op, args, now, timeout) {
+    /** Queues a command; see CommandQueue. It runs at most once. Throws SerializationError for one that the device cannot take. */
+    async command(op, args, now, timeout) {
+        const length = this.#out.lineLength([op, ...args]);
+        if (this.hello && length > this.hello.rxbuf) {
+            throw new SerializationError(`a command of ${length} bytes on the line; the device takes ${this.hello.rxbuf}`);
+        }
         const answer = this.#commands.add(op, args, now + timeout);
         this.#commands.serve(now, this.isLive);
         return answer;
@@ -146,6 +157,7 @@ export class HostSession {
             if (now - this.#receivedAt >= PAUSE_MS) {
                 this.#text(this.#deframer.takeText(true));
             }
+            this.#acknowledge(now);
             if (present.isStarted && now >= present.pingAt) {
                 this.#ping(now);
             }
@@ -157,6 +169,7 @@ export class HostSession {
     /** Takes any number of bytes from the line. */
     receive(data, now) {
         this.#receivedAt = now;
+        this.#out.hearLine();
         for (const { bytes, isText } of this.#deframer.read(data)) {
             if (isText) {
                 this.#text(bytes);
@@ -176,10 +189,11 @@ export class HostSession {
             }
         }
         this.#text(this.#deframer.takeText());
-        if (this.#present.ackDue) {
-            this.#present.ackDue = false;
-            this.#send(Kind.ACK, this.#present.last, [LINK_WINDOW]);
+        if (this.#heardAt !== null) {
+            const { acked, eventLast } = this.#present;
+            this.#out.window.heard(acked, (eventLast - LINK_EVENTS_WINDOW) & 255, this.#heardAt); // of events so many are in flight at most
         }
+        this.#acknowledge(now);
         this.#commands.serve(now, this.isLive);
         this.#show(now);
     }
@@ -198,8 +212,9 @@ export class HostSession {
         return isHandshake(hello) ? hello : null;
     }
 
-    #send(kind, seq, items = []) {
-        this.#out.send(kind, seq, items, kind === Kind.HELLO_ACK ? 0 : this.#present.id);
+    // Whether there was room for it.
+    #send(kind, seq, items, now) {
+        return this.#out.send(kind, seq, items, this.#present.id, now);
     }
 
     #text(bytes) {
@@ -228,6 +243,7 @@ export class HostSession {
         if (!present.isStarted) {
             present.isStarted = true;
             present.pingAt = now;
+            this.#out.window.open(this.hello.rxbuf);
         }
         if (kind === Kind.DELTA || kind === Kind.REPAIR) {
             this.#onDelta(kind, seq, payload, now);
@@ -261,12 +277,17 @@ export class HostSession {
             return;
         }
         this.#mismatch = false;
+        if (hello.mtu > MTU_BYTES) {
+            return; // it has not heard what this host takes: the next hello says it again
+        }
         const { id, isStarted } = this.#present;
         if (this.#usedSessions.includes(hello.boot) || (hello.boot === id && isStarted)) {
             // It started again and offers an id that was used, or the line says an old hello again: its numbers would look like old
             // ones, or old ones like its.
             this.#endSession("the device started again");
-            this.#out.greet(now);
+            if (this.#out.isHelloDue(now)) {
+                this.#out.greet(now);
+            }
             return;
         }
         if (hello.boot !== id) {
@@ -277,7 +298,7 @@ export class HostSession {
             this.#pings = []; // its clock may have started again
             this.#observer.sessionStarted?.(hello);
         }
-        this.#send(Kind.HELLO_ACK, 0, [hello.boot, ...this.#timeOfDay()]);
+        this.#send(Kind.HELLO_ACK, 0, [hello.boot, ...this.#timeOfDay()], now);
     }
 
     #endSession(reason) {
@@ -295,15 +316,24 @@ export class HostSession {
 
     // ---- Deltas
 
+    // Says what has arrived. For want of room it is said later: the latest number stands for all before it.
+    #acknowledge(now) {
+        const present = this.#present;
+        present.ackDue &&= !this.#send(Kind.ACK, present.last, [LINK_WINDOW], now);
+        present.eventAckDue &&= !this.#send(Kind.EVENT_ACK, present.eventLast, [], now);
+    }
+
     #nak(reason, now) {
         const present = this.#present;
         if (now - present.nakAt < NAK_PERIOD_MS) {
             return;
         }
-        present.nakAt = now;
-        present.ackDue = false; // it says the same
-        this.counters.naks += 1;
-        this.#send(Kind.NAK, present.last, [(present.last + 1) & 255, reason]);
+        // What asks for it comes again, if there is no room now.
+        if (this.#send(Kind.NAK, present.last, [(present.last + 1) & 255, reason], now)) {
+            present.nakAt = now;
+            present.ackDue = false; // it says the same
+            this.counters.naks += 1;
+        }
     }
 
     #onDelta(kind, seq, payload, now) {
@@ -315,10 +345,11 @@ export class HostSession {
         }
         let runs = payload;
         let follows = ahead === 1;
+        let acked = (seq - LINK_WINDOW) & 255;
         if (kind === Kind.REPAIR) {
-            const [base] = decodeItems(payload.subarray(0, payload[0] < 24 ? 1 : 2));
+            [acked] = decodeItems(payload.subarray(0, payload[0] < 24 ? 1 : 2));
             runs = payload.subarray(payload[0] < 24 ? 1 : 2);
-            follows = ((present.last - base) & 255) < 128;
+            follows = ((present.last - acked) & 255) < 128;
         }
         if (!follows) {
             this.#nak(NakReason.GAP, now);
@@ -334,6 +365,7 @@ export class HostSession {
             return;
         }
         present.last = seq;
+        present.acked = acked;
         this.counters.deltas += 1;
         present.ackDue = true;
         if (!present.isComplete && present.missing?.size === 0) {
@@ -433,11 +465,12 @@ export class HostSession {
             }
             this.#observer.event?.(kind, arg, time);
         }
-        this.#send(Kind.EVENT_ACK, present.eventLast);
+        present.eventAckDue = true;
     }
 
     #onReply(seq, items, now) {
         const present = this.#present;
+        this.#out.window.taken(Kind.COMMAND, seq);
         // At once, and only if the deltas up to the one that the reply names are what the mirror shows (LINK.md, Commands).
         const digest = (values) => (present.isComplete && values[1] === present.last ? this.mirror.digest() : null);
         if (this.#commands.reply(seq, items, digest)) {
@@ -448,10 +481,11 @@ export class HostSession {
 
     #ping(now) {
         const present = this.#present;
-        present.pingAt = now + PING_PERIOD_MS;
         const sent = Math.floor(now * 1000);
-        present.pingsSent = [...present.pingsSent, sent].slice(-PINGS);
-        this.#send(Kind.PING, 0, [sent, ...this.#timeOfDay()]);
+        if (this.#send(Kind.PING, 0, [sent, ...this.#timeOfDay()], now)) {
+            present.pingAt = now + PING_PERIOD_MS;
+            present.pingsSent = [...present.pingsSent, sent].slice(-PINGS);
+        }
     }
 
     // As the last item of a frame, or no item.
@@ -461,6 +495,7 @@ export class HostSession {
 
     #onPong([sent, arrived, answered], now) {
         const { pingsSent } = this.#present;
+        this.#out.window.taken(Kind.PING, sent);
         if (!pingsSent.includes(sent)) {
             return;
         }
