@@ -1,12 +1,10 @@
 // The examples of host/web/README.md in headless Chromium:  node run_readme.mjs FOLDER   prints what each says on the console.
 // FOLDER: for the browser's profile.
-import { readFileSync } from "node:fs";
 import { startChromium, startServer } from "./browser.mjs";
+import { readmeTexts } from "./readme.mjs";
 
-const readme = readFileSync(new URL("../../host/web/README.md", import.meta.url), "utf8");
-const blocks = [...readme.matchAll(/^```js\n\/\/ (\S+)\n([^]*?)^```/gm)];
-const NOT_RUN = ["worker.js", "board.js"]; // what page.js starts; what needs a person and a board
-const texts = Object.fromEntries(blocks.map(([, name, text]) => [name, text.replaceAll('"feagi-state"', '"./host/web/index.js"')]));
+const NOT_RUN = ["worker.js", "board.js"]; // what page.js starts; what needs a board, and runs with Web Serial
+const texts = readmeTexts();
 const server = await startServer(texts);
 const { page, kill } = await startChromium(process.argv[2]);
 try {
