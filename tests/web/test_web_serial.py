@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pty_proxy import PtyProxy
 
 from common import ROOT, emulated_boards
 from feagi_state.boards import find_board
 from feagi_state.emulator import EmulatedBoard, start_board
+from pty_proxy import PtyProxy
 
 pytestmark = pytest.mark.slow
 
