@@ -44,6 +44,13 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return simulation.load_device(simulation.compile_device(tmp_path_factory.mktemp("device"), *simulation.TRAPS))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def node() -> Iterator[None]:
+    """One process for all tests."""
+    yield
+    BrowserSession.end_process()
+
+
 @pytest.fixture(autouse=True)
 def in_the_browsers_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Simulations have the browser's host role."""
