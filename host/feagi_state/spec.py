@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 LAYOUT_VERSION: Final = 2
-PROTOCOL_VERSION: Final = 4
+PROTOCOL_VERSION: Final = 6
 MIRROR_VERSION: Final = 1
 SHARED_VERSION: Final = 1
 IMAGE_VERSION: Final = 1

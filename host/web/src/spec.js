@@ -3,7 +3,7 @@
 
 export const SCHEMA_HASH = 0x90a02fbc;
 export const LAYOUT_VERSION = 2;
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 6;
 export const MIRROR_VERSION = 1;
 export const SHARED_VERSION = 1;
 export const IMAGE_VERSION = 1;

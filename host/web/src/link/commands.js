@@ -61,6 +61,7 @@ export class CommandQueue {
             return false;
         }
         this.#current = null;
+        // A SET's reply has no value where it is the one that was asked for.
         const isAsAsked = current.op === CommandOp.SET && status === 0 && values.length === 0;
         const after = isAsAsked ? current.args.slice(1) : values;
         current.resolve({ status, values: after, digest: current.op === CommandOp.DIGEST ? digest(values) : null });
