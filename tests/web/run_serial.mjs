@@ -24,7 +24,7 @@ const actions = {
         }
         execFileSync("mount", ["--bind", pty, device]);
     },
-    unplug: () => execFileSync("umount", [device]),
+    unplug: () => execFileSync("umount", ["--lazy", device]), // somebody may have it open yet
     // The README's example, as it stands there; what it says on the console.
     example: async () => {
         await page.goto(`${server.origin}/plain/`);
