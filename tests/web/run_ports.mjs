@@ -31,7 +31,17 @@ equal([link.mirror === mirror, await link.set("fatigue_index", 6)], [true, 6], "
 
 equal(first.opened, [{ baudRate: 115200, bufferSize: 4096 }]);
 equal([second.opened[0].baudRate, first.signals, second.signals], [9600, 0, 0], "nobody touches the signals, which resets boards");
+second.unplug();
+while (link.hasPort) {
+    await new Promise((done) => setTimeout(done, 1));
+}
+let finishOpening;
+let closes = 0;
+const slow = { open: () => new Promise((done) => (finishOpening = done)), close: async () => void closes++ };
+const using = link.use(slow);
 await link.close();
-equal([link.state, link.hasPort], ["CLOSED", false]);
+finishOpening();
+await raises(LinkError, "was closed", () => using);
+equal([link.state, link.hasPort, closes], ["CLOSED", false, 1], "closed while a port was opened");
 await raises(LinkError, "was closed", () => link.use(first));
 process.exit(0);

@@ -76,13 +76,15 @@ export class Link {
         if (this.#port) {
             throw new LinkError("the link has a port: close() it, or wait until it is lost");
         }
-        if (this.#state === "CLOSED") {
-            throw new LinkError("the link was closed: connect() makes another one");
-        }
+        this.#checkOpen();
         this.#port = port; // at once: there is one user at a time
         try {
             if (!port.readable) {
                 await port.open({ baudRate, bufferSize: RXBUF_BYTES + 1 });
+            }
+            if (this.#state === "CLOSED") {
+                await port.close(); // meanwhile
+                this.#checkOpen();
             }
             this.#writer = port.writable.getWriter();
         } catch (error) {
@@ -97,6 +99,12 @@ export class Link {
             this.#flush();
         }, POLL_MS);
         this.#reading = this.#read(port);
+    }
+
+    #checkOpen() {
+        if (this.#state === "CLOSED") {
+            throw new LinkError("the link was closed: connect() makes another one");
+        }
     }
 
     async #read(port) {

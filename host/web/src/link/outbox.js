@@ -24,7 +24,7 @@ function asTextFrame(wire) {
         at = next;
     }
     const base64 = btoa(String.fromCharCode(...body.subarray(1))).replace(/=+$/, "");
-    return Uint8Array.from([TEXT_BEGIN, ...new TextEncoder().encode(base64), TEXT_END]);
+    return new TextEncoder().encode(String.fromCharCode(TEXT_BEGIN) + base64 + String.fromCharCode(TEXT_END));
 }
 
 /**
