@@ -1,5 +1,6 @@
 // What a program in TypeScript may write, and what not: tsc compiles it, nothing runs it.
 import { AgentType, attach, BurstEngineState, connect, open, openStore, threads, webSocketPort, type Port, type Region } from "feagi-state";
+import { install, type MicroPython } from "feagi-state/micropython";
 
 export async function uses(): Promise<void> {
     const region: Region = await open({ threaded: threads().available, profile: "tiny" });
@@ -29,6 +30,8 @@ export async function uses(): Promise<void> {
     const served = webSocketPort(new URL("/boards/board", "http://localhost"), { WebSocket });
     served.addEventListener("disconnect", () => served.closed?.reason.trim());
     await link.use(served, { baudRate: 115200 });
+    install({} as MicroPython, region);
+    link.hasPort || (await link.use(port));
 
     // @ts-expect-error: kept by the registry
     region.agent_count = 1;
