@@ -289,7 +289,7 @@ export interface Port {
 }
 
 /** A WebSocket with the face of a SerialPort. It has no signals and no baud rate: the host has the board's port. */
-export interface WebSocketPort extends Port, EventTarget {
+export interface WebSocketPort extends Omit<Port, keyof EventTarget>, EventTarget {
     /** Connects; again after `close`, or after the connection was lost, which is a `disconnect` event. Rejects with LinkError. */
     open(options?: unknown): Promise<void>;
     /** Why the connection was lost, by the other side's words; null while there is one, and after `close`. */
