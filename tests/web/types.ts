@@ -1,5 +1,6 @@
 // What a program in TypeScript may write, and what not: tsc compiles it, nothing runs it.
 import { AgentType, attach, BurstEngineState, connect, open, openStore, threads, webSocketPort, type Port, type Region } from "feagi-state";
+import { install, type MicroPython } from "feagi-state/micropython";
 
 export async function uses(): Promise<void> {
     const region: Region = await open({ threaded: threads().available, profile: "tiny" });
@@ -26,6 +27,8 @@ export async function uses(): Promise<void> {
     const frequency: number = await link.set("burst_frequency", 5.5);
     await link.mirror?.changed({ timeout: frequency });
 
+    install({} as MicroPython, region);
+    link.hasPort || (await link.use(port));
     const served = webSocketPort(new URL("/boards/board", "http://localhost"), { WebSocket });
     served.addEventListener("disconnect", () => served.closed?.reason.trim());
     await link.use(served, { baudRate: 115200 });
