@@ -312,6 +312,10 @@ class Device(Closing, SectionViews):
         """
         self._link.start(batch)
 
+    def cancel(self, batch: Batch) -> None:
+        """Forgets commands that were given to `start`. The board may have run the one that was sent."""
+        self._link.cancel(batch)
+
     # ------------------------------------------------------------------------------------------------------- the end
 
     def close(self) -> None:

@@ -57,7 +57,7 @@ class _Session:
         self.ping: tuple[int, float] | None = None  # t1 of one that waits for its answer, and when it came
         self.command = 0  # id of the last one that was taken
         self.has_commands = False  # whether there was one
-        self.is_running = False  # it was not answered
+        self.running: Batch | None = None  # it, as long as it has no outcome
         self.reply: tuple[Any, ...] | None = None  # to it
         self.reply_due = False
         self.digest: int | None = None  # the board's, to be answered once everything was sent
@@ -111,7 +111,7 @@ class Relay:
         if board is not None and session is not None:
             mirror, link = board
             if session.board != (mirror, link.session):
-                self._session = session = _Session((mirror, link.session))  # the browser hears of it by its hello
+                session = self._begin((mirror, link.session))  # the browser hears of it by its hello
             if self._events is None:
                 self._events = self._device.events()
             if session.copy is None:
@@ -123,7 +123,18 @@ class Relay:
 
     def close(self) -> None:
         """The browser is gone. A command of its that was not sent will not be."""
+        self._cancel()
         self._session = None
+
+    def _begin(self, board: tuple[Mirror, int] | None) -> _Session:
+        """A new session. Nobody waits any more for what was asked for in the one before."""
+        self._cancel()
+        self._session = _Session(board)
+        return self._session
+
+    def _cancel(self) -> None:
+        if self._session is not None and self._session.running is not None:
+            self._device.cancel(self._session.running)
 
     # ------------------------------------------------------------------------------------------------------ the board
 
@@ -216,7 +227,7 @@ class Relay:
                 session.acked = frame.seq
                 session.window = max(1, min(frame.items[0], self._most))
         elif kind == Kind.NAK:
-            self._session = _Session(session.board)
+            self._begin(session.board)
         elif kind == Kind.EVENT_ACK:
             taken = (frame.seq - session.event_acked) & 255
             if taken <= session.events_sent:
@@ -237,7 +248,7 @@ class Relay:
         self._mtu = min(mtu, spec.LINK_MTU_BYTES)
         self._most = max(1, min(spec.LINK_WINDOW, rxbuf // (spec.LINK_MTU_BYTES + _AROUND_BODY_LEN)))
         if session.copy is not None:
-            self._session = _Session(session.board)
+            self._begin(session.board)
         elif self._mtu != offered:
             session.hello_at = 0.0  # else it is being offered a session that is right for it
 
@@ -247,7 +258,7 @@ class Relay:
         if session.has_commands and behind < 128:
             session.reply_due = behind == 0 and session.reply is not None
             return
-        if session.is_running:
+        if session.running is not None:
             return
         op, *arguments = frame.items
         batch = Batch(
@@ -256,13 +267,13 @@ class Relay:
             lambda: self._call(lambda: self._ran(session, frame, batch)),
             may_send=lambda: self._session is session,
         )
-        session.is_running = True
+        session.running = batch
         session.command, session.has_commands, session.reply, session.digest = frame.seq, True, None, None
         self._device.start(batch)
 
     def _ran(self, session: _Session, frame: Frame, batch: Batch) -> None:
         """The board has answered, or not."""
-        session.is_running = False
+        session.running = None
         if batch.replies:
             reply = batch.replies[0]
             if frame.items[0] != CommandOp.DIGEST or reply.status:

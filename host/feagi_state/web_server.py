@@ -24,6 +24,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from .closing import Closing
 from .device import Device
@@ -45,7 +46,7 @@ _CONNECTIONS_MOST: Final = 128  # browsers open several for the files; each is t
 _MESSAGE_MOST: Final = 4096  # bytes that a browser may say at once; its frames have at most 255
 _QUEUED_MOST: Final = 4  # messages that wait to be read
 _UNSENT_MOST: Final = 4096  # bytes that wait for a browser before it is told nothing more
-_READ_A_S: Final = 65536  # bytes that a browser is heard with, the rest waits where it comes from
+_READ_A_S: Final = 65536  # bytes that all browsers together are heard with, the rest waits where it comes from
 _MESSAGE_COST: Final = 64  # bytes as which a message counts besides its own
 _OPEN_S: Final = 3.0  # for a request, from its first byte on
 _CLOSE_S: Final = 1.0  # for a browser's goodbye
@@ -197,14 +198,18 @@ class WebServer(Closing):
         texts = device.on_text(lambda data: self._call(lambda: relay.text(data)))
         wake = asyncio.Event()
         self._sockets += 1
-        saying = asyncio.create_task(self._say(connection, device, relay, wake))
+        tasks = [
+            asyncio.create_task(self._hear(connection, relay, wake)),
+            asyncio.create_task(self._say(connection, device, relay, wake)),
+        ]
         try:
-            await self._hear(connection, relay, wake)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._sockets -= 1
             texts.close()
             relay.close()
-            saying.cancel()
+            for task in tasks:
+                task.cancel()
 
     async def _hear(self, connection: ServerConnection, relay: Relay, wake: asyncio.Event) -> None:
         """Takes what a browser says, no faster than is fair."""
@@ -215,13 +220,15 @@ class WebServer(Closing):
                     return
                 relay.receive(message, time.monotonic())
                 wake.set()
-                await asyncio.sleep((len(message) + _MESSAGE_COST) / _READ_A_S)
+                await asyncio.sleep((len(message) + _MESSAGE_COST) * self._sockets / _READ_A_S)
 
     async def _say(self, connection: ServerConnection, device: Device, relay: Relay, wake: asyncio.Event) -> None:
         """Tells a browser what is new, as fast as it takes it: a slow one gets fewer changes, and the latest."""
         reason = "the board is not served any more"
         try:
             while not device.closed:
+                if connection.state is not State.OPEN:
+                    return  # it is gone, with what it said and nobody has heard
                 out = relay.take_output(time.monotonic())
                 if out:
                     await connection.send(out)

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -416,11 +417,18 @@ def test_sockets_are_limited(server):
         open_socket(server)
     assert refused.value.response.status_code == 503 and b"close one" in refused.value.response.body
     pages[0].close()
+    assert_has_room(server)
+
+
+def assert_has_room(server: WebServer) -> None:
+    """A socket can be opened, as soon as the server knows of those that have ended."""
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             open_socket(server).close()
             return
         except InvalidStatus:
+            assert time.monotonic() < deadline
             time.sleep(0.01)
 
 
@@ -477,6 +485,27 @@ def test_no_browser_disturbs_the_host(server, fleet, board):
     link = device.link
     assert (link.state, link.session, link.naks) == (LinkState.LIVE, session, 0) and link.frames > frames
     assert good.host.counters["sessions"] == 1
+
+
+def test_a_browser_that_reads_nothing_holds_up_nobody(server, board):
+    open_socket(server)
+    page = Page(server)
+    page.until_live()
+    for _ in range(300):
+        board.say(b"x" * 1000 + b"\r\n")
+    with board.lock:
+        board.device.set("neuron_count", 7)
+    page.until(lambda: page.host.mirror.load_field(spec.CORE_FIELDS["neuron_count"].offset) == 7)
+
+
+def test_a_browser_that_goes_without_a_word_leaves_nothing_behind(server):
+    for page in [open_socket(server) for _ in range(32)]:
+        for _ in range(3):
+            page.send(b"\xff" * 4096)
+        page.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        page.socket.shutdown(socket.SHUT_RD)  # which ends the thread that reads it
+        page.socket.close()
+    assert_has_room(server)
 
 
 # ------------------------------------------------------------------------------------------------------------ the command line

@@ -13,6 +13,7 @@ import pytest
 from fake_device import PtyDevice
 from feagi_state import Fleet, spec
 from feagi_state._core import Mirror, mirror_len
+from feagi_state.commands import Batch
 from feagi_state.device import Device
 from feagi_state.errors import SessionLost
 from feagi_state.frames import Deframer, Frame, decode, encode
@@ -338,3 +339,24 @@ def test_no_browser_is_told_more_at_once_than_it_takes(board, fleet):
         frames, longest = heard(session, Kind.DELTA)
         assert [frame.seq for frame in frames if frame.kind == Kind.DELTA] == [seq] and longest <= mtu
         relay.receive(encode(Kind.ACK, seq, (spec.LINK_WINDOW,), session), time.monotonic())
+
+
+def test_what_a_session_asked_for_is_not_sent_after_its_end(browser, board, fleet):
+    """Nor does it wait in the board's queue, where there is room for a number of commands only."""
+    with board.lock:
+        board.device.replies_wanted = False
+    blocking = fleet.devices[0]
+    first = Batch([(CommandOp.SET, (MEMORY, 1))], time.monotonic() + PATIENCE_S, lambda: None)
+    blocking.start(first)  # which the board does not answer, so that others wait behind it
+    for _ in range(3):
+        browser.say(Kind.COMMAND, 1, (CommandOp.ADD, NEURONS, 1))
+        sessions = len(browser.hellos)
+        browser.say(Kind.NAK, 0, (1, NakReason.BAD_DELTA))
+        browser.until(lambda sessions=sessions: len(browser.hellos) > sessions)
+        browser.until_live()
+    browser.say(Kind.COMMAND, 1, (CommandOp.ADD, NEURONS, 1))
+    browser.relay.close()
+    with board.lock:
+        board.device.replies_wanted = True
+    assert blocking.set("memory_usage", 5) == 5
+    assert set(board.device.ran) == {(1, MEMORY, 1), (1, MEMORY, 5)}
