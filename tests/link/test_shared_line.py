@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 import serial
@@ -167,12 +168,11 @@ def test_mpremote_and_the_link_take_turns(line, tmp_path, rounds):
     ]
     for n in range(rounds):
         before = line.session
-        mpremote = Mpremote(line.prompt)
-        mpremote.enter_raw_repl(soft_reset=n % 4 == 3)
-        assert line.device.stale
-        whats[n % 4 % 3](mpremote, n)
-        mpremote.exit_raw_repl()
-        mpremote.close()
+        with closing(Mpremote(line.prompt)) as mpremote:
+            mpremote.enter_raw_repl(soft_reset=n % 4 == 3)
+            assert line.device.stale
+            whats[n % 4 % 3](mpremote, n)
+            mpremote.exit_raw_repl()
         line.live(before)
 
 
