@@ -111,9 +111,10 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatedB
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_whenever_serve_is_killed_each_command_ran_as_its_caller_was_told(board: EmulatedBoard) -> None:
+def test_whenever_serve_is_killed_each_command_ran_as_its_caller_was_told(board: EmulatedBoard, tmp_path: Path) -> None:
     draw = random.Random(5)
     server, callers, kills = Server(board.link_port), Callers(), 0
+    mirror = (tmp_path / "run" / "idle.mirror").stat()
     try:
         while callers.working:
             callers.wait_for(len(callers.told) + draw.randrange(1, 8))
@@ -124,6 +125,7 @@ def test_whenever_serve_is_killed_each_command_ran_as_its_caller_was_told(board:
     finally:
         server.kill()
     assert kills > 10 and told[RAN] and told[MAY_HAVE_RUN], "it was killed between commands"
+    assert (tmp_path / "run" / "idle.mirror").stat().st_ino == mirror.st_ino, "the next server takes the mirror over"
 
 
 @pytest.mark.slow
