@@ -281,8 +281,11 @@ export interface Port {
     readonly readable: ReadableStream<Uint8Array> | null;
     readonly writable: WritableStream<Uint8Array> | null;
     /** Called if there is no `readable` yet. */
-    open(options: { baudRate: number }): Promise<void>;
+    open(options: { baudRate: number; bufferSize: number }): Promise<void>;
     close(): Promise<void>;
+    /** If it is there, the event "disconnect" ends the use of the port. */
+    addEventListener?(type: "disconnect", listener: () => void): void;
+    removeEventListener?(type: "disconnect", listener: () => void): void;
 }
 
 /** What a device says of itself. */
@@ -309,14 +312,15 @@ export interface ConnectOptions {
     sessionStarted?(hello: Hello): void;
     sessionEnded?(reason: string): void;
     event?(kind: number, arg: number, time_ms: number): void;
-    /** Bytes between frames, as a REPL or print() sends them. */
+    /** Bytes between frames, as a REPL or print() sends them, all of them. */
     text?(bytes: Uint8Array): void;
     log?(level: number, message: string): void;
     /** A device of another version said hello; nothing was answered. */
     mismatch?(hello: Hello): void;
 }
 
-/** Links with the device on a port: the host's role, over any number of its sessions. Rejects with what `open` rejects with. */
+/** Links with the device on a port: the host's role, over any number of its sessions. The program on the device goes on, whatever it does:
+ * nothing is sent that a prompt obeys, and the port's signals stay as the system sets them. Rejects with what `open` rejects with. */
 export function connect(port: Port, options?: ConnectOptions): Promise<Link>;
 
 export interface CommandOptions {
@@ -331,6 +335,8 @@ export interface Link {
     readonly mirror: Region | null;
     readonly state: State;
     readonly hello: Hello | null;
+    /** Whether it has a port: false once that was lost, until `use` gave it one. */
+    readonly hasPort: boolean;
     readonly counters: {
         readonly frames: number;
         readonly deltas: number;
@@ -349,8 +355,9 @@ export interface Link {
     subtract<Name extends Counter>(name: Name, amount?: number | bigint, options?: CommandOptions): Promise<CoreFields[Name]>;
     /** CRC-32 of all pages, the device's and the mirror's of the same instant; `mirror` is null where a loss kept them apart: ask again. */
     digest(options?: CommandOptions): Promise<{ device: number; mirror: number | null }>;
-    /** Goes on with another port, or the same one, after the one that it had was lost. */
-    use(port: Port, options: { baudRate: number }): Promise<void>;
+    /** Goes on with another port, or the same one, after the one that it had was lost: a board that was plugged in again is another
+     * SerialPort in some browsers. Rejects with what `open` rejects with, and with LinkError while it has a port or after `close`. */
+    use(port: Port, options?: { baudRate?: number }): Promise<void>;
     /** Ends the link and closes the port. The mirror keeps its last values. */
     close(): Promise<void>;
 }

@@ -16,8 +16,10 @@ def _frozen(name: str, rows: dict[str, str], about: str = "") -> list[str]:
     return [*out, f"export const {name} = Object.freeze({{", *(f"    {key}: {value}," for key, value in rows.items()), "});"]
 
 
-def _field(spec: Spec, f: Field, index: int) -> str:
+def _field(spec: Spec, f: Field, index: int, *, is_public: bool) -> str:
     kind = f.type.partition("[")[0]
+    if not is_public:  # where it lies is enough
+        return f'{{index: {index}, offset: {f.offset}, type: "{kind}"}}'
     maximum = str(spec.maximum(f)) + ("n" if kind == "u64" else "") if kind not in ("bytes", "section") else "0"
     facts = {"index": str(index), "offset": str(f.offset), "type": f'"{kind}"', "size": str(f.size), "maximum": maximum}
     facts["writable"] = "true" if f.access == "rw" else "false"
@@ -39,7 +41,7 @@ def module(spec: Spec, banner: list[str]) -> str:
     out += _frozen("Kind", {name.upper(): f"0x{f['kind']:02x}" for name, f in spec.frames.items()}, "Frame kinds.")
     for name in STRUCTS:
         fields = [f for f in spec.structs[name].fields if not f.name.startswith("reserved")]
-        rows = {f.name: _field(spec, f, index) for index, f in enumerate(fields)}
+        rows = {f.name: _field(spec, f, index, is_public=name == "core") for index, f in enumerate(fields)}
         out += _frozen(f"{name.upper()}_FIELDS", rows, spec.structs[name].doc)
         if f"{name}_len_bytes" not in spec.limits:
             out += [f"export const {name.upper()}_LEN_BYTES = {spec.structs[name].size};"]

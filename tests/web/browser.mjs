@@ -42,7 +42,8 @@ export async function startServer(texts = {}) {
     return { origin: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
 }
 
-/** Chromium with its profile in a folder. Answers {page, kill}: kill ends it without a chance to tidy up. */
+/** Chromium with its profile in a folder. Answers {page, kill, quit}: kill ends it without a chance to tidy up, quit as
+ * a person does. */
 export async function startChromium(folder) {
     // It loads nothing but this repository, and a sandbox does not start in every container.
     const options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--remote-debugging-port=0"];
@@ -71,5 +72,10 @@ export async function startChromium(folder) {
         await ended;
         await browser.close().catch(() => {});
     };
-    return { page, kill };
+    const quit = async () => {
+        const session = await browser.newBrowserCDPSession();
+        await session.send("Browser.close").catch(() => {}); // it may have ended before it answers
+        await ended;
+    };
+    return { page, kill, quit };
 }

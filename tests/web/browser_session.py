@@ -18,6 +18,7 @@ class SentCommand:
     """A command, and its reply once it is `done`."""
 
     def __init__(self) -> None:
+        self.sent = False  # at once
         self.done = False
         self.error: str | None = None
         self.values: tuple[Any, ...] = ()
@@ -25,15 +26,25 @@ class SentCommand:
 
 
 class BrowserSession:
-    """As HostSession; `running` are those whose processes have to be ended."""
+    """As HostSession. All are in one process of Node; `running` are those that have to be ended."""
 
     running: ClassVar[list[BrowserSession]] = []
+    _node: ClassVar[subprocess.Popen[str] | None] = None
+    _made: ClassVar[int] = 0
 
-    def __init__(self, observer: Observer, random_u32: Callable[[], int], unix_ms: Callable[[], int] | None = None) -> None:
-        command = ["node", ROOT / "tests" / "web" / "session_process.mjs", *(["knows_time"] if unix_ms else [])]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(
+        self,
+        observer: Observer | None = None,
+        random_u32: Callable[[], int] = lambda: 5,
+        unix_ms: Callable[[], int] | None = None,
+    ) -> None:
+        if BrowserSession._node is None:
+            command = ["node", ROOT / "tests" / "web" / "session_process.mjs"]
+            BrowserSession._node = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        BrowserSession._made += 1
+        self._id = BrowserSession._made
         self.running.append(self)
-        self._observer, self._unix_ms = observer, unix_ms
+        self._observer, self._unix_ms = observer or Observer(), unix_ms
         self._random = random.Random(random_u32())  # of its own: one is drawn at every call, wanted or not
         self._mirror: Any = None
         self._out = b""
@@ -41,18 +52,30 @@ class BrowserSession:
         self.is_live = False
         self.session = 0
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        self._ask("make", unix_ms is not None)
 
     def end(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self._ask("end")
+
+    @classmethod
+    def end_process(cls) -> None:
+        """After the last test."""
+        if cls._node is not None:
+            cls._node.communicate()
+            cls._node = None
+
+    def _ask(self, name: str, *arguments: object) -> Any:
+        node = BrowserSession._node
+        assert node is not None and node.stdin is not None and node.stdout is not None
+        call = [self._id, name, arguments, self._random.getrandbits(32), self._unix_ms() if self._unix_ms else None]
+        print(json.dumps(call), file=node.stdin, flush=True)
+        answer = node.stdout.readline()
+        assert answer, f"the host role died at {name}"
+        return json.loads(answer)
 
     def _call(self, name: str, *arguments: object) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        print(json.dumps([name, arguments, self._random.getrandbits(32), self._unix_ms() if self._unix_ms else None]), file=self._process.stdin, flush=True)
-        answer = self._process.stdout.readline()
-        assert answer, f"the host role died at {name}"
-        found = json.loads(answer)
-        self._out += b"\0" * bool(found["out"]) * bool(self._out) + bytes.fromhex(found["out"])
+        found = self._ask(name, *arguments)
+        self._out += bytes.fromhex(found["out"])
         self.is_live, self.counters = found["isLive"], found["counters"]
         for what, session, *facts in found["happened"]:
             self.session = session
@@ -101,6 +124,8 @@ class BrowserSession:
         return out
 
     def command(self, op: int, args: tuple[int, ...], now: float, timeout_s: float) -> SentCommand:
-        self._commands.append(SentCommand())
+        command, before = SentCommand(), len(self._out)
+        self._commands.append(command)
         self._call("command", len(self._commands) - 1, op, args, now * 1000, timeout_s * 1000)
-        return self._commands[-1]
+        command.sent = len(self._out) > before
+        return command

@@ -2,6 +2,7 @@
 import { open } from "../../host/web/index.js";
 import { equal, regionChecks, runRegionChecks, singleChecks } from "./checks.mjs";
 import { runVectors } from "./golden.mjs";
+import { runDemo, runOnPage } from "./micropython.mjs";
 import { runWorkerChecks } from "./worker_checks.mjs";
 
 function startWorker() {
@@ -28,6 +29,13 @@ async function fallsBack() {
     return [["without isolation a region is of one thread and says why", null]];
 }
 
+const textOf = async (path) => (await fetch(new URL(`../../${path}`, import.meta.url))).text();
+
+async function micropython() {
+    const demo = await runDemo(await textOf("boards/unix/main.py"), await textOf("firmware/python/feagi_demo.py"));
+    return { lines: (await runOnPage(await textOf("tests/web/on_either.py"))).lines, demo };
+}
+
 /** By name: what answers a JSON value. */
 export const runs = {
     vectors: () => vectors(false),
@@ -36,4 +44,5 @@ export const runs = {
     threaded: () => runRegionChecks(regionChecks, true),
     workers: () => runWorkerChecks(startWorker),
     falls_back: fallsBack,
+    micropython,
 };

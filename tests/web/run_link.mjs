@@ -1,51 +1,15 @@
-// A link with a board on a pty, in Node:  node run_link.mjs PTY   prints what it found as JSON. The pty stands for a serial port: it has
-// the face of Web Serial's.
-import { execFileSync } from "node:child_process";
-import { open } from "node:fs/promises";
+// A link with a board on a pty, in Node:  node run_link.mjs PTY   prints what it found as JSON.
 import { connect, InvalidField, InvalidOperation } from "../../host/web/index.js";
 import { equal, raises } from "./checks.mjs";
-
-// A SerialPort over a file of /dev.
-class PtyPort {
-    readable = null;
-    writable = null;
-
-    constructor(path) {
-        this.path = path;
-    }
-
-    async open() {
-        execFileSync("stty", ["-F", this.path, "raw", "-echo"]);
-        const file = (this.file = await open(this.path, "r+"));
-        const buffer = new Uint8Array(4096);
-        this.readable = new ReadableStream({
-            async pull(controller) {
-                const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
-                controller.enqueue(buffer.slice(0, bytesRead));
-            },
-        });
-        this.writable = new WritableStream({
-            write: (chunk) => file.write(chunk),
-        });
-    }
-
-    async close() {
-        this.readable = this.writable = null; // its last read never ends: the process does
-    }
-}
-
-// Resolves once `holds` says so, which is asked after every change of the mirror.
-async function until(link, holds) {
-    while (!(link.mirror && holds(link.mirror))) {
-        await (link.mirror ? link.mirror.changed({ timeout: 100 }) : new Promise((done) => setTimeout(done, 10)));
-    }
-}
+import { PtyPort, until } from "./pty_port.mjs";
 
 const states = [];
 const events = [];
+let text = "";
 const link = await connect(new PtyPort(process.argv[2]), {
     state: (state) => states.push(state),
     event: (kind, arg) => events.push([kind, arg]),
+    text: (bytes) => (text += String.fromCharCode(...bytes)),
 });
 await until(link, () => link.state === "LIVE");
 const first = link.mirror.neuron_count;
@@ -63,6 +27,7 @@ do {
     digest = await link.digest();
 } while (digest.mirror === null);
 equal(digest.device, digest.mirror);
+equal(text.includes(">>>"), false, "the program was ended, and the prompt came");
 const { name, npages } = link.hello;
 const { profile, unix_time } = link.mirror;
 const agents = [...link.mirror.agents].map(({ agent_id }) => agent_id);

@@ -1,23 +1,14 @@
-// The examples of host/web/README.md in headless Chromium:  node run_readme.mjs FOLDER   prints what each says on the console.
-// FOLDER: for the browser's profile.
-import { readFileSync } from "node:fs";
-import { startChromium, startServer } from "./browser.mjs";
+// The examples of host/web/README.md that Node can run, as files of a folder:  node run_readme.mjs FOLDER
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { readmeTexts } from "./readme.mjs";
 
-const readme = readFileSync(new URL("../../host/web/README.md", import.meta.url), "utf8");
-const blocks = [...readme.matchAll(/^```js\n\/\/ (\S+)\n([^]*?)^```/gm)];
-const NOT_RUN = ["worker.js", "board.js"]; // what page.js starts; what needs a person and a board
-const texts = Object.fromEntries(blocks.map(([, name, text]) => [name, text.replaceAll('"feagi-state"', '"./host/web/index.js"')]));
-const server = await startServer(texts);
-const { page, kill } = await startChromium(process.argv[2]);
-try {
-    for (const name of Object.keys(texts).filter((name) => !NOT_RUN.includes(name))) {
-        await page.goto(`${server.origin}/isolated/`);
-        const said = page.waitForEvent("console", (message) => message.type() === "log");
-        await page.evaluate((path) => import(path), `/isolated/${name}`);
-        console.log(`${name}: ${(await said).text()}`);
-    }
-} finally {
-    await kill();
-    server.close();
+const folder = process.argv[2];
+const texts = readmeTexts(new URL("../../", import.meta.url).href);
+for (const name of ["one_thread.js", "python.js"]) {
+    const file = join(folder, name.replace(/js$/, "mjs"));
+    writeFileSync(file, texts[name]);
+    await import(pathToFileURL(file));
 }
 process.exit(0);

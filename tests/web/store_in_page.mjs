@@ -48,6 +48,16 @@ export const steps = {
     close: () => store.close(),
     is_empty: async () => equal(await store.load(), null),
     save: async (neuronCount) => store.save(await snapshotOf(neuronCount)),
+    keep_saving: async (neuronCount) => {
+        for (let n = neuronCount; ; n++) {
+            await store.save(await snapshotOf(n));
+            console.log(`saved ${n}`);
+        }
+    },
+    holds_at_least: async (neuronCount) => {
+        const found = await loaded();
+        equal([found >= neuronCount, store.fault], [true, null], `${found}, which is at least ${neuronCount}`);
+    },
     holds: async (neuronCount) => equal([await loaded(), store.fault], [neuronCount, null]),
     holds_previous: async (neuronCount) => {
         equal(await loaded(), neuronCount);
@@ -63,6 +73,7 @@ export const steps = {
         await raises(PersistenceError, "no saved state", () => store.save(new Uint8Array(1e6)));
     },
     is_taken: () => raises(PersistenceError, "another tab", () => openStore(NAME)),
+    until_it_is_free: () => navigator.locks.request(`feagi-state:${NAME}`, () => {}),
     delete_database: () =>
         new Promise((resolve, reject) => {
             const request = indexedDB.deleteDatabase(`feagi-state:${NAME}`);

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,40 @@ def test_checks_hold_in_chromium(chromium: dict[str, Any], name: str) -> None:
     (assert_vectors_pass if "vectors" in name else assert_all_hold)(chromium[name])
 
 
+ONE_THREAD, PAGE, PYTHON = "5 3 events", "2000 [left, right]", "3 true"  # what the examples say on the console
+
+
 @pytest.mark.slow
-def test_the_examples_of_the_readme_run_as_they_stand_there(tmp_path: Path) -> None:
-    said = node("run_readme.mjs", tmp_path).splitlines()
-    assert said == ["one_thread.js: 5 3 events", "page.js: 2000 [left, right]"]
+def test_the_examples_of_the_readme_run_as_they_stand_there(chromium: dict[str, Any], tmp_path: Path) -> None:
+    assert [chromium[f"readme {name}.js"] for name in ("one_thread", "page", "python")] == [ONE_THREAD, PAGE, PYTHON]
+    assert node("run_readme.mjs", tmp_path).splitlines() == [ONE_THREAD, PYTHON]
+
+
+@pytest.fixture(scope="module")
+def said_on_a_board(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What on_either.py prints where MicroPython has the native module."""
+    environment = {"MICROPYPATH": f".frozen:{ROOT / 'build' / 'mpy' / 'x64_6.3'}"}
+    done = run(Path(sys.executable).parent / "micropython", HERE / "on_either.py", cwd=tmp_path_factory.mktemp("board"), environment=environment)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return done.stdout.splitlines()
+
+
+def assert_as_on_a_board(found: dict[str, Any], said_on_a_board: list[str]) -> None:
+    assert found["lines"] == said_on_a_board
+    assert len(said_on_a_board) > 100
+    demo = found["demo"]
+    assert (demo["lines"], demo["burst_engine_state"]) == ([], 3) and demo["agents"] > 0
+
+
+@pytest.mark.slow
+def test_a_boards_program_runs_unchanged_in_micropython_of_a_page_in_chromium(chromium: dict[str, Any], said_on_a_board: list[str]) -> None:
+    assert_as_on_a_board(chromium["isolated micropython"], said_on_a_board)
+
+
+@pytest.mark.slow
+def test_a_boards_program_runs_unchanged_in_micropython_of_node(said_on_a_board: list[str]) -> None:
+    found = node("run_micropython.mjs", HERE / "on_either.py", ROOT / "boards" / "unix" / "main.py", ROOT / "firmware" / "python" / "feagi_demo.py")
+    assert_as_on_a_board(json.loads(found), said_on_a_board)
 
 
 @pytest.mark.slow

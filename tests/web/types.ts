@@ -1,5 +1,6 @@
 // What a program in TypeScript may write, and what not: tsc compiles it, nothing runs it.
 import { AgentType, attach, BurstEngineState, connect, open, openStore, threads, type Port, type Region } from "feagi-state";
+import { install, type MicroPython } from "feagi-state/micropython";
 
 export async function uses(): Promise<void> {
     const region: Region = await open({ threaded: threads().available, profile: "tiny" });
@@ -25,6 +26,9 @@ export async function uses(): Promise<void> {
     const link = await connect(port, { state: (state) => state === "LIVE" });
     const frequency: number = await link.set("burst_frequency", 5.5);
     await link.mirror?.changed({ timeout: frequency });
+
+    install({} as MicroPython, region);
+    link.hasPort || (await link.use(port));
 
     // @ts-expect-error: kept by the registry
     region.agent_count = 1;

@@ -1,5 +1,5 @@
 // An instance of the WebAssembly core: its exports, and the memory as JavaScript reads it. firmware/wasm/ is the other side.
-import { single, threaded, threadedMemory } from "../wasm/embedded.js";
+import { packed, singleLength, threadedMemory } from "../wasm/embedded.js";
 import { RegionClosed } from "./errors.js";
 
 const PAGE = 65536;
@@ -26,18 +26,25 @@ export function threads() {
 }
 
 const compiled = new Map();
+let unpacked = null;
 
-// Of a module as embedded.js has it: base64 of gzip.
-async function unpack(base64) {
-    const packed = new Blob([Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))]);
-    return new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+// Both modules as embedded.js has them.
+async function unpack() {
+    const bytes = new Blob([Uint8Array.from(atob(packed), (char) => char.charCodeAt(0))]);
+    return new Response(bytes.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
-function compile(base64) {
-    if (!compiled.has(base64)) {
-        compiled.set(base64, unpack(base64).then((module) => WebAssembly.compile(module)));
+async function compileEmbedded(isThreaded) {
+    unpacked ??= unpack();
+    const both = new Uint8Array(await unpacked);
+    return WebAssembly.compile(isThreaded ? both.subarray(singleLength) : both.subarray(0, singleLength));
+}
+
+function compile(isThreaded) {
+    if (!compiled.has(isThreaded)) {
+        compiled.set(isThreaded, compileEmbedded(isThreaded));
     }
-    return compiled.get(base64);
+    return compiled.get(isThreaded);
 }
 
 /** What may block, which the main thread of a page may not. */
@@ -81,7 +88,7 @@ export class Core {
     /** An instance with a memory of its own. `module`: a WebAssembly.Module instead of the embedded one. */
     static async make(isThreaded, module) {
         const memory = isThreaded ? new WebAssembly.Memory(threadedMemory) : undefined;
-        return Core.#instantiate(module ?? (await compile(isThreaded ? threaded : single)), memory);
+        return Core.#instantiate(module ?? (await compile(isThreaded)), memory);
     }
 
     /** An instance on the memory of another one. */

@@ -153,15 +153,15 @@ export const Kind = Object.freeze({
 
 /** The region's first 128 bytes: what it is and where its sections lie, so that any reader can map any profile. */
 export const HEADER_FIELDS = Object.freeze({
-    magic: {index: 0, offset: 0, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "", doc: "\"FGST\"; written last by the set-up, so that a half-made region is none"},
-    layout_version: {index: 1, offset: 4, type: "u16", size: 2, maximum: 65535, writable: false, enum: "", unit: "", doc: "version of this layout"},
-    profile: {index: 2, offset: 6, type: "u8", size: 1, maximum: 255, writable: false, enum: "", unit: "", doc: "profile that the capacities come from"},
-    section_count: {index: 3, offset: 7, type: "u8", size: 1, maximum: 255, writable: false, enum: "", unit: "", doc: "slots of the section table in use"},
-    schema_hash: {index: 4, offset: 8, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "", doc: "CRC-32 of the canonical names, types and offsets"},
-    region_len: {index: 5, offset: 12, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "bytes", doc: "length of the whole region"},
-    boot_id: {index: 6, offset: 16, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "", doc: "fresh for every start of the owner, never 0"},
-    flags: {index: 7, offset: 20, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "", doc: "bit 0: times are Unix milliseconds, otherwise milliseconds since start"},
-    sections: {index: 8, offset: 32, type: "section", size: 96, maximum: 0, writable: false, enum: "", unit: "", doc: "the section table, by section number"},
+    magic: {index: 0, offset: 0, type: "u32"},
+    layout_version: {index: 1, offset: 4, type: "u16"},
+    profile: {index: 2, offset: 6, type: "u8"},
+    section_count: {index: 3, offset: 7, type: "u8"},
+    schema_hash: {index: 4, offset: 8, type: "u32"},
+    region_len: {index: 5, offset: 12, type: "u32"},
+    boot_id: {index: 6, offset: 16, type: "u32"},
+    flags: {index: 7, offset: 20, type: "u32"},
+    sections: {index: 8, offset: 32, type: "section"},
 });
 
 /** The core block, byte-compatible with FEAGI's MemoryMappedState. */
@@ -196,45 +196,45 @@ export const CORE_LEN_BYTES = 128;
 
 /** What FEAGI's services hash to notice changes. Writing one does not count as a write of the core block. */
 export const HASHES_FIELDS = Object.freeze({
-    brain_regions: {index: 0, offset: 0, type: "u64", size: 8, maximum: 18446744073709551615n, writable: false, enum: "", unit: "", doc: "hash of the brain regions"},
-    cortical_areas: {index: 1, offset: 8, type: "u64", size: 8, maximum: 18446744073709551615n, writable: false, enum: "", unit: "", doc: "hash of the cortical areas"},
-    brain_geometry: {index: 2, offset: 16, type: "u64", size: 8, maximum: 18446744073709551615n, writable: false, enum: "", unit: "", doc: "hash of the geometry"},
-    morphologies: {index: 3, offset: 24, type: "u64", size: 8, maximum: 18446744073709551615n, writable: false, enum: "", unit: "", doc: "hash of the morphologies"},
-    cortical_mappings: {index: 4, offset: 32, type: "u64", size: 8, maximum: 18446744073709551615n, writable: false, enum: "", unit: "", doc: "hash of the cortical mappings"},
-    agent_data: {index: 5, offset: 40, type: "u64", size: 8, maximum: 18446744073709551615n, writable: false, enum: "", unit: "", doc: "hash of the agents' data"},
+    brain_regions: {index: 0, offset: 0, type: "u64"},
+    cortical_areas: {index: 1, offset: 8, type: "u64"},
+    brain_geometry: {index: 2, offset: 16, type: "u64"},
+    morphologies: {index: 3, offset: 24, type: "u64"},
+    cortical_mappings: {index: 4, offset: 32, type: "u64"},
+    agent_data: {index: 5, offset: 40, type: "u64"},
 });
 export const HASHES_LEN_BYTES = 64;
 
 /** One slot of the agent table, followed by as many metadata bytes as the profile gives. */
 export const AGENT_FIELDS = Object.freeze({
-    state: {index: 0, offset: 0, type: "u8", size: 1, maximum: 2, writable: false, enum: "AgentSlotState", unit: "", doc: "whether an agent is or was in this slot"},
-    agent_type: {index: 1, offset: 1, type: "u8", size: 1, maximum: 4, writable: false, enum: "AgentType", unit: "", doc: "what the agent does"},
-    id_len: {index: 2, offset: 2, type: "u8", size: 1, maximum: 255, writable: false, enum: "", unit: "bytes", doc: "length of id"},
-    metadata_len: {index: 3, offset: 4, type: "u16", size: 2, maximum: 65535, writable: false, enum: "", unit: "bytes", doc: "length of the metadata"},
-    generation: {index: 4, offset: 6, type: "u16", size: 2, maximum: 65535, writable: false, enum: "", unit: "", doc: "+1 for every registration in this slot; upper half of the agent's handle"},
-    registered_at: {index: 5, offset: 8, type: "u64", size: 8, maximum: 18446744073709551615n, writable: false, enum: "", unit: "ms", doc: "time of registration"},
-    last_seen: {index: 6, offset: 16, type: "u64", size: 8, maximum: 18446744073709551615n, writable: false, enum: "", unit: "ms", doc: "time of the last heartbeat"},
-    id: {index: 7, offset: 24, type: "bytes", size: 32, maximum: 0, writable: false, enum: "", unit: "", doc: "UTF-8, zero-filled"},
-    sequence: {index: 8, offset: 56, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "", doc: "+2 for every registration and deregistration"},
-    id_hash: {index: 9, offset: 60, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "", doc: "hash of the id: of its words of 32 bits, zero-filled, (hash ^ word) * 0x9e3779b1, then ^ hash >> 15, from 0x811c9dc5"},
+    state: {index: 0, offset: 0, type: "u8"},
+    agent_type: {index: 1, offset: 1, type: "u8"},
+    id_len: {index: 2, offset: 2, type: "u8"},
+    metadata_len: {index: 3, offset: 4, type: "u16"},
+    generation: {index: 4, offset: 6, type: "u16"},
+    registered_at: {index: 5, offset: 8, type: "u64"},
+    last_seen: {index: 6, offset: 16, type: "u64"},
+    id: {index: 7, offset: 24, type: "bytes"},
+    sequence: {index: 8, offset: 56, type: "u32"},
+    id_hash: {index: 9, offset: 60, type: "u32"},
 });
 export const AGENT_LEN_BYTES = 64;
 
 /** Head of the events section: one producer, one consumer, a cache line each. Positions count events since start and wrap at 2^32. */
 export const RING_FIELDS = Object.freeze({
-    head: {index: 0, offset: 0, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "", doc: "next position to write; owned by the producer"},
-    rejected: {index: 1, offset: 4, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "events", doc: "events that found the ring full; owned by the producer"},
-    tail: {index: 2, offset: 64, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "", doc: "next position to read; owned by the consumer"},
+    head: {index: 0, offset: 0, type: "u32"},
+    rejected: {index: 1, offset: 4, type: "u32"},
+    tail: {index: 2, offset: 64, type: "u32"},
 });
 export const RING_LEN_BYTES = 128;
 
 /** Head of a saved region's file. Then follow the region's bytes up to its events section. */
 export const IMAGE_FIELDS = Object.freeze({
-    magic: {index: 0, offset: 0, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "", doc: "\"FGIM\""},
-    image_version: {index: 1, offset: 4, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "", doc: "version of this head"},
-    len_bytes: {index: 2, offset: 8, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "bytes", doc: "length of the region's bytes that follow"},
-    crc: {index: 3, offset: 12, type: "u32", size: 4, maximum: 4294967295, writable: false, enum: "", unit: "", doc: "CRC-32 of this head with 0 here, and of all bytes that follow"},
-    saved_at: {index: 4, offset: 16, type: "u64", size: 8, maximum: 18446744073709551615n, writable: false, enum: "", unit: "ms", doc: "when it was saved; the region's header.flags bit 0 says since when that counts"},
+    magic: {index: 0, offset: 0, type: "u32"},
+    image_version: {index: 1, offset: 4, type: "u32"},
+    len_bytes: {index: 2, offset: 8, type: "u32"},
+    crc: {index: 3, offset: 12, type: "u32"},
+    saved_at: {index: 4, offset: 16, type: "u64"},
 });
 export const IMAGE_LEN_BYTES = 32;
 

@@ -4,15 +4,20 @@ import { CommandOp, Kind, RETRANSMIT_MS } from "../spec.js";
 
 const MOST = 1000; // that wait
 
+const frameItems = ({ op, args }) => [op, ...args];
+
 export class CommandQueue {
     #send;
+    #hasRoom;
     #waiting = [];
     #current = null; // was sent in the present session, and not answered
     #seq = 0;
 
-    /** `send(kind, seq, items)` puts a frame on the line of the present session. */
-    constructor(send) {
+    /** `send(kind, seq, items, now)` puts a frame on the line of the present session, if there is room, and says whether;
+     * `hasRoom(items)`: whether there is. */
+    constructor(send, hasRoom) {
         this.#send = send;
+        this.#hasRoom = hasRoom;
     }
 
     /** Resolves with the reply, {status, values, digest}. Throws CommandTimeout, SessionLost or LinkError. */
@@ -37,15 +42,15 @@ export class CommandQueue {
         if (!isLive) {
             return;
         }
-        if (!this.#current && this.#waiting.length) {
+        if (!this.#current && this.#waiting.length && this.#hasRoom(frameItems(this.#waiting[0]))) {
             this.#current = this.#waiting.shift();
             // A reply to an earlier command, late or repeated, has another number.
             this.#current.seq = this.#seq = (this.#seq + 1) & 255;
             this.#current.sendAt = now;
         }
-        if (this.#current && now >= this.#current.sendAt) {
-            this.#current.sendAt = now + RETRANSMIT_MS;
-            this.#send(Kind.COMMAND, this.#current.seq, [this.#current.op, ...this.#current.args]);
+        const current = this.#current;
+        if (current && now >= current.sendAt && this.#send(Kind.COMMAND, current.seq, frameItems(current), now)) {
+            current.sendAt = now + RETRANSMIT_MS;
         }
     }
 
@@ -57,10 +62,9 @@ export class CommandQueue {
         }
         this.#current = null;
         // A SET's reply has no value where it is the one that was asked for.
-        if (current.op === CommandOp.SET && !status && !values.length) {
-            values = current.args.slice(1, 2);
-        }
-        current.resolve({ status, values, digest: current.op === CommandOp.DIGEST ? digest(values) : null });
+        const isAsAsked = current.op === CommandOp.SET && status === 0 && values.length === 0;
+        const after = isAsAsked ? current.args.slice(1) : values;
+        current.resolve({ status, values: after, digest: current.op === CommandOp.DIGEST ? digest(values) : null });
         return true;
     }
 

@@ -1,10 +1,16 @@
 // A link over anything shaped like a SerialPort of Web Serial: `readable` and `writable` streams of bytes, open() and close().
+//
+// A port's signals are left alone. The system asserts DTR and RTS together when it opens a port, which boards with the ESP32's reset
+// wiring take for nothing, and boards with USB of their own for "somebody listens". setSignals() would change one after the other, and
+// so pass through the state that resets the former.
 import { InvalidField, LinkError } from "../errors.js";
 import { big, floatBits, floatOf, whole } from "../numbers.js";
 import { CommandOp, CORE_FIELDS, LinkState } from "../spec.js";
 import { errorFromStatus } from "../status.js";
+import { RXBUF_BYTES } from "./outbox.js";
 import { HostSession } from "./session.js";
 
+const BAUD_RATE = 115200;
 const POLL_MS = 20;
 const TIMEOUT_MS = 5000;
 const STATES = Object.fromEntries(Object.entries(LinkState).map(([name, number]) => [number, name]));
@@ -52,6 +58,11 @@ export class Link {
         return this.#session.hello;
     }
 
+    /** Whether there is a port; where there is none, `use` takes another one. */
+    get hasPort() {
+        return this.#port !== null;
+    }
+
     get counters() {
         return { ...this.#session.counters };
     }
@@ -61,46 +72,89 @@ export class Link {
     }
 
     /** Takes up this port, in place of one that was lost. It is opened if it is not. */
-    async use(port, options) {
+    async use(port, { baudRate = BAUD_RATE } = {}) {
         if (this.#port) {
             throw new LinkError("the link has a port: close() it, or wait until it is lost");
         }
-        if (!port.readable) {
-            await port.open(options);
+        this.#checkOpen();
+        this.#port = port; // at once: there is one user at a time
+        try {
+            if (!port.readable) {
+                await port.open({ baudRate, bufferSize: RXBUF_BYTES + 1 });
+            }
+            if (this.#state === "CLOSED") {
+                await port.close(); // meanwhile
+                this.#checkOpen();
+            }
+            this.#writer = port.writable.getWriter();
+        } catch (error) {
+            this.#port = null;
+            throw error;
         }
-        this.#port = port;
-        this.#reader = port.readable.getReader();
-        this.#writer = port.writable.getWriter();
+        port.addEventListener?.("disconnect", this.#onDisconnect);
         this.#session.portOpened(performance.now());
         this.#flush();
         this.#timer = setInterval(() => {
             this.#session.poll(performance.now());
             this.#flush();
         }, POLL_MS);
-        this.#reading = this.#read();
+        this.#reading = this.#read(port);
     }
 
-    async #read() {
-        try {
-            for (;;) {
-                const { value, done } = await this.#reader.read();
-                if (done) {
-                    break;
-                }
-                this.#session.receive(value, performance.now());
-                this.#flush();
-            }
-        } catch {
-            // The device was unplugged, which is what an end of the stream says as well.
+    #checkOpen() {
+        if (this.#state === "CLOSED") {
+            throw new LinkError("the link was closed: connect() makes another one");
         }
-        await this.#lost();
+    }
+
+    async #read(port) {
+        let stream = null;
+        let isOver = false;
+        try {
+            // A break or a framing error ends a port's stream, and it has another one; when the device was unplugged it has none.
+            while (!isOver && port.readable && port.readable !== stream) {
+                stream = port.readable;
+                this.#reader = stream.getReader();
+                try {
+                    isOver = await this.#readToEnd();
+                } finally {
+                    this.#reader.releaseLock();
+                }
+            }
+        } finally {
+            await this.#lost(); // also where a handler threw
+        }
+    }
+
+    // Whether the stream came to its end, rather than to an error.
+    async #readToEnd() {
+        for (;;) {
+            let part;
+            try {
+                part = await this.#reader.read();
+            } catch {
+                return false;
+            }
+            if (part.done) {
+                return true;
+            }
+            this.#session.receive(part.value, performance.now());
+            this.#session.poll(performance.now()); // a page that is hidden has its timers held up, by a minute in the end
+            this.#flush();
+        }
+    }
+
+    #onDisconnect = () => this.#stopReading();
+
+    #stopReading() {
+        return this.#reader?.cancel().catch(() => {}); // of a stream that has failed: reading has ended with it
     }
 
     // Sends what is due, and tells of another state.
     #flush() {
         const out = this.#session.takeOutput();
         if (out.length && this.#writer) {
-            this.#writer.write(out).catch(() => this.#reader?.cancel().catch(() => {})); // reading ends with it
+            this.#writer.write(out).catch(() => this.#stopReading());
         }
         const state = STATES[this.#session.linkState];
         if (state !== this.#state) {
@@ -111,17 +165,14 @@ export class Link {
 
     async #lost() {
         const port = this.#port;
-        if (!port) {
-            return;
-        }
         clearInterval(this.#timer);
-        this.#port = null;
+        port.removeEventListener?.("disconnect", this.#onDisconnect);
         this.#session.portLost(performance.now());
-        this.#reader.releaseLock();
         this.#writer.releaseLock();
         this.#reader = this.#writer = null;
         this.#flush();
         await port.close().catch(() => {}); // one that is gone cannot be closed
+        this.#port = null;
     }
 
     /** Sets a field, by a command. The value after it. */
@@ -164,7 +215,7 @@ export class Link {
 
     /** Ends the link and closes the port. The mirror keeps its last values. */
     async close() {
-        await this.#reader?.cancel().catch(() => {});
+        await this.#stopReading();
         await this.#reading;
         this.#session.close();
         this.#flush();
@@ -172,7 +223,7 @@ export class Link {
 }
 
 /** Links with the device on a port. See index.d.ts. */
-export async function connect(port, { baudRate = 115200, ...observer } = {}) {
+export async function connect(port, { baudRate, ...observer } = {}) {
     const link = await Link.make(observer);
     await link.use(port, { baudRate });
     return link;

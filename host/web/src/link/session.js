@@ -1,11 +1,11 @@
 // The host's role in the link (shared_spec/LINK.md), without a port, a clock or a timer: bytes and times go in, bytes come out. Times
 // are milliseconds of a clock that only rises.
+import { SerializationError } from "../errors.js";
 import { Frames } from "../frames.js";
 import {
-    FRAME_LEN_BYTES,
     HEADER_LEN_BYTES,
-    HELLO_PERIOD_MS,
     Kind,
+    LINK_EVENTS_WINDOW,
     LINK_WINDOW,
     LinkState,
     NakReason,
@@ -15,28 +15,19 @@ import {
     SCHEMA_HASH,
     STALE_AFTER_MS,
 } from "../spec.js";
-import { decodeItems, encodeItems } from "./cbor.js";
+import { FROM_DEVICE, joined, ZERO } from "./bytes.js";
+import { decodeItems } from "./cbor.js";
 import { CommandQueue } from "./commands.js";
 import { Deframer } from "./deframer.js";
 import { Mirror } from "./mirror.js";
+import { MTU_BYTES, Outbox } from "./outbox.js";
 
 const NAK_PERIOD_MS = 20; // LINK.md, Deltas: "at most every 20 ms"
 const PENDING_EVENTS = 4096;
 const PENDING_DELTAS = 1024;
 const PINGS = 8;
 const USED_SESSIONS = 8;
-const FROM_DEVICE = new Set([Kind.KEEPALIVE, Kind.DELTA, Kind.REPAIR, Kind.EVENT, Kind.REPLY, Kind.PONG, Kind.LOG]);
-const ZERO = Uint8Array.of(0);
-
-function joined(...parts) {
-    const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-        out.set(part, at);
-        at += part.length;
-    }
-    return out;
-}
+const PAUSE_MS = 100; // longer than any within a frame, which comes by one write
 
 function randomU32() {
     return crypto.getRandomValues(new Uint32Array(1))[0];
@@ -51,18 +42,20 @@ export class HostSession {
     #frames;
     #mirrors; // the one that is shown, and the one in which a session's first copy is put together
     #observer;
-    #random;
     #unixMs;
     #deframer = new Deframer();
-    #out = [];
+    #out;
     #portOpen = false;
     #mismatch = false;
-    #helloAt = 0;
+    #receivedAt = 0;
     #heardAt = null;
     #oldSession = 0; // the last one that ended
     #usedSessions = []; // the last ones that frames were taken in
     #eventsPending = [];
-    #commands = new CommandQueue((kind, seq, items) => this.#send(kind, seq, items));
+    #commands = new CommandQueue(
+        (kind, seq, items, now) => this.#send(kind, seq, items, now),
+        (items) => this.#out.window.admits(this.#out.lineLength(items)),
+    );
     #pings = [];
     #present; // of the present session
 
@@ -75,7 +68,7 @@ export class HostSession {
         this.#frames = frames;
         this.#mirrors = mirrors;
         this.#observer = observer;
-        this.#random = random;
+        this.#out = new Outbox(frames, random);
         this.#unixMs = unixMs;
         this.counters = { frames: 0, deltas: 0, events: 0, events_lost: 0, commands: 0, naks: 0, text_bytes: 0, sessions: 0 };
         /** What the device of the present or last session said of itself. */
@@ -93,8 +86,10 @@ export class HostSession {
             isStarted: false, // a frame of the session was heard: the device is in it
             isComplete: false, // every page has arrived
             last: 0,
+            acked: 0, // the device has been told of at least the deltas up to here
             eventLast: 0,
             ackDue: false,
+            eventAckDue: false,
             nakAt: -Infinity,
             pingAt: 0,
             pingsSent: [],
@@ -116,15 +111,15 @@ export class HostSession {
         this.#portOpen = true;
         this.#mismatch = false;
         this.#deframer.reset();
-        this.#out = [];
+        this.#out.reset();
         this.#endSession("the port was opened again");
-        this.#sayHello(now);
+        this.#out.greet(now);
         this.#show(now);
     }
 
     portLost(now) {
         this.#portOpen = false;
-        this.#out = [];
+        this.#out.clear();
         this.#endSession("the port went away");
         this.#show(now);
     }
@@ -136,8 +131,12 @@ export class HostSession {
         this.linkState = LinkState.CLOSED;
     }
 
-    /** Queues a command; see CommandQueue. It runs at most once. */
-    command(op, args, now, timeout) {
+    /** Queues a command; see CommandQueue. It runs at most once. Throws SerializationError for one that the device cannot take. */
+    async command(op, args, now, timeout) {
+        const length = this.#out.lineLength([op, ...args]);
+        if (this.hello && length > this.hello.rxbuf) {
+            throw new SerializationError(`a command of ${length} bytes on the line; the device takes ${this.hello.rxbuf}`);
+        }
         const answer = this.#commands.add(op, args, now + timeout);
         this.#commands.serve(now, this.isLive);
         return answer;
@@ -145,19 +144,20 @@ export class HostSession {
 
     /** The bytes to send since the last call. */
     takeOutput() {
-        // Adjacent frames share a zero; the first one brings its own, since anything may stand before it on the line.
-        const out = joined(...this.#out.map((wire, index) => (index ? wire.subarray(1) : wire)));
-        this.#out = [];
-        return out;
+        return this.#out.take();
     }
 
     /** Does what is due: retries, pings, hellos, staleness. To be called every few ten ms. */
     poll(now) {
         const present = this.#present;
         if (this.#portOpen) {
-            if (!present.id && !this.#mismatch && now >= this.#helloAt) {
-                this.#sayHello(now);
+            if (!present.id && !this.#mismatch && this.#out.isHelloDue(now)) {
+                this.#out.greet(now);
             }
+            if (now - this.#receivedAt >= PAUSE_MS) {
+                this.#text(this.#deframer.takeText(true));
+            }
+            this.#acknowledge(now);
             if (present.isStarted && now >= present.pingAt) {
                 this.#ping(now);
             }
@@ -168,22 +168,32 @@ export class HostSession {
 
     /** Takes any number of bytes from the line. */
     receive(data, now) {
-        for (const { bytes, isText } of this.#deframer.feed(data)) {
-            const frame = isText ? null : this.#decode(bytes, this.#present.id);
-            if (frame === null) {
-                const isOld = !isText && this.#oldSession !== 0 && this.#decode(bytes, this.#oldSession) !== null;
-                if (!isOld) {
-                    this.counters.text_bytes += bytes.length;
-                    this.#observer.text?.(bytes);
-                }
-            } else {
+        this.#receivedAt = now;
+        this.#out.hearLine();
+        for (const { bytes, isText } of this.#deframer.read(data)) {
+            if (isText) {
+                this.#text(bytes);
+                continue;
+            }
+            const frame = this.#decode(bytes, this.#present.id);
+            if (frame !== null) {
+                this.#deframer.accept();
                 this.#hear(frame, now);
+                continue;
+            }
+            if (this.#oldSession !== 0 && this.#decode(bytes, this.#oldSession) !== null) {
+                this.#deframer.accept(); // it was on its way when its session ended: no text for users
+            }
+            if (!this.#present.id) {
+                this.#out.hearStrange(bytes, now);
             }
         }
-        if (this.#present.ackDue) {
-            this.#present.ackDue = false;
-            this.#send(Kind.ACK, this.#present.last, [LINK_WINDOW]);
+        this.#text(this.#deframer.takeText());
+        if (this.#heardAt !== null) {
+            const { acked, eventLast } = this.#present;
+            this.#out.window.heard(acked, (eventLast - LINK_EVENTS_WINDOW) & 255, this.#heardAt); // of events so many are in flight at most
         }
+        this.#acknowledge(now);
         this.#commands.serve(now, this.isLive);
         this.#show(now);
     }
@@ -202,9 +212,16 @@ export class HostSession {
         return isHandshake(hello) ? hello : null;
     }
 
-    #send(kind, seq, items = []) {
-        const id = kind === Kind.HELLO || kind === Kind.HELLO_ACK ? 0 : this.#present.id;
-        this.#out.push(this.#frames.encode(kind, seq, encodeItems(items), id));
+    // Whether there was room for it.
+    #send(kind, seq, items, now) {
+        return this.#out.send(kind, seq, items, this.#present.id, now);
+    }
+
+    #text(bytes) {
+        if (bytes.length) {
+            this.counters.text_bytes += bytes.length;
+            this.#observer.text?.(bytes);
+        }
     }
 
     #hear({ kind, seq, payload }, now) {
@@ -213,6 +230,7 @@ export class HostSession {
             const [proto, schema, boot, mtu, npages, rxbuf, uptime, name = ""] = items;
             if (npages > 0 && boot > 0) {
                 this.#heard(now);
+                this.#out.hear(seq);
                 this.#onHello({ proto, schema, boot, mtu, npages, rxbuf, uptime, name }, now);
             }
             return;
@@ -225,6 +243,7 @@ export class HostSession {
         if (!present.isStarted) {
             present.isStarted = true;
             present.pingAt = now;
+            this.#out.window.open(this.hello.rxbuf);
         }
         if (kind === Kind.DELTA || kind === Kind.REPAIR) {
             this.#onDelta(kind, seq, payload, now);
@@ -250,11 +269,6 @@ export class HostSession {
 
     // ---- The session
 
-    #sayHello(now) {
-        this.#helloAt = now + HELLO_PERIOD_MS;
-        this.#send(Kind.HELLO, 0, [PROTOCOL_VERSION, SCHEMA_HASH, this.#random() || 1, FRAME_LEN_BYTES - 4, 0, FRAME_LEN_BYTES, 1]);
-    }
-
     #onHello(hello, now) {
         if (hello.proto !== PROTOCOL_VERSION || hello.schema !== SCHEMA_HASH) {
             this.#mismatch = true;
@@ -263,12 +277,17 @@ export class HostSession {
             return;
         }
         this.#mismatch = false;
+        if (hello.mtu > MTU_BYTES) {
+            return; // it has not heard what this host takes: the next hello says it again
+        }
         const { id, isStarted } = this.#present;
         if (this.#usedSessions.includes(hello.boot) || (hello.boot === id && isStarted)) {
             // It started again and offers an id that was used, or the line says an old hello again: its numbers would look like old
             // ones, or old ones like its.
             this.#endSession("the device started again");
-            this.#sayHello(now);
+            if (this.#out.isHelloDue(now)) {
+                this.#out.greet(now);
+            }
             return;
         }
         if (hello.boot !== id) {
@@ -279,7 +298,7 @@ export class HostSession {
             this.#pings = []; // its clock may have started again
             this.#observer.sessionStarted?.(hello);
         }
-        this.#send(Kind.HELLO_ACK, 0, [hello.boot, ...this.#timeOfDay()]);
+        this.#send(Kind.HELLO_ACK, 0, [hello.boot, ...this.#timeOfDay()], now);
     }
 
     #endSession(reason) {
@@ -297,15 +316,24 @@ export class HostSession {
 
     // ---- Deltas
 
+    // Says what has arrived. For want of room it is said later: the latest number stands for all before it.
+    #acknowledge(now) {
+        const present = this.#present;
+        present.ackDue &&= !this.#send(Kind.ACK, present.last, [LINK_WINDOW], now);
+        present.eventAckDue &&= !this.#send(Kind.EVENT_ACK, present.eventLast, [], now);
+    }
+
     #nak(reason, now) {
         const present = this.#present;
         if (now - present.nakAt < NAK_PERIOD_MS) {
             return;
         }
-        present.nakAt = now;
-        present.ackDue = false; // it says the same
-        this.counters.naks += 1;
-        this.#send(Kind.NAK, present.last, [(present.last + 1) & 255, reason]);
+        // What asks for it comes again, if there is no room now.
+        if (this.#send(Kind.NAK, present.last, [(present.last + 1) & 255, reason], now)) {
+            present.nakAt = now;
+            present.ackDue = false; // it says the same
+            this.counters.naks += 1;
+        }
     }
 
     #onDelta(kind, seq, payload, now) {
@@ -317,10 +345,11 @@ export class HostSession {
         }
         let runs = payload;
         let follows = ahead === 1;
+        let acked = (seq - LINK_WINDOW) & 255;
         if (kind === Kind.REPAIR) {
-            const [base] = decodeItems(payload.subarray(0, payload[0] < 24 ? 1 : 2));
+            [acked] = decodeItems(payload.subarray(0, payload[0] < 24 ? 1 : 2));
             runs = payload.subarray(payload[0] < 24 ? 1 : 2);
-            follows = ((present.last - base) & 255) < 128;
+            follows = ((present.last - acked) & 255) < 128;
         }
         if (!follows) {
             this.#nak(NakReason.GAP, now);
@@ -328,7 +357,7 @@ export class HostSession {
         }
         const fits = this.#apply(runs);
         if (!present.id || present !== this.#present) {
-            this.#sayHello(now); // what had come before the header did not fit it
+            this.#out.greet(now); // what had come before the header did not fit it
             return;
         }
         if (!fits) {
@@ -336,6 +365,7 @@ export class HostSession {
             return;
         }
         present.last = seq;
+        present.acked = acked;
         this.counters.deltas += 1;
         present.ackDue = true;
         if (!present.isComplete && present.missing?.size === 0) {
@@ -435,11 +465,12 @@ export class HostSession {
             }
             this.#observer.event?.(kind, arg, time);
         }
-        this.#send(Kind.EVENT_ACK, present.eventLast);
+        present.eventAckDue = true;
     }
 
     #onReply(seq, items, now) {
         const present = this.#present;
+        this.#out.window.taken(Kind.COMMAND, seq);
         // At once, and only if the deltas up to the one that the reply names are what the mirror shows (LINK.md, Commands).
         const digest = (values) => (present.isComplete && values[1] === present.last ? this.mirror.digest() : null);
         if (this.#commands.reply(seq, items, digest)) {
@@ -450,10 +481,11 @@ export class HostSession {
 
     #ping(now) {
         const present = this.#present;
-        present.pingAt = now + PING_PERIOD_MS;
         const sent = Math.floor(now * 1000);
-        present.pingsSent = [...present.pingsSent, sent].slice(-PINGS);
-        this.#send(Kind.PING, 0, [sent, ...this.#timeOfDay()]);
+        if (this.#send(Kind.PING, 0, [sent, ...this.#timeOfDay()], now)) {
+            present.pingAt = now + PING_PERIOD_MS;
+            present.pingsSent = [...present.pingsSent, sent].slice(-PINGS);
+        }
     }
 
     // As the last item of a frame, or no item.
@@ -463,6 +495,7 @@ export class HostSession {
 
     #onPong([sent, arrived, answered], now) {
         const { pingsSent } = this.#present;
+        this.#out.window.taken(Kind.PING, sent);
         if (!pingsSent.includes(sent)) {
             return;
         }
