@@ -562,27 +562,6 @@ def test_text_does_not_keep_a_silent_device_alive():
     assert bench.mirror.trailer_u32(LINK_STATE) == LinkState.STALE
 
 
-def test_a_host_that_stood_still_is_stale_until_it_has_caught_up():
-    """What the line kept for it tells of the time when it stopped."""
-    bench = Bench().live()
-    bench.until(lambda: bench.host.round_trip_us > 0)
-    kept = b""
-    for _ in range(int(spec.STALE_AFTER_MS / 1000 / STEP_S) + 2):
-        bench.now += STEP_S
-        bench.device.set("neuron_count", bench.device.get("neuron_count") + 1)
-        bench.device.tick(bench.now)
-        kept += bench.device.take_output()
-    bench.host.receive(kept[: len(kept) // 2], bench.now)
-    assert bench.mirror.trailer_u32(LINK_STATE) == LinkState.STALE
-    bench.to_device = lambda data: b""  # and so no ping is answered
-    bench.step(10)
-    assert bench.mirror.trailer_u32(LINK_STATE) == LinkState.STALE
-    bench.to_device = lambda data: data
-    bench.until(lambda: bench.host.link_state == LinkState.LIVE)
-    assert len(bench.heard.lives) == 1, "it is the same session"
-    bench.until(bench.equal)
-
-
 def test_a_lost_port_makes_the_mirror_stale_at_once():
     bench = Bench().live()
     bench.host.port_lost(bench.now)
