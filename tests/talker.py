@@ -18,6 +18,7 @@ class Talker:
         self._slave = slave
         os.set_blocking(self.master, False)
         self._messages, self._period_s = messages, period_s
+        self.heard = threading.Event()  # somebody says something to it
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -28,7 +29,8 @@ class Talker:
             try:
                 if self._messages:
                     os.write(self.master, self._messages[number % len(self._messages)])
-                os.read(self.master, 4096)
+                if os.read(self.master, 4096):
+                    self.heard.set()
             except BlockingIOError:
                 pass
             number += 1

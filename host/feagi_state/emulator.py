@@ -169,7 +169,7 @@ class EmulatedBoard(ABC):
         # A session of its own: Ctrl-C in the terminal is for us, who then end the board in order.
         try:
             process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
-                list(command), start_new_session=True, preexec_fn=die_with_parent, **options
+                list(command), start_new_session=True, preexec_fn=die_with_parent(), **options
             )
         except OSError as error:
             raise BoardError(f"{self.board.name}: cannot start {command[0]}: {error.strerror}") from error
@@ -319,7 +319,7 @@ class QemuBoard(EmulatedBoard):
                 capture_output=True,
                 text=True,
                 timeout=MPREMOTE_TIMEOUT_S,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent(),
             )
         except subprocess.TimeoutExpired:
             raise BoardError(

@@ -127,7 +127,7 @@ class Replay(Closing):
         began = time.monotonic()
         for message in self._recording:
             at_s = (message.log_time_ns - self._recording.began_ns) / 1e9 - self._start_s
-            if at_s >= 0 and not self._begun:
+            if at_s > 0 and not self._begun:  # what was at the start itself is all there
                 self._begun = True
                 self._show()
             if at_s > 0 and self._speed:

@@ -117,6 +117,7 @@ class HostSession:
         self._mismatch = False
         self._held_from: float | None = None  # since when nothing is sent, because others use the line
         self._received_at = 0.0
+        self._called_at = 0.0  # by `receive` or `poll`
         self._mirror: Mirror | None = None
         self._shown: tuple[LinkState, int] | None = None  # link_state and session as last written to the mirror
         self._heard_at: float | None = None
@@ -136,6 +137,7 @@ class HostSession:
         self._session = 0
         self._started = False  # a frame of the session was heard: the device is in it
         self._complete = False  # every page has arrived
+        self._is_behind = False  # this host has stood still, and what it reads may be old
         self._last = 0
         self._acked = 0  # the device has been told of at least the deltas up to here
         self._event_last = 0
@@ -262,6 +264,7 @@ class HostSession:
 
     def poll(self, now: float) -> None:
         """Does what is due: retries, pings, hellos, staleness. To be called every few ten ms."""
+        self._notice_pause(now)
         if self._port_open:
             if not self._session and not self._mismatch and not self.is_held and self._out.is_hello_due(now):
                 self._out.greet(now)
@@ -275,6 +278,7 @@ class HostSession:
 
     def receive(self, data: bytes, now: float) -> None:
         """Takes any number of bytes from the line."""
+        self._notice_pause(now)
         self._received_at = now
         self._out.is_line_heard |= bool(data)
         for segment in self._deframer.read(data):
@@ -304,6 +308,16 @@ class HostSession:
         self._acknowledge(now)
         self._commands.serve(now, self.is_live)
         self._show(now)
+
+    def _notice_pause(self, now: float) -> None:
+        """A process that was stopped reads first what the line had kept from before: it is up to date when a ping that
+        it sends now is answered, or in a new session.
+        """
+        if self._session and now - self._called_at > _STALE_AFTER_S:
+            self._is_behind = True
+            self._pings_sent.clear()
+            self._ping_at = now
+        self._called_at = now
 
     # ------------------------------------------------------------------------------------------------------- frames
 
@@ -553,6 +567,7 @@ class HostSession:
         if sent not in self._pings_sent:
             return
         self._pings_sent.remove(sent)
+        self._is_behind = False
         here = int(now * 1_000_000)
         round_trip = (here - sent) - (answered - arrived)
         if not 0 <= round_trip <= 0xFFFFFFFF:
@@ -567,6 +582,8 @@ class HostSession:
             return LinkState.STALE
         if not self._complete:
             return LinkState.CONNECTING
+        if self._is_behind:
+            return LinkState.STALE
         heard = self._heard_at
         return LinkState.LIVE if heard is not None and now - heard <= _STALE_AFTER_S else LinkState.STALE
 

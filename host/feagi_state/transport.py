@@ -9,6 +9,7 @@ import socket
 import stat
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import serial
@@ -186,10 +187,23 @@ def _open_error(port: str, error: BaseException) -> PortError:
     if number in (errno.EACCES, errno.EPERM):
         return PortError(f"no permission to open {port}{permission_hint(port)}", "permission")
     if number in _BUSY:
-        return PortError(f"{port} is busy: another program has it open", "busy")
+        return PortError(f"{port} is busy: {_holder(port)}", "busy")
     if f"({errno.ENOTTY}," in str(error):  # where pyserial gives no number: no line has such settings
         return PortError(f"{port} is no serial port", "failed")
     return PortError(f"{port} cannot be opened: {_reason(error)}", "failed")
+
+
+def _holder(port: str) -> str:
+    """Who has the port open: the process that has locked it, as pyserial and mpremote do, where the system tells."""
+    with suppress(OSError, ValueError), open("/proc/locks", encoding="ascii") as locks:
+        found = os.stat(port)
+        place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+        for words in map(str.split, locks):
+            if place in words:
+                pid = int(words[words.index(place) - 1])
+                name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+                return f"process {pid} ({name}) has it open: end that process first"
+    return "another program has it open"
 
 
 def may_be_port(path: str) -> bool:

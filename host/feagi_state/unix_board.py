@@ -32,9 +32,16 @@ _PROMPT_WITHIN_S: Final = 2.0
 _LOOK_MS: Final = 20
 
 
-def die_with_parent() -> None:
-    """In the child: be killed when the thread that started us ends, so that no board outlives its runner."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent() -> Callable[[], None]:
+    """A `preexec_fn`: the child is killed when the thread that starts it ends, so that no board outlives its runner."""
+    parent = os.getpid()
+
+    def arrange() -> None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the line above, of which nobody tells this process any more
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return arrange
 
 
 def _takes_interrupt(process: subprocess.Popen[bytes]) -> bool:
@@ -75,7 +82,7 @@ def _run(command: list[str], typed: _Input) -> tuple[int, bytes, bool]:
     """Run MicroPython to its end; returns (exit status, its last words, whether Ctrl-C ended it)."""
     master, slave = os.openpty()
     tty.setraw(slave)
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, preexec_fn=die_with_parent)
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, preexec_fn=die_with_parent())
     os.close(slave)
     os.set_blocking(master, False)
     said, interrupted = b"", False

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from places import HEADER_LEN, SPEC, Model
 from talker import Talker
 
 CLI = Path(sys.executable).parent / "feagi-state"
+PATIENCE_S = 60.0
 COMMANDS = ("boards", "start", "watch", "get", "set", "events", "demo", "ports", "install", "flash", "repl", "doctor", "serve", "status")
 
 
@@ -242,13 +242,14 @@ def test_firmware_of_another_spec(run, talker):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_it_without_a_word(environment, talker, number, status):
+    nobody = talker()
     process = subprocess.Popen(
-        [CLI, "watch", talker().port, "--timeout", "60"],
+        [CLI, "watch", nobody.port, "--timeout", "60"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    time.sleep(1.5)  # it must have come as far as waiting for the device
+    assert nobody.heard.wait(PATIENCE_S), "it says no hello"  # it waits for an answer
     process.send_signal(number)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (status, b"", b"")

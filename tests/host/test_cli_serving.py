@@ -58,6 +58,17 @@ def test_serve_says_when_a_board_goes_and_comes(cli, tmp_path):
     assert background.end() == 0
 
 
+def test_serve_says_in_one_line_that_a_board_has_another_version_until_it_has_not(cli, tmp_path):
+    path = str(tmp_path / "ttyBOARD")
+    background = cli.start("serve", path)
+    with PtyDevice(FakeDevice(77, name="board", schema=0x0BADBEEF), path):
+        line = background.until("0x0badbeef")
+        assert line.startswith(f"{path}: board on {path} speaks") and "install" in line
+    with PtyDevice(FakeDevice(88, name="board"), path):
+        background.until("board: live")
+    assert background.end() == 0
+
+
 def test_a_port_that_somebody_has_is_refused_with_the_way_out(cli, board, serving):
     done = cli.run("serve", board.port)
     assert done.returncode == 1 and done.stdout == ""

@@ -281,6 +281,46 @@ def test_a_board_that_goes_away_and_returns_is_connected_again(tmp_path):
             assert device.add("neuron_count", 1) == 6
 
 
+def assert_of_another_version(device):
+    """In one line, to whoever asks, with the old values as stale."""
+    until(lambda: isinstance(device.problem, SchemaMismatch))
+    for ask in (lambda: device.set("neuron_count", 8), lambda: device.wait_live(0)):
+        with pytest.raises(SchemaMismatch, match=r"0x0badbeef.* install [^\n]*\Z"):
+            ask()
+    assert device.stale and device.state.neuron_count == 7
+
+
+def test_a_board_that_comes_back_with_another_version_is_waited_for(tmp_path):
+    path = str(tmp_path / "ttyBOARD")
+    with PtyDevice(FakeDevice(77, "micro", "board"), path):
+        device = connect(path)
+        device.set("neuron_count", 7)
+        device.digest()
+    with device:
+        with PtyDevice(FakeDevice(88, "micro", "board", schema=0x0BADBEEF), path):
+            assert_of_another_version(device)
+        with PtyDevice(FakeDevice(99, "micro", "board"), path):
+            device.wait_live(WAIT_S)
+            assert device.set("neuron_count", 9) == 9 and device.problem is None
+
+
+def test_a_board_that_is_flashed_while_its_port_stays_too(board):
+    """As with a USB adapter, or a debugger's port."""
+    with connect(board.port) as device:
+        device.set("neuron_count", 7)
+        device.digest()
+        right = board.device.schema
+        with board.lock:
+            board.device.schema = 0x0BADBEEF
+            board.device.restart(88)
+        assert_of_another_version(device)
+        with board.lock:
+            board.device.schema = right
+            board.device.restart(99)
+        device.wait_live(WAIT_S)
+        assert device.set("neuron_count", 9) == 9 and device.problem is None
+
+
 def error_of_a_command_during(end, device, board):
     """What a command raises that runs on the device, unanswered, when `end` is called."""
     caught: list[BaseException] = []

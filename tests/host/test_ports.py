@@ -10,7 +10,7 @@ import pytest
 from serial.tools import list_ports
 
 from fake_device import FakeDevice, PtyDevice
-from feagi_state import PortError, attach, connect
+from feagi_state import Fleet, PortError, attach, connect
 from feagi_state.port_finder import PortFinder
 
 WAIT_S = 20.0
@@ -116,16 +116,28 @@ def test_a_port_can_be_named_by_its_serial_number(usb):
         finder.open()
 
 
-def test_a_device_moves_with_its_board_and_its_mirror_says_where(usb):
-    with connect(usb.plug("ttyACM0", "A1")) as device:
-        view = attach(device.name)
-        assert view.link.port == device.port == str(usb.folder / "ttyACM0")
-        device.set("neuron_count", 7)
-        usb.unplug("ttyACM0")
-        usb.plug("ttyACM5", "A1")
-        deadline = time.monotonic() + WAIT_S
-        while view.stale or view.link.port.endswith("ttyACM0"):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert os.path.samefile(device.port, usb.folder / "ttyACM5") and view.link.port == device.port
-        assert device.set("neuron_count", 8) == 8
+@pytest.fixture(params=["connect", "Fleet"])
+def device(request, usb):
+    """The device of the board A1 on ttyACM0, live."""
+    port = usb.plug("ttyACM0", "A1")
+    if request.param == "connect":
+        with connect(port) as made:
+            yield made
+    else:
+        with Fleet([port]) as fleet:
+            fleet.wait_live(WAIT_S)
+            yield from fleet
+
+
+def test_a_device_moves_with_its_board_and_its_mirror_says_where(usb, device):
+    view = attach(device.name)
+    assert view.link.port == device.port == str(usb.folder / "ttyACM0")
+    device.set("neuron_count", 7)
+    usb.unplug("ttyACM0")
+    usb.plug("ttyACM5", "A1")
+    deadline = time.monotonic() + WAIT_S
+    while view.stale or view.link.port.endswith("ttyACM0"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert os.path.samefile(device.port, usb.folder / "ttyACM5") and view.link.port == device.port
+    assert device.set("neuron_count", 8) == 8

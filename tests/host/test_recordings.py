@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import fastjsonschema
@@ -42,6 +43,7 @@ from processes import program
 
 PATIENCE_S = 30.0
 TRAILER = {name: field.offset for name, field in spec.MIRROR_FIELDS.items()}
+HASHES_AT = section_at("tiny", "hashes")
 NEURONS_AT = HEADER_LEN + spec.CORE_FIELDS["neuron_count"].offset
 
 
@@ -559,6 +561,35 @@ def test_a_replay_begins_where_it_is_told(owner, file):
         replay.mirror.wait_live(PATIENCE_S)
         assert replay.mirror.state.neuron_count == 3
         assert not replay.wait(0)
+
+
+class Watched(Recording):
+    """A recording that says, before each message is read, whether its replay's mirror is live."""
+
+    def __iter__(self):
+        self.seen: list[tuple[int, bool]] = []
+        for message in super().__iter__():
+            with suppress(MemoryMapError), attach("board-replay") as view:
+                self.seen.append((message.log_time_ns, not view.stale))
+            yield message
+
+
+@pytest.mark.parametrize("speed", [0, 1e9])
+def test_a_replay_is_not_live_before_it_is_where_it_begins(owner, file, speed):
+    with Recorder("board", file) as recorder:
+        until(lambda: recorder.summary.messages)
+        for value in range(1, 30):
+            owner.live()
+            # Two pages, which are recorded as of one time.
+            data = struct.pack("<I", value)
+            noticed(recorder, lambda data=data: owner.mirror.publish((word_of(NEURONS_AT), data, word_of(HASHES_AT), data)))
+    recording = Watched(file)
+    pages = [message.log_time_ns for message in recording if message.topic == "page"]
+    start_ns = next(time_ns for time_ns in pages[10:] if pages.count(time_ns) > 1)
+    with recording.replay(start_s=(start_ns - recording.began_ns) / 1e9, speed=speed) as replay:
+        assert replay.wait(PATIENCE_S)
+    live = [time_ns for time_ns, is_live in recording.seen if is_live]
+    assert live and min(live) > start_ns
 
 
 def test_a_loop_begins_again(owner, file):

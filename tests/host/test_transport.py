@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import selectors
 import subprocess
 import sys
@@ -71,7 +72,8 @@ def test_a_port_that_is_not_there():
 
 def test_a_port_that_is_open_already(line):
     first = SerialTransport(line.port)
-    assert open_error(line.port).reason == "busy"
+    error = open_error(line.port)
+    assert error.reason == "busy" and f"process {os.getpid()} " in str(error)
     first.close()
     SerialTransport(line.port).close()
 
@@ -85,7 +87,8 @@ def test_a_port_that_another_process_has_open(line):
         [sys.executable, "-c", code, line.port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None and process.stdout.readline() == "open\n"
-    assert open_error(line.port).reason == "busy"
+    error = open_error(line.port)
+    assert error.reason == "busy" and re.search(rf"process {process.pid} \(\S+\) has it open: end that process", str(error))
     process.communicate("")
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -178,8 +179,12 @@ def test_other_processes_read_the_mirror_without_the_port(board, served):
     assert int(run_cli("get", "neuron_count").stdout) >= first
     after = served.until(lambda entry: True, 5, "one more object")["link"]
     assert after["sessions"] == before["sessions"], "a reader disturbed the link"
-    assert after["naks"] == before["naks"]
     assert after["frames"] > before["frames"]
+    # A busy machine may cost the line a frame, which is repaired: nothing is lost by that.
+    assert after["events_lost"] == before["events_lost"]
+    with feagi_state.connect(board.board) as device:
+        theirs, ours = device.digest()
+        assert theirs == ours
 
 
 def test_get_all_has_every_field(board, served):
@@ -360,6 +365,32 @@ def test_no_board_outlives_its_runner():
     started.process.communicate()
     until(lambda: not is_alive(pid), 3, "the board has gone")
     assert "doomed" not in run_cli("boards").stdout
+
+
+LATE_BOARD = """
+import os, subprocess, sys
+from feagi_state.unix_board import die_with_parent
+held, runner, arrange = int(sys.argv[1]), os.getpid(), die_with_parent()
+def late():
+    os.write(held, b"started\\n")
+    while os.getppid() == runner:
+        pass
+    arrange()
+subprocess.run(["sleep", "60"], pass_fds=[held], preexec_fn=late)
+"""
+
+
+def test_no_board_is_left_by_a_runner_that_dies_while_it_starts_it():
+    """Before the board's process could say that it is to die with its runner."""
+    reading, writing = os.pipe()
+    runner = subprocess.Popen([sys.executable, "-c", LATE_BOARD, str(writing)], pass_fds=[writing])
+    os.close(writing)
+    with open(reading, "rb") as held:
+        assert held.readline() == b"started\n"
+        runner.kill()
+        runner.wait()
+        assert select.select([held], [], [], 30)[0], "a board is left"
+        assert held.read() == b"", "nobody holds it any more"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

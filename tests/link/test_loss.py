@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import math
 
 import pytest
 
 from feagi_state import spec
+from feagi_state.spec import LinkState
 from simulation import FIELDS, HASHES_AT, PAGES, STEP_MS, Simulation
 
 
@@ -204,6 +206,32 @@ def test_a_device_ends_its_session_when_nobody_listens_any_more(device: ctypes.C
         simulation.device.tick(simulation.now_ms)
         simulation.device.output()
     assert not simulation.device.is_up
+    simulation.close()
+
+
+def test_a_host_that_stood_still_is_stale_until_it_has_caught_up(device: ctypes.CDLL) -> None:
+    """What the line kept for it tells of the time when it stopped."""
+    simulation = Simulation(device, 8, 0)
+    assert simulation.settle()
+    for number in range(100):
+        simulation.now_ms += spec.STALE_AFTER_MS // 90
+        simulation.device.do("hash", 0, number)
+        simulation.device_step()
+    kept = simulation.to_host.line.take(simulation.now)
+    simulation.session.receive(kept[: len(kept) // 2], simulation.now)
+    assert simulation.session.link_state == LinkState.STALE
+    simulation.session.receive(kept[len(kept) // 2 :], simulation.now)
+    simulation.to_device.line.longest_bytes = 0  # and so no ping is answered
+    for _ in range(10):
+        simulation.step()
+        assert simulation.session.link_state == LinkState.STALE
+    simulation.to_device.line.longest_bytes = math.inf
+    session = simulation.session.session
+    assert simulation.settle()
+    for _ in range(2 * spec.PING_PERIOD_MS // STEP_MS):
+        simulation.step()
+    assert (simulation.session.link_state, simulation.session.session) == (LinkState.LIVE, session)
+    assert simulation.is_equal()
     simulation.close()
 
 

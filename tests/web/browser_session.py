@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from common import ROOT
 from feagi_state.session import COUNTERS, Hello, Observer
-from feagi_state.spec import PROTOCOL_VERSION, SCHEMA_HASH
+from feagi_state.spec import PROTOCOL_VERSION, SCHEMA_HASH, LinkState
 
 
 class SentCommand:
@@ -50,6 +50,7 @@ class BrowserSession:
         self._out = b""
         self._commands: list[SentCommand] = []
         self.is_live = False
+        self.link_state = int(LinkState.CONNECTING)
         self.session = 0
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self._ask("make", unix_ms is not None)
@@ -77,6 +78,7 @@ class BrowserSession:
         found = self._ask(name, *arguments)
         self._out += bytes.fromhex(found["out"])
         self.is_live, self.counters = found["isLive"], found["counters"]
+        self.link_state = found["linkState"]
         for what, session, *facts in found["happened"]:
             self.session = session
             self._happened(what, *facts)

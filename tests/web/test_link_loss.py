@@ -20,6 +20,7 @@ from test_loss import (  # noqa: F401
     test_a_command_that_the_line_says_again_after_the_next_one_does_not_run_again,
     test_a_digest_that_is_given_is_of_equal_states_however_busy_the_device,
     test_a_host_that_comes_to_a_device_in_another_hosts_session_says_hello_in_its_form,
+    test_a_host_that_stood_still_is_stale_until_it_has_caught_up,
     test_an_old_session_that_the_line_says_again_is_not_taken_up,
     test_events_that_found_the_ring_full_are_counted_to_the_host,
     test_every_event_arrives_once_and_in_order_over_a_lossy_line,

@@ -48,6 +48,7 @@ export class HostSession {
     #portOpen = false;
     #mismatch = false;
     #receivedAt = 0;
+    #calledAt = 0; // receive or poll
     #heardAt = null;
     #oldSession = 0; // the last one that ended
     #usedSessions = []; // the last ones that frames were taken in
@@ -85,6 +86,7 @@ export class HostSession {
             id: 0,
             isStarted: false, // a frame of the session was heard: the device is in it
             isComplete: false, // every page has arrived
+            isBehind: false, // this host has stood still, and what it reads may be old
             last: 0,
             acked: 0, // the device has been told of at least the deltas up to here
             eventLast: 0,
@@ -149,6 +151,7 @@ export class HostSession {
 
     /** Does what is due: retries, pings, hellos, staleness. To be called every few ten ms. */
     poll(now) {
+        this.#noticePause(now);
         const present = this.#present;
         if (this.#portOpen) {
             if (!present.id && !this.#mismatch && this.#out.isHelloDue(now)) {
@@ -168,6 +171,7 @@ export class HostSession {
 
     /** Takes any number of bytes from the line. */
     receive(data, now) {
+        this.#noticePause(now);
         this.#receivedAt = now;
         this.#out.hearLine();
         for (const { bytes, isText } of this.#deframer.read(data)) {
@@ -196,6 +200,18 @@ export class HostSession {
         this.#acknowledge(now);
         this.#commands.serve(now, this.isLive);
         this.#show(now);
+    }
+
+    // A page that was frozen reads first what the line had kept from before: it is up to date when a ping that it sends now is answered,
+    // or in a new session.
+    #noticePause(now) {
+        const present = this.#present;
+        if (present.id && now - this.#calledAt > STALE_AFTER_MS) {
+            present.isBehind = true;
+            present.pingsSent = [];
+            present.pingAt = now;
+        }
+        this.#calledAt = now;
     }
 
     // ---- Frames
@@ -500,6 +516,7 @@ export class HostSession {
             return;
         }
         pingsSent.splice(pingsSent.indexOf(sent), 1);
+        this.#present.isBehind = false;
         const here = Math.floor(now * 1000);
         const roundTrip = here - sent - Number(answered) + Number(arrived);
         if (roundTrip >= 0) {
@@ -517,7 +534,8 @@ export class HostSession {
         } else if (!this.#present.isComplete) {
             this.linkState = LinkState.CONNECTING;
         } else {
-            this.linkState = now - this.#heardAt <= STALE_AFTER_MS ? LinkState.LIVE : LinkState.STALE;
+            const isFresh = now - this.#heardAt <= STALE_AFTER_MS && !this.#present.isBehind;
+            this.linkState = isFresh ? LinkState.LIVE : LinkState.STALE;
         }
     }
 }
