@@ -3,10 +3,11 @@
 import { CORE_FIELDS, open, openFrames } from "../../host/web/index.js";
 import { Core } from "../../host/web/src/core.js";
 import { decodeItems, encodeItems } from "../../host/web/src/link/cbor.js";
-import { HEADER_LEN_BYTES, Kind, LINK_MTU_BYTES, LINK_RXBUF_BYTES, PROTOCOL_VERSION, SCHEMA_HASH } from "../../host/web/src/spec.js";
+import { HEADER_LEN_BYTES, HELLO_PERIOD_MS, Kind, LINK_MTU_BYTES, LINK_RXBUF_BYTES, PROTOCOL_VERSION, SCHEMA_HASH } from "../../host/web/src/spec.js";
 
 const POLL_MS = 10;
 const KEEPALIVE_POLLS = 25;
+const HELLO_POLLS = HELLO_PERIOD_MS / POLL_MS;
 const REFUSED = -4; // RANGE of spec.toml
 
 // Where the pages of a region with this header lie: [offset, length].
@@ -70,6 +71,7 @@ export class FakeDevice extends EventTarget {
         this.readable = new ReadableStream({ start: (controller) => (this.line = controller) });
         this.writable = new WritableStream({ write: (bytes) => this.take(bytes) });
         this.part = [];
+        this.offer();
     }
 
     async close() {
@@ -165,6 +167,9 @@ export class FakeDevice extends EventTarget {
 
     poll() {
         if (!this.session) {
+            if (++this.silent >= HELLO_POLLS) {
+                this.offer();
+            }
             return;
         }
         const bytes = this.region.bytes();
