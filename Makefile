@@ -77,8 +77,8 @@ help: ## list the targets
 # ------------------------------------------------------------------------------------------------- to look at it
 
 .PHONY: run
-run: apt-$(BOARD) host board-$(BOARD) ## start a board and watch its state live: make run [BOARD=qemu_m3] [SECONDS=n]
-	@$(BIN)/feagi-state demo --board $(BOARD) $(if $(SECONDS),--seconds $(SECONDS))
+run: apt-$(BOARD) host board-$(BOARD) $(if $(HTTP),$(WASM)) ## start a board and watch its state live: make run [BOARD=qemu_m3] [SECONDS=n] [HTTP=1: in a browser too]
+	@$(BIN)/feagi-state demo --board $(BOARD) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(HTTP),--http)
 
 # What a board needs of the system, asked for at once and first; then what it needs to be started.
 .PHONY: $(BOARDS:%=apt-%) $(BOARDS:%=board-%)
@@ -169,10 +169,10 @@ conformance: $(BOARDS:%=apt-%) $(STAMPS)/apt-aarch64 $(STAMPS)/apt-xtensa-emulat
 bench: apt-qemu_m3 host board-qemu_m3 $(STAMPS)/peers $(WASM) $(STAMPS)/web-tests $(STAMPS)/apt-chromium ## measure what an access costs into build/bench.json, beside peers and against ceilings (3 minutes)
 	@PYTHONPATH=tests $(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
 
-# Built from the sdist alone, so that what others would build is what was built here. The native modules for all boards are in
-# both: `feagi-state install` needs no checkout.
+# Built from the sdist alone, so that what others would build is what was built here. The native modules for all boards and the
+# page for browsers are in both: `feagi-state install` and `serve --http` need no checkout.
 .PHONY: wheel
-wheel: $(VENV)/stamp-packages $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## build sdist and wheel, with the native modules, into build/dist/
+wheel: $(VENV)/stamp-packages $(WASM) $(ARCHES:%=build/mpy/%_6.3/feagi_state.mpy) ## build sdist and wheel, with what boards and browsers are given, into build/dist/
 	@rm -rf build/dist
 	@$(STEP) "sdist and wheel" wheel $(BIN)/python -m build --no-isolation --outdir build/dist host
 	@ls -l build/dist/*

@@ -1,5 +1,5 @@
-"""Builds the C extension over the core. Puts the core into source distributions, and what boards are given into these
-and into wheels. The rest is in pyproject.toml.
+"""Builds the C extension over the core. Puts the core into source distributions, and what boards and browsers are given
+into these and into wheels. The rest is in pyproject.toml.
 
 In a checkout all of that lies outside of this folder; an sdist carries what is needed of it, in the same places.
 Paths are relative to this folder, where every build frontend runs this file.
@@ -80,6 +80,13 @@ FOR_BOARDS = (
     *sorted((TOP / "firmware" / "python").glob("*.py")),
     *sorted((TOP / "build" / "mpy").glob("*/*.mpy")),
 )
+# What `feagi-state serve --http` gives browsers: the npm package, where `make wasm` has made its modules, and the page.
+WEB = TOP / "host" / "web"
+FOR_BROWSERS = (
+    *sorted(WEB.glob("*.js")),
+    *(path for folder in ("page", "src", "wasm") for path in sorted((WEB / folder).rglob("*")) if path.is_file()),
+)
+FILES = (*FOR_BOARDS, *FOR_BROWSERS)
 
 
 class BuildCore(build_ext):
@@ -104,34 +111,34 @@ class BuildCore(build_ext):
 
 
 class BuildPackage(build_py):
-    """Puts what boards are given into the package, in the places that it has in a checkout."""
+    """Puts what boards and browsers are given into the package, in the places that it has in a checkout."""
 
     def run(self) -> None:
         """Builds the package."""
         super().run()
-        for source, target in self._for_boards():
+        for source, target in self._given():
             self.mkpath(os.path.dirname(target))
             self.copy_file(source, target)
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         """All files that are made."""
-        return [*super().get_outputs(include_bytecode), *(target for _, target in self._for_boards())]
+        return [*super().get_outputs(include_bytecode), *(target for _, target in self._given())]
 
-    def _for_boards(self) -> list[tuple[str, str]]:
+    def _given(self) -> list[tuple[str, str]]:
         """(source, target); none for an editable installation, which uses the checkout."""
         if self.editable_mode:
             return []
         folder = Path(self.build_lib) / "feagi_state" / "_files"
-        return [(str(path), str(folder / path.relative_to(TOP))) for path in FOR_BOARDS]
+        return [(str(path), str(folder / path.relative_to(TOP))) for path in FILES]
 
 
 class SourceDistribution(sdist):
-    """Takes along what the extension needs of the core, and what boards are given."""
+    """Takes along what the extension needs of the core, and what boards and browsers are given."""
 
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
-        """Makes `base_dir`, the sdist's folder, of `files`, the core and what boards are given."""
+        """Makes `base_dir`, the sdist's folder, of `files`, the core and what boards and browsers are given."""
         super().make_release_tree(base_dir, files)
-        for path in (*SOURCES, *HEADERS, *FOR_BOARDS):
+        for path in (*SOURCES, *HEADERS, *FILES):
             target = Path(base_dir) / path.relative_to(TOP)
             self.mkpath(str(target.parent))
             self.copy_file(str(path), str(target))

@@ -45,7 +45,9 @@ static void put_item(feagi_frame_out_t *out, unsigned major, uint64_t n, const u
             p[i] = (uint8_t)n;
             n >>= 8;
         }
-        feagi_port_copy(p + 1 + extra, bytes, len_bytes);
+        if (len_bytes) {
+            feagi_port_copy(p + 1 + extra, bytes, len_bytes);
+        }
     }
 }
 
@@ -82,11 +84,10 @@ size_t feagi_frame_finish(feagi_frame_out_t *out, uint32_t seed) {
     // COBS in place: each zero becomes the distance to the next, and one code in front holds the first. At most 253 bytes, so
     // no distance exceeds 254 and no further code is needed. The closing delimiter is the last zero.
     *end = 0;
-    for (uint8_t *p = code + 1; p <= end; p++) {
-        if (*p == 0) {
-            *code = (uint8_t)(p - code);
-            code = p;
+    for (uint8_t *p = code; code < end; code = p) {
+        while (*++p) {
         }
+        *code = (uint8_t)(p - code);
     }
     out->wire[0] = 0;
     return (size_t)(end - out->wire) + 1;

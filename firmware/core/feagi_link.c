@@ -45,8 +45,8 @@ int feagi_link_init(feagi_link_t *l, feagi_region_t *region, uint32_t *dirty, co
     l->mtu = FEAGI_LINK_MTU_BYTES;
     l->most = FEAGI_LINK_WINDOW;
     feagi_frame_in_init(&l->in, l->rx, sizeof l->rx);
-    feagi_port_clear(dirty, feagi_region_dirty_words(region) * sizeof *dirty);
     region->dirty = dirty;
+    feagi_link_clear_marks(l);
     feagi_link_offer(l, 0);
     return 0;
 }

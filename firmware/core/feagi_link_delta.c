@@ -7,21 +7,27 @@ static uint32_t version_of(const feagi_link_t *l) {
     return feagi_state_load_u32(l->region, offsetof(feagi_core_t, version)); // the low half
 }
 
-// The first of these words of marks that has one, or `end` or behind it.
-static __attribute__((noinline)) const uint32_t *next_marks(const uint32_t *dirty, const uint32_t *end) {
-    while (dirty < end && !feagi_port_load_u32(dirty)) {
+// The last word of `dirty`, behind those of the region: it is marked for ever, so that looking for marks ends there.
+static uint32_t *guard_of(const feagi_region_t *r) {
+    return r->dirty + feagi_region_dirty_words(r) - 1;
+}
+
+// The first word that has marks, from this one on.
+static __attribute__((noinline)) const uint32_t *next_marks(const uint32_t *dirty) {
+    while (!feagi_port_load_u32(dirty)) {
         dirty++;
     }
     return dirty;
 }
 
-static bool is_any_dirty(const feagi_region_t *r) {
-    const uint32_t *end = r->dirty + feagi_region_dirty_words(r);
-    return next_marks(r->dirty, end) != end;
+void feagi_link_clear_marks(feagi_link_t *l) {
+    const feagi_region_t *r = l->region;
+    feagi_port_clear(r->dirty, feagi_region_dirty_words(r) * sizeof *r->dirty);
+    *guard_of(r) = UINT32_MAX;
 }
 
 bool feagi_link_all_sent(const feagi_link_t *l) {
-    return version_of(l) == l->clock_sent && !is_any_dirty(l->region);
+    return version_of(l) == l->clock_sent && next_marks(l->region->dirty) == guard_of(l->region);
 }
 
 void feagi_link_start_deltas(feagi_link_t *l) {
@@ -29,7 +35,7 @@ void feagi_link_start_deltas(feagi_link_t *l) {
     l->clock_sent = version_of(l);
     // The host's copy is all zeros: what is zero need not be sent, but one word of each page tells that the page is there. What
     // is written after its mark is gone and before it is looked at marks itself.
-    feagi_port_clear(r->dirty, feagi_region_dirty_words(r) * sizeof *r->dirty);
+    feagi_link_clear_marks(l);
     for (uint32_t page = 0; page < r->pages; page++) {
         uint32_t len_bytes;
         const uint32_t at = feagi_region_page(r, page, &len_bytes);
@@ -89,32 +95,31 @@ static void check_clock(feagi_link_t *l) {
 }
 _Static_assert(offsetof(feagi_core_t, last_modified) == offsetof(feagi_core_t, version) + 8, "the clock's page is these two");
 
-// Appends the runs of `words` of a page that begins at offset `at` and was copied to `copy`.
-static void put_runs(feagi_frame_out_t *out, uint32_t at, uint32_t words, const uint32_t *copy) {
-    for (int word = (int32_t)(at - FEAGI_HEADER_LEN_BYTES) / 4; words; word++, copy++, words >>= 1) {
-        if (!(words & 1)) {
-            continue;
-        }
+// Appends the runs of `words`, one of which is the first, to which `copy` belongs and which is word `index` behind the header.
+static void put_runs(feagi_frame_out_t *out, int index, uint32_t words, const uint32_t *copy) {
+    while (words) {
         uint32_t count = 0;
-        do {
+        for (; words & 1; words >>= 1) {
             count++;
-            words >>= 1;
-        } while (words & 1);
+        }
         // The last word's zero bytes at the end need not be sent, but one byte must be: it says that the word is there.
         const uint8_t *bytes = (const uint8_t *)copy;
         uint32_t len_bytes = 4 * count;
         while (len_bytes > 4 * count - 3 && bytes[len_bytes - 1] == 0) {
             len_bytes--;
         }
-        feagi_frame_put_int(out, word);
+        feagi_frame_put_int(out, index);
         feagi_frame_put_bytes(out, bytes, len_bytes);
-        word += (int)count; // and one more, which is not marked
+        for (; words && !(words & 1); words >>= 1) {
+            count++;
+        }
+        index += (int)count;
         copy += count;
     }
 }
 
-// Appends all dirty words of the page at `at`, as they are at one instant, or none if they do not fit: then out->full, and they
-// stay dirty.
+// Appends all dirty words of the page at `at`, which has one, as they are at one instant, or none if they do not fit: then
+// out->full, and they stay dirty.
 static void put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t at, uint32_t len_bytes) {
     uint32_t copy[FEAGI_PAGE_LEN_BYTES / 4];
     // The page's marks lie in two words, from some bit on.
@@ -126,13 +131,18 @@ static void put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t a
     const uint32_t words = (dirty[0] >> bit | dirty[1] << 1 << (31 - bit)) & UINT32_MAX >> (32 - len_bytes / 4);
     dirty[0] &= ~(words << bit);
     dirty[1] &= ~(words >> 1 >> (31 - bit));
+    unsigned first = 0;
+    while (!(words >> first & 1)) {
+        first++;
+    }
     uint32_t *to = copy;
-    for (uint32_t left = words; left; left >>= 1) {
+    from += first;
+    for (uint32_t left = words >> first; left; left >>= 1) {
         *to++ = *from++;
     }
     feagi_port_unlock(key);
     const size_t before = out->len;
-    put_runs(out, at, words, copy);
+    put_runs(out, (int32_t)(at - FEAGI_HEADER_LEN_BYTES) / 4 + (int)first, words >> first, copy);
     if (out->full) {
         out->len = before; // never half a page
         key = feagi_port_lock();
@@ -142,62 +152,7 @@ static void put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t a
     }
 }
 
-// Appends the dirty pages that fit, once round the region from run.next_at on. Returns whether there is one.
-static bool put_pages(feagi_link_t *l, feagi_frame_out_t *out, uint32_t *pages) {
-    const feagi_region_t *r = l->region;
-    const uint32_t *first = r->dirty, *end = first + feagi_region_dirty_words(r), *dirty = first + l->run.next_at / 128;
-    const uint32_t *const begin = dirty;
-    uint32_t mask = UINT32_MAX << l->run.next_at / 4 % 32;
-    bool any = false, round = false;
-    for (;;) {
-        uint32_t marks = dirty < end ? feagi_port_load_u32(dirty) & mask : 0;
-        mask = UINT32_MAX;
-        if (!marks) {
-            dirty = next_marks(dirty + 1, end);
-            if (dirty < end) {
-                continue;
-            }
-            if (round) {
-                break;
-            }
-            round = true;
-            dirty = first;
-            end = begin + 1; // of which the beginning was left out
-            continue;
-        }
-        uint32_t at = (uint32_t)(dirty - first) * 128, len_bytes;
-        for (; !(marks & 1); marks >>= 1) {
-            at += 4;
-        }
-        const uint32_t page = (uint32_t)feagi_region_page_of(r, at), bit = 1u << page % 32;
-        at = feagi_region_page(r, page, &len_bytes);
-        l->run.next_at = (uint16_t)at;
-        if (pages[page / 32] & bit) {
-            break; // written again meanwhile: everything else is in
-        }
-        put_page(r, out, at, len_bytes);
-        if (out->full) {
-            break; // the next delta begins with it
-        }
-        any = true;
-        pages[page / 32] |= bit;
-        at += len_bytes;
-        l->run.next_at = (uint16_t)at;
-        if (l->run.cautious) {
-            break;
-        }
-        dirty = first + at / 128;
-        mask = UINT32_MAX << at / 4 % 32;
-    }
-    return any;
-}
-
-bool feagi_link_make_delta(feagi_link_t *l, feagi_frame_out_t *out) {
-    check_clock(l);
-    if (l->run.flights >= (l->run.cautious ? 1 : l->run.window) || !is_any_dirty(l->region)) {
-        return false;
-    }
-    feagi_link_flight_t *flight = &l->flight[l->run.flights];
+static void start_delta(feagi_link_t *l, feagi_frame_out_t *out, feagi_link_flight_t *flight) {
     for (unsigned i = 0; i < FEAGI_LINK_PAGE_WORDS; i++) {
         flight->pages[i] = 0;
     }
@@ -206,7 +161,57 @@ bool feagi_link_make_delta(feagi_link_t *l, feagi_frame_out_t *out) {
     if (l->run.repair) {
         feagi_frame_put_uint(out, l->run.acked);
     }
-    if (!put_pages(l, out, flight->pages)) {
+}
+
+// Starts a delta and appends the dirty pages that fit, from run.next_at to the region's end, or from its beginning if there are
+// none. Returns whether there is one.
+static bool put_pages(feagi_link_t *l, feagi_frame_out_t *out, feagi_link_flight_t *flight) {
+    const feagi_region_t *r = l->region;
+    uint32_t at = l->run.next_at, len_bytes;
+    bool any = false;
+    for (;;) {
+        const uint32_t *dirty = r->dirty + at / 128;
+        uint32_t marks = feagi_port_load_u32(dirty) & UINT32_MAX << at / 4 % 32;
+        if (!marks) {
+            dirty = next_marks(dirty + 1);
+            if (dirty == guard_of(r)) {
+                l->run.next_at = 0;
+                if (any || at == 0) {
+                    return any;
+                }
+                at = 0;
+                continue;
+            }
+            marks = feagi_port_load_u32(dirty);
+        }
+        at = (uint32_t)(dirty - r->dirty) * 128;
+        for (; !(marks & 1); marks >>= 1) {
+            at += 4;
+        }
+        const uint32_t page = (uint32_t)feagi_region_page_of(r, at);
+        at = feagi_region_page(r, page, &len_bytes);
+        if (!any) {
+            start_delta(l, out, flight);
+        }
+        put_page(r, out, at, len_bytes);
+        if (out->full) {
+            l->run.next_at = (uint16_t)at; // the next delta begins with it
+            return any;
+        }
+        any = true;
+        flight->pages[page / 32] |= 1u << page % 32;
+        at += len_bytes;
+        if (l->run.cautious) {
+            l->run.next_at = (uint16_t)at;
+            return true;
+        }
+    }
+}
+
+bool feagi_link_make_delta(feagi_link_t *l, feagi_frame_out_t *out) {
+    check_clock(l);
+    feagi_link_flight_t *flight = &l->flight[l->run.flights];
+    if (l->run.flights >= (l->run.cautious ? 1 : l->run.window) || !put_pages(l, out, flight)) {
         return false;
     }
     if (!l->run.flights) {

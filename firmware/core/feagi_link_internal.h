@@ -15,6 +15,9 @@ void feagi_link_offer(feagi_link_t *l, uint32_t nonce);
 // Starts a frame in l->tx.
 void feagi_link_start(feagi_link_t *l, feagi_frame_out_t *out, uint8_t kind, uint8_t seq);
 
+// Forgets all changes of the region.
+void feagi_link_clear_marks(feagi_link_t *l);
+
 // Starts the offered session: everything is to be sent.
 void feagi_link_start_deltas(feagi_link_t *l);
 

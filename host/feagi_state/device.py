@@ -20,7 +20,7 @@ from .errors import (
     StateError,
 )
 from .events import EventStream
-from .listeners import Listeners, Subscription
+from .listeners import Listeners, Subscription, TextSubscription
 from .mirror import LinkInfo, MirrorView, StateView
 from .runner import Runner
 from .sections import AgentInfo
@@ -195,6 +195,12 @@ class Device(Closing, SectionViews):
         self._link.listeners.subscribe(subscription)
         return subscription
 
+    def on_text(self, callback: Callable[[bytes], None]) -> TextSubscription:
+        """Calls `callback` with what the board prints, as `text` and besides it, until the subscription's `close`."""
+        subscription = TextSubscription(callback)
+        self._link.listeners.subscribe_text(subscription)
+        return subscription
+
     def watch_fields(self, fields: Iterable[str], from_start: bool) -> FieldWatch:
         """What a reader of its own has seen of these fields, for a ChangeStream. Raises InvalidField."""
         return FieldWatch(self._region, lambda: self.name, fields, from_start)
@@ -300,6 +306,15 @@ class Device(Closing, SectionViews):
             digests = _digests(await self._run_async([digest_request()], max(0.0, deadline - time.monotonic())))
             if digests is not None:
                 return digests
+
+    def start(self, batch: Batch) -> None:
+        """Runs commands as the link carries them, for who passes them on. The batch hears of them in another thread.
+        """
+        self._link.start(batch)
+
+    def cancel(self, batch: Batch) -> None:
+        """Forgets commands that were given to `start`. The board may have run the one that was sent."""
+        self._link.cancel(batch)
 
     # ------------------------------------------------------------------------------------------------------- the end
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from .changes import Change, ChangeStream
 from .errors import RegionClosed
 
-__all__ = ["Listeners", "Subscription"]
+__all__ = ["Listeners", "Subscription", "TextSubscription"]
 
 _log = logging.getLogger("feagi_state.device")
 _text_log = logging.getLogger("feagi_state.text")
@@ -51,6 +51,19 @@ class Subscription:
             self._closed = True
 
 
+class TextSubscription:
+    """A callback that hears text, from `on_text` to `close`."""
+
+    def __init__(self, callback: Callable[[bytes], None]) -> None:
+        """Made by Device.on_text."""
+        self.callback = callback
+        self.closed = False
+
+    def close(self) -> None:
+        """No further call is begun. Any thread, the callback's too."""
+        self.closed = True
+
+
 class Listeners:
     """Those of one link. Its thread says what happens, and waits for nobody."""
 
@@ -59,6 +72,7 @@ class Listeners:
         self.on_text: Callable[[bytes], None] | None = None  # hears text; None: the logger "feagi_state.text" does
         self._do = do
         self._subscriptions: tuple[Subscription, ...] = ()
+        self._hearers: tuple[TextSubscription, ...] = ()
         self._looking = False  # somebody is going to look
         self._untold: deque[Callable[[], None]] = deque()
         self._telling = False  # somebody is going to tell them
@@ -68,6 +82,10 @@ class Listeners:
         """Has a subscription look now, and whenever something has changed. Any thread."""
         self._do(partial(self._subscribe, subscription))
 
+    def subscribe_text(self, hearer: TextSubscription) -> None:
+        """Has a subscription hear text, besides `on_text`. Any thread."""
+        self._do(partial(self._hear, hearer))
+
     @property
     def wants_changes(self) -> bool:
         """Whether anybody has subscribed."""
@@ -76,7 +94,7 @@ class Listeners:
     @property
     def wants_text(self) -> bool:
         """Whether anybody hears text."""
-        return self.on_text is not None or _text_log.isEnabledFor(logging.INFO)
+        return bool(self._hearers) or self.on_text is not None or _text_log.isEnabledFor(logging.INFO)
 
     def changed(self) -> None:
         """Something has: who has subscribed looks once, however often this is said before."""
@@ -99,6 +117,9 @@ class Listeners:
     def _subscribe(self, subscription: Subscription) -> None:
         self._subscriptions += (subscription,)
         self._look()
+
+    def _hear(self, hearer: TextSubscription) -> None:
+        self._hearers += (hearer,)
 
     def _look(self) -> None:
         self._looking = False  # first: what is published from here on is looked at again
@@ -125,10 +146,15 @@ class Listeners:
             _log.warning("%d texts or log lines were passed over: who hears them is too slow", passed_over)
 
     def _give_text(self, text: bytes) -> None:
+        callbacks = [hearer.callback for hearer in self._hearers if not hearer.closed]
+        if len(callbacks) < len(self._hearers):
+            self._hearers = tuple(hearer for hearer in self._hearers if not hearer.closed)
         if self.on_text is None:
             _text_log.info("%s", text.decode("utf-8", "replace").rstrip("\r\n"))
-            return
-        try:
-            self.on_text(text)
-        except Exception:  # the user's: it must not end the link
-            _log.exception("the text callback failed")
+        else:
+            callbacks.append(self.on_text)
+        for callback in callbacks:
+            try:
+                callback(text)
+            except Exception:  # the user's: it must not end the link
+                _log.exception("the text callback failed")

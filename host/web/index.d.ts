@@ -288,6 +288,25 @@ export interface Port {
     removeEventListener?(type: "disconnect", listener: () => void): void;
 }
 
+/** A WebSocket with the face of a SerialPort. It has no signals and no baud rate: the host has the board's port. */
+export interface WebSocketPort extends Omit<Port, keyof EventTarget>, EventTarget {
+    /** Connects; again after `close`, or after the connection was lost, which is a `disconnect` event. Rejects with LinkError. */
+    open(options?: unknown): Promise<void>;
+    /** Why the connection was lost, by the other side's words; null while there is one, and after `close`. */
+    readonly closed: { readonly code: number; readonly reason: string } | null;
+    getInfo(): Record<string, never>;
+    setSignals(): Promise<void>;
+}
+
+/** What makes connections: a browser's WebSocket, or that of npm's `ws`. */
+export type WebSocketConstructor = new (url: string) => object;
+
+/**
+ * A port for `connect` that reaches a board through a host: `url` is that of a board of `feagi-state serve --http`, token included. Binary
+ * messages carry the link's frames. `WebSocket` is the global one unless given (Node 20 has none). Throws LinkError, TypeError.
+ */
+export function webSocketPort(url: string | URL, options?: { WebSocket?: WebSocketConstructor }): WebSocketPort;
+
 /** What a device says of itself. */
 export interface Hello {
     readonly proto: number;

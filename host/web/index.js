@@ -3,6 +3,7 @@ export { threads } from "./src/core.js";
 export * from "./src/errors.js";
 export { openFrames } from "./src/frames.js";
 export { connect } from "./src/link/link.js";
+export { webSocketPort } from "./src/link/websocket.js";
 export { attach, open } from "./src/open.js";
 export {
     AgentType,

@@ -33,6 +33,10 @@ try:
 except ValueError:
     print(_core.__file__, _core.SCHEMA_HASH == spec.SCHEMA_HASH)
 """
+FOR_BROWSERS = """
+from feagi_state.web_files import WebFiles, web_dir
+print(WebFiles(web_dir()).read("/index.js")[0])
+"""
 # Stands in for an interpreter without the global lock: only what setup.py asks for differs.
 FREE_THREADED = """
 import runpy, sys, sysconfig
@@ -82,11 +86,13 @@ def package_files(*suffixes: str) -> set[str]:
     return {path.as_posix() for path in files if "__pycache__" not in path.parts}
 
 
-def for_boards() -> set[str]:
-    """What goes to boards, by its path in a checkout: this one's native modules are those that have been built."""
-    patterns = ("boards/*/board.toml", "boards/*/main.py", "firmware/python/*.py", "build/mpy/*/*.mpy")
-    found = {path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern)}
+def given() -> set[str]:
+    """What goes to boards and browsers, by its path in a checkout: this one's native and web modules are those that have been built."""
+    patterns = ["boards/*/board.toml", "boards/*/main.py", "firmware/python/*.py", "build/mpy/*/*.mpy", "host/web/*.js"]
+    patterns += [f"host/web/{folder}/**/*" for folder in ("page", "src", "wasm")]
+    found = {path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}
     assert any(name.endswith(".mpy") for name in found), "no native module has been built"
+    assert "host/web/wasm/embedded.js" in found, "no WebAssembly module has been built"
     return {name for name in found if not name.startswith("boards/qemu_")}
 
 
@@ -105,10 +111,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "LICENSE", top)
     for source in (CORE, PORT):
         shutil.copytree(source, top / source.relative_to(ROOT))
-    for name in for_boards() | {"boards/qemu_m3/board.toml"}:
+    for name in given() | {"boards/qemu_m3/board.toml"}:
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, top / name)
-    (top / "host").mkdir()
+    (top / "host").mkdir(exist_ok=True)  # what browsers are given is in it
     for file in ("setup.py", "pyproject.toml"):
         shutil.copy(HOST / file, top / "host")
     ours = shutil.ignore_patterns("*.so", "__pycache__")
@@ -149,24 +155,24 @@ def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_sdist_has_the_core_and_no_more_of_it_than_is_compiled(sdist: Path) -> None:
     firmware = {name for name in names(sdist) if name.startswith("firmware/")}
     headers = {path.relative_to(ROOT).as_posix() for folder in (CORE, PORT) for path in folder.glob("*.h")}
-    assert firmware - for_boards() == core_sources() | headers
-    assert for_boards() <= names(sdist)
+    assert firmware - given() == core_sources() | headers
+    assert given() <= names(sdist)
 
 
 def test_an_sdist_has_our_files_and_no_leftovers(sdist: Path, unpacked: Path) -> None:
     found = {name for name in names(sdist) if ".egg-info/" not in name} - GENERATED
     package = {f"feagi_state/{name}" for name in package_files(".py", ".pyi", ".c", ".h", ".typed")}
-    others = {name for name in found - for_boards() if not name.startswith("firmware/")}
+    others = {name for name in found - given() if not name.startswith("firmware/")}
     assert others == package | {"LICENSE", "pyproject.toml", "setup.py"}
     for name in found:
-        origin = ROOT if name == "LICENSE" or name.startswith("firmware/") or name in for_boards() else HOST
+        origin = ROOT if name == "LICENSE" or name.startswith("firmware/") or name in given() else HOST
         assert (unpacked / name).read_bytes() == (origin / name).read_bytes(), name
 
 
 def test_an_sdist_leaves_the_checkout_as_it_was(sdist: Path, checkout: Path) -> None:
     assert {path.name for path in checkout.iterdir()} == {"LICENSE", "boards", "build", "firmware", "host"}
     made = {path.name for path in (checkout / "host").iterdir() if path.name not in {"build", "dist", ".mypy_cache"}}
-    assert made == {"LICENSE", "feagi_state", "feagi_state.egg-info", "pyproject.toml", "setup.py"}
+    assert made == {"LICENSE", "feagi_state", "feagi_state.egg-info", "pyproject.toml", "setup.py", "web"}
 
 
 def test_an_sdist_of_an_sdist_is_the_same(sdist: Path, unpacked: Path, tmp_path: Path) -> None:
@@ -180,11 +186,11 @@ def test_a_wheel_has_the_package_its_types_its_license_and_no_sources(wheel: Pat
     package = package_files(".py", ".pyi", ".typed")
     found = {name.removeprefix("feagi_state/") for name in names(wheel) if ".dist-info/" not in name}
     assert {"py.typed", "_core.pyi"} <= package
-    assert found == package | {"_core.abi3.so"} | {f"_files/{name}" for name in for_boards()}
+    assert found == package | {"_core.abi3.so"} | {f"_files/{name}" for name in given()}
     assert in_wheel(wheel, "licenses/LICENSE") == (ROOT / "LICENSE").read_text()
     assert "\nLicense-Expression: Apache-2.0\n" in in_wheel(wheel, "METADATA")
-    # What only recordings need is asked for by name.
-    for extra, package in (("record", "mcap"), ("parquet", "pyarrow")):
+    # What only pages and recordings need is asked for by name.
+    for extra, package in (("http", "websockets"), ("record", "mcap"), ("parquet", "pyarrow")):
         assert re.search(rf'\nRequires-Dist: {package}[<>=].*; extra == "{extra}"\n', in_wheel(wheel, "METADATA"))
     assert "\nLicense-File: LICENSE\n" in in_wheel(wheel, "METADATA")
 
@@ -208,6 +214,8 @@ def assert_works(wheel: Path, folder: Path) -> str:
     boards = {json.loads(line)["board"] for line in done.stdout.splitlines()}
     assert {"unix", "NUCLEO_F446RE", "ESP32_GENERIC_C3"} <= boards
     assert not any(board.startswith("qemu_") for board in boards)
+    done = run(sys.executable, "-c", FOR_BROWSERS, cwd=folder.parent, PYTHONPATH=str(folder))
+    assert (done.returncode, done.stdout) == (0, "text/javascript; charset=utf-8\n"), done.stderr
     return Path(path).name
 
 

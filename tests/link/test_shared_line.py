@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 import serial
@@ -166,12 +167,11 @@ def test_mpremote_and_the_link_take_turns(line, tmp_path, rounds):
     ]
     for n in range(rounds):
         before = line.session
-        mpremote = Mpremote(line.prompt)
-        mpremote.enter_raw_repl(soft_reset=n % 4 == 3)
-        assert line.device.stale
-        whats[n % 4 % 3](mpremote, n)
-        mpremote.exit_raw_repl()
-        mpremote.close()
+        with closing(Mpremote(line.prompt)) as mpremote:
+            mpremote.enter_raw_repl(soft_reset=n % 4 == 3)
+            assert line.device.stale
+            whats[n % 4 % 3](mpremote, n)
+            mpremote.exit_raw_repl()
         line.live(before)
 
 

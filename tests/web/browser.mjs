@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".txt": "text/plain", ".html": "text/html" };
+const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".txt": "text/plain", ".html": "text/html", ".css": "text/css", ".svg": "image/svg+xml" };
 const ISOLATION = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -17,7 +17,7 @@ const ISOLATION = {
 /** Serves the repository on a free port of the loopback interface, and `texts` by their paths in it. Answers {origin, close}. */
 export async function startServer(texts = {}) {
     const server = createServer((request, response) => {
-        const [, prefix, path] = /^\/(isolated|plain)\/(.*)$/.exec(request.url) ?? [];
+        const [, prefix, path] = /^\/(isolated|plain)\/([^?]*)/.exec(request.url) ?? [];
         if (prefix === undefined) {
             response.writeHead(404).end();
             return;
@@ -42,12 +42,12 @@ export async function startServer(texts = {}) {
     return { origin: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
 }
 
-/** Chromium with its profile in a folder. Answers {page, kill, quit}: kill ends it without a chance to tidy up, quit as
- * a person does. */
-export async function startChromium(folder) {
+/** Chromium with its profile in a folder, and these options besides its own. Answers {page, kill, quit}: kill ends it without a chance
+ * to tidy up, quit as a person does. */
+export async function startChromium(folder, more = []) {
     // It loads nothing but this repository, and a sandbox does not start in every container.
     const options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--remote-debugging-port=0"];
-    const child = spawn("chromium", [...options, `--user-data-dir=${folder}`, "about:blank"], {
+    const child = spawn("chromium", [...options, ...more, `--user-data-dir=${folder}`, "about:blank"], {
         detached: true, // a process group, which is killed as a whole
         stdio: ["ignore", "ignore", "pipe"],
     });

@@ -1,5 +1,5 @@
 // What a program in TypeScript may write, and what not: tsc compiles it, nothing runs it.
-import { AgentType, attach, BurstEngineState, connect, open, openStore, threads, type Port, type Region } from "feagi-state";
+import { AgentType, attach, BurstEngineState, connect, open, openStore, threads, webSocketPort, type Port, type Region } from "feagi-state";
 import { install, type MicroPython } from "feagi-state/micropython";
 
 export async function uses(): Promise<void> {
@@ -27,6 +27,9 @@ export async function uses(): Promise<void> {
     const frequency: number = await link.set("burst_frequency", 5.5);
     await link.mirror?.changed({ timeout: frequency });
 
+    const served = webSocketPort(new URL("/boards/board", "http://localhost"), { WebSocket });
+    served.addEventListener("disconnect", () => served.closed?.reason.trim());
+    await link.use(served, { baudRate: 115200 });
     install({} as MicroPython, region);
     link.hasPort || (await link.use(port));
 

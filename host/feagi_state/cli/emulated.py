@@ -17,6 +17,7 @@ from .. import boards as board_module
 from ..errors import StateError
 from ..running import running_boards
 from .app import CommandError, InstanceName, Json, ProgramFile, Seconds, Timeout, UsageError, app, out, say, show
+from .page import Http, HttpAt, page
 
 if TYPE_CHECKING:
     from ..emulator import EmulatedBoard
@@ -137,6 +138,8 @@ def demo(
     name: InstanceName = None,
     as_json: Annotated[bool, typer.Option("--json", help="print only the report, one JSON object")] = False,
     timeout: Timeout = 10.0,
+    http: Http = False,
+    http_at: HttpAt = None,
 ) -> None:
     """Start a board with a small burst engine and watch it live.
 
@@ -147,6 +150,7 @@ def demo(
     Examples:
       feagi-state demo
       feagi-state demo --board qemu_m3 --seconds 10 --json
+      feagi-state demo --http
     """
     from .. import connect
     from ..demo import DemoView, closing_report, old_counts
@@ -169,14 +173,17 @@ def demo(
             raise
         with closing(device):
             view = DemoView(device, old)
-            try:
-                if as_json:
-                    say("the mirror is live; Ctrl-C ends the demo with its report")
-                    _wait(seconds, check)
-                else:
-                    show(view, seconds, check)
-            except KeyboardInterrupt:
-                say("")
+            with page(lambda: (device,), http, http_at) as url:
+                if url is not None:
+                    say(f"page: {url}")
+                try:
+                    if as_json:
+                        say("the mirror is live; Ctrl-C ends the demo with its report")
+                        _wait(seconds, check)
+                    else:
+                        show(view, seconds, check)
+                except KeyboardInterrupt:
+                    say("")
             check()
             report, sentence = closing_report(running, view)
             check()

@@ -19,6 +19,7 @@ from .app import (
     app,
     out,
 )
+from .page import Http, HttpAt, page
 
 Ports = Annotated[
     Optional[list[str]],
@@ -38,6 +39,8 @@ def serve(
     no_restart: Annotated[
         bool, typer.Option("--no-restart", help="leave a board at its prompt when `repl` or mpremote have gone")
     ] = False,
+    http: Http = False,
+    http_at: HttpAt = None,
 ) -> None:
     """Own ports for all other processes, until Ctrl-C.
 
@@ -46,9 +49,13 @@ def serve(
     USB serial number. A line is printed for all that changes. Where a board's prompt is on the same line, `repl` and
     mpremote use it through this process meanwhile: see `feagi-state repl --help`.
 
+    With --http a page shows the boards in a browser, and sets their values. Its address is printed; the token in it,
+    another one at every start, keeps others out. It is served on this computer alone unless --http-at says otherwise.
+
     \b
     Examples:
       feagi-state serve
+      feagi-state serve --http
       feagi-state serve /dev/ttyACM0 /dev/ttyACM1 id:3573345F3239
     """
     from .. import Fleet
@@ -57,14 +64,17 @@ def serve(
     end = None if seconds is None else time.monotonic() + seconds
     with Fleet(the_ports(ports or []), baudrate=baud, serve=True, restart=not no_restart) as fleet:
         watched = [_Watched(device, timeout) for device in fleet]
-        try:
-            while end is None or time.monotonic() < end:
-                for one in watched:
-                    for told in one.news():
-                        out(told if as_json else told["text"])
-                time.sleep(LOOK_S)
-        except KeyboardInterrupt:
-            return
+        with page(lambda: fleet.devices, http, http_at) as url:
+            if url is not None:
+                out({"url": url} if as_json else f"page: {url}")
+            try:
+                while end is None or time.monotonic() < end:
+                    for one in watched:
+                        for told in one.news():
+                            out(told if as_json else told["text"])
+                    time.sleep(LOOK_S)
+            except KeyboardInterrupt:
+                return
 
 
 class _Watched:
