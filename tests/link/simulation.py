@@ -230,7 +230,7 @@ class WatchedMirror:
         if self._mirror.trailer_u32(TRAILER["link_state"]) != LinkState.LIVE:
             return
         now_ms, heard_ms = self._simulation.now_ms, self._mirror.trailer_u64(TRAILER["heard_ms"])
-        if now_ms - heard_ms > spec.STALE_AFTER_MS:
+        if now_ms - heard_ms > spec.STALE_AFTER_MS + 1:  # whole milliseconds, of a float
             raise Violation("trailer", f"LIVE at {now_ms} ms, heard at {heard_ms} ms")
         if self._mirror.trailer_u32(TRAILER["session"]) != self._simulation.session.session:
             raise Violation("trailer", "LIVE, and not of the present session")

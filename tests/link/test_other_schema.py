@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 import feagi_state
+from boards_by_cli import until
 from common import ROOT
 from feagi_state import spec
-from feagi_state.boards import find_board
+from feagi_state.boards import Board, find_board
 from feagi_state.emulator import start_board
 
 
@@ -42,15 +43,37 @@ def other_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "build" / "mpy" / "x64_6.3"
 
 
-def test_a_board_with_another_schema_is_refused_with_both_hashes(other_module: Path) -> None:
+@pytest.fixture
+def other_board(other_module: Path) -> Board:
+    """The board "unix" with that module."""
     board = find_board("unix")
     path = tuple(other_module if entry.name == "x64_6.3" else entry for entry in board.path)
     assert other_module in path
-    board = replace(board, path=path)
-    with start_board(board, name=f"other-{os.getpid()}") as running, pytest.raises(feagi_state.SchemaMismatch) as refused:
+    return replace(board, path=path)
+
+
+def test_a_board_with_another_schema_is_refused_with_both_hashes(other_board: Board) -> None:
+    with start_board(other_board, name=f"other-{os.getpid()}") as running, pytest.raises(feagi_state.SchemaMismatch) as refused:
         feagi_state.connect(running.link_port, timeout_s=10)
     message = str(refused.value)
     hashes = set(re.findall(r"0x[0-9a-f]{8}", message))
     assert f"0x{spec.SCHEMA_HASH:08x}" in hashes and len(hashes) == 2, message
     assert "\n" not in message
     assert "same" in message or "install" in message or "version" in message, message
+
+
+def test_a_board_that_is_flashed_with_another_schema_is_live_again_once_it_has_the_right_one(other_board: Board) -> None:
+    with start_board(find_board("unix"), name=f"flashed-{os.getpid()}") as running, feagi_state.connect(running.link_port, timeout_s=20) as device:
+        right, session = running.board, device.link.session
+        running.board = other_board
+        running.restart()
+        until(lambda: isinstance(device.problem, feagi_state.SchemaMismatch), 20, "the mismatch is known")
+        assert device.stale
+        with pytest.raises(feagi_state.SchemaMismatch):
+            device.set("memory_usage", 1)
+        running.board = right
+        running.restart()
+        device.wait_live(20)
+        assert device.link.session != session and device.problem is None
+        theirs, ours = device.digest()
+        assert theirs == ours

@@ -27,46 +27,56 @@ CALLERS = 3
 PATIENCE_S = 60.0
 # Counters, and how many commands each counts apart: a digit to the base of 4 for each.
 DIGITS = {"genome_timestamp": 31, "neuron_count": 15, "synapse_count": 15, "memory_usage": 15, "neuron_capacity": 15, "synapse_capacity": 15}
+COMMANDS = sum(DIGITS.values())
 RAN, DID_NOT_RUN, MAY_HAVE_RUN = (1,), (0,), (0, 1)  # how often, if the caller was told the truth
 
 
 class Callers:
-    """Threads that each add one digit after the other, none twice, and remember what they were told."""
+    """Threads that each add one digit after the other, none twice, as many as are allowed, and remember what they were told."""
 
     def __init__(self) -> None:
+        self._allowed = threading.Semaphore(0)
+        self._changed = threading.Condition()
         self.told: dict[tuple[str, int], tuple[int, ...]] = {}
         self._left: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
         for field, digits in DIGITS.items():
             for digit in range(digits):
                 self._left.put((field, digit))
-        self._threads = [threading.Thread(target=self._add) for _ in range(CALLERS)]
+        self._threads = [threading.Thread(target=self._add, daemon=True) for _ in range(CALLERS)]
         for thread in self._threads:
             thread.start()
 
     def _add(self) -> None:
         with feagi_state.connect("idle", timeout_s=PATIENCE_S) as device:
-            while not self._left.empty():
+            while self._allowed.acquire():
                 try:
                     field, digit = self._left.get_nowait()
                 except queue.Empty:
                     return
+                told = RAN
                 try:
                     device.add(field, 4**digit, timeout_s=PATIENCE_S)
-                    self.told[field, digit] = RAN
                 except LinkError as error:
-                    self.told[field, digit] = MAY_HAVE_RUN if error.may_have_run else DID_NOT_RUN
+                    told = MAY_HAVE_RUN if error.may_have_run else DID_NOT_RUN
+                with self._changed:
+                    self.told[field, digit] = told
+                    self._changed.notify()
+                if told is not RAN:
                     device.wait_live(PATIENCE_S)
 
-    @property
-    def working(self) -> bool:
-        return any(thread.is_alive() for thread in self._threads)
+    def allow(self, commands: int) -> None:
+        """So many more."""
+        self._allowed.release(commands)
 
     def wait_for(self, commands: int) -> None:
-        """Until so many are done, if there are so many."""
-        until(lambda: len(self.told) >= commands or not self.working, PATIENCE_S, "commands are done")
+        """Until so many more are done, or all that there are."""
+        with self._changed:
+            wanted = min(len(self.told) + commands, COMMANDS)
+            assert self._changed.wait_for(lambda: len(self.told) >= wanted, PATIENCE_S), "commands wait for ever"
 
     def judge(self) -> Counter[tuple[int, ...]]:
         """Waits for their end, and compares what they were told with what the board did; how many were told what."""
+        self.allow(COMMANDS + CALLERS)
         for thread in self._threads:
             thread.join()
         with feagi_state.connect("idle", timeout_s=PATIENCE_S) as device:
@@ -116,8 +126,10 @@ def test_whenever_serve_is_killed_each_command_ran_as_its_caller_was_told(board:
     server, callers, kills = Server(board.link_port), Callers(), 0
     mirror = (tmp_path / "run" / "idle.mirror").stat()
     try:
-        while callers.working:
-            callers.wait_for(len(callers.told) + draw.randrange(1, 8))
+        while len(callers.told) < COMMANDS:
+            allowed = draw.randrange(1, 8)
+            callers.allow(allowed)
+            callers.wait_for(draw.randrange(allowed))
             server.kill()
             kills += 1
             server = Server(board.link_port)
@@ -133,6 +145,7 @@ def test_serve_stands_still_for_longer_than_either_side_waits(board: EmulatedBoa
     server, callers = Server(board.link_port), Callers()
     try:
         with feagi_state.attach("idle") as mirror:
+            callers.allow(COMMANDS)
             callers.wait_for(10)
             until(lambda: mirror.link.round_trip_us, PATIENCE_S, "the clocks are compared")
             server.stop()
@@ -143,7 +156,7 @@ def test_serve_stands_still_for_longer_than_either_side_waits(board: EmulatedBoa
             mirror.wait_live(PATIENCE_S)
             assert mirror.link.session != before.session, "live with what it showed when it stopped"
             told = callers.judge()
-            assert told[RAN] > 50
+            assert told[RAN] > COMMANDS / 2
             until(lambda: mirror.link.round_trip_us, PATIENCE_S, "the clocks are compared again")
             now = mirror.link
             error_us = (before.round_trip_us + now.round_trip_us) / 2 + 2000  # the board's clock counts milliseconds

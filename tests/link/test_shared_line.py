@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -305,7 +304,7 @@ def test_a_board_that_is_to_stay_at_its_prompt():
     try:
         assert one.mpremote("exec", "print(1)") == "1\n"
         assert one.mpremote("resume", "exec", "x = 5") == ""
-        time.sleep(1)  # longer than it takes to start main.py again
+        until(lambda: "it is at its prompt" in str(one.device.problem), LIVE_S, "it is said, and not that main.py is started again")
         assert one.mpremote("resume", "exec", "print(x)") == "5\n"
         assert one.device.stale
         os.kill(one.board.process.pid, 0)
