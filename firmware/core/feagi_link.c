@@ -167,6 +167,15 @@ static void check_times(feagi_link_t *l) {
     }
 }
 
+// The frame that was made is the next output.
+static void finish(feagi_link_t *l, feagi_frame_out_t *out) {
+    l->tx_len = (uint16_t)feagi_frame_finish(out, l->up ? l->session : 0);
+    // Frames of one poll follow each other, and one delimiter serves two. Between polls the program may print.
+    l->tx_sent = l->fresh ? 0 : 1;
+    l->fresh = false;
+    l->spoke_at = (uint32_t)l->now_ms;
+}
+
 // Makes the frame that is most due. Returns false if none is.
 static bool make_frame(feagi_link_t *l) {
     const uint32_t now = (uint32_t)l->now_ms;
@@ -189,7 +198,7 @@ static bool make_frame(feagi_link_t *l) {
             return false;
         }
     }
-    l->tx_len = (uint16_t)feagi_frame_finish(&out, l->up ? l->session : 0);
+    finish(l, &out);
     return true;
 }
 
@@ -202,13 +211,30 @@ size_t feagi_link_output(feagi_link_t *l, const uint8_t **data) {
         if (!make_frame(l)) {
             return 0;
         }
-        // Frames of one poll follow each other, and one delimiter serves two. Between polls the program may print.
-        l->tx_sent = l->fresh ? 0 : 1;
-        l->fresh = false;
-        l->spoke_at = (uint32_t)l->now_ms;
     }
     *data = l->tx + l->tx_sent;
     return (size_t)(l->tx_len - l->tx_sent);
+}
+
+int feagi_link_log(feagi_link_t *l, uint8_t level, const uint8_t *text, size_t len_bytes) {
+    if (!feagi_text_valid(text, len_bytes)) {
+        return FEAGI_ERR_ENCODING;
+    }
+    if (!l->up || l->tx_sent != l->tx_len) {
+        return 0;
+    }
+    if (len_bytes > FEAGI_LINK_LOG_BYTES) {
+        for (len_bytes = FEAGI_LINK_LOG_BYTES; (text[len_bytes] & 0xc0) == 0x80;) {
+            len_bytes--; // a character that goes on
+        }
+    }
+    feagi_frame_out_t out;
+    feagi_link_start(l, &out, FEAGI_KIND_LOG, 0);
+    feagi_frame_put_uint(&out, level);
+    feagi_frame_put_text(&out, text, len_bytes);
+    l->fresh = true; // the program may have printed since the last poll
+    finish(l, &out);
+    return 1;
 }
 
 void feagi_link_sent(feagi_link_t *l, size_t len_bytes) {

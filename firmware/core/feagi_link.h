@@ -99,6 +99,14 @@ size_t feagi_link_output(feagi_link_t *l, const uint8_t **data);
 // Tells that the first `len_bytes` of the last output were taken by the stream.
 void feagi_link_sent(feagi_link_t *l, size_t len_bytes);
 
+// Bytes of a line of the log that any host takes.
+#define FEAGI_LINK_LOG_BYTES (FEAGI_LINK_MTU_LEAST_BYTES - 6u)
+
+// A line for the host's log, which is the next output, and is said once, whether it arrives or not. `level`: as in Python's
+// logging, 10 (debug) to 50 (critical). Of a longer text the first FEAGI_LINK_LOG_BYTES go, up to the last whole character of
+// them. Returns 1; 0 if there is no host, or a frame of which the stream has not taken everything; FEAGI_ERR_ENCODING.
+int feagi_link_log(feagi_link_t *l, uint8_t level, const uint8_t *text, size_t len_bytes);
+
 // Mixes two numbers into one whose bits all depend on both. Makes session ids, and boot ids of what a port has. Any context.
 uint32_t feagi_link_mix(uint32_t a, uint32_t b);
 

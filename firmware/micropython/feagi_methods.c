@@ -116,7 +116,7 @@ static __attribute__((noinline)) mp_obj_t call(unsigned method, size_t n_args, s
     mp_arg_check_num(n_args, n_kw, signature->least + of_type, signature->most + of_type, false);
     feagi_manager_t *self = NULL;
     if (of_type) {
-        const void *type = method == FEAGI_METHOD_POLL ? &feagi_module()->link_type : &feagi_module()->manager_type;
+        const void *type = method >= FEAGI_METHOD_POLL ? &feagi_module()->link_type : &feagi_module()->manager_type;
         feagi_values_check(mp_obj_get_type(args[0]) == type ? 0 : FEAGI_VALUES_NO_MANAGER, args[0]);
         self = MP_OBJ_TO_PTR(*args++);
         n_args--;
@@ -218,6 +218,9 @@ static __attribute__((noinline)) mp_obj_t call(unsigned method, size_t n_args, s
             break;
         case FEAGI_METHOD_POLL:
             number = feagi_server_poll(self);
+            break;
+        case FEAGI_METHOD_LOG:
+            number = feagi_server_log(self, (uint32_t)a[0].number, a[1].text, a[1].len_bytes, args[1]);
             break;
         case FEAGI_METHOD_INSTANCE:
             object = MP_OBJ_FROM_PTR(feagi_module_instance());

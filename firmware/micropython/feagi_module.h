@@ -39,6 +39,7 @@
     METHOD(TICK, MP_QSTR_tick, 0, 1, U64, OBJECT, OBJECT, OBJECT)                                                                \
     METHOD(READINTO, MP_QSTR_readinto, 1, 2, OBJECT, U32, OBJECT, NUMBER)                                                        \
     METHOD(POLL, MP_QSTR_poll, 0, 0, OBJECT, OBJECT, OBJECT, BOOL)                                                               \
+    METHOD(LOG, MP_QSTR_log, 2, 2, U32, TEXT, OBJECT, BOOL)                                                                      \
     METHOD(INSTANCE, MP_QSTR__instance, 0, 0, OBJECT, OBJECT, OBJECT, OBJECT)                                                    \
     METHOD(FRAME_ENCODE, MP_QSTR_frame_encode, 4, 4, U32, U32, TEXT, OBJECT)                                                     \
     METHOD(FRAME_DECODE, MP_QSTR_frame_decode, 2, 2, TEXT, U32, OBJECT, OBJECT)                                                  \
@@ -165,6 +166,7 @@ mp_int_t feagi_manager_buffer(mp_obj_t self, mp_buffer_info_t *info, mp_uint_t f
 mp_obj_t feagi_server_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args);
 void feagi_server_attr(mp_obj_t self, qstr attr, mp_obj_t *dest);
 bool feagi_server_poll(void *self);
+bool feagi_server_log(void *self, uint32_t level, const uint8_t *text, size_t len_bytes, mp_obj_t about);
 mp_obj_t feagi_methods_call(mp_obj_t method, size_t n_args, size_t n_kw, const mp_obj_t *args);
 
 #endif

@@ -139,18 +139,24 @@ static void poll_out(server_t *self) {
     }
 }
 
-// Serves the link, of which a state has one, the last that was made: takes what arrived, sends what is due, never waits. True
-// while a host has a session.
+// Whether nobody else is at the link's stream: then it is the caller's until it clears `busy`. Of a state's links the last one
+// serves it.
+static bool enter(server_t *self, uint32_t now) {
+    feagi_values_check(self->state->link == self ? 0 : FEAGI_VALUES_OTHER_LINK, MP_OBJ_FROM_PTR(self));
+    // A scheduled callback may come while the main program is inside the stream: leave that alone.
+    if (self->busy && now - self->busy_since < POLL_ABANDONED_MS) {
+        return false;
+    }
+    self->busy_since = now;
+    return self->busy = true;
+}
+
+// Serves the link: takes what arrived, sends what is due, never waits. True while a host has a session.
 bool feagi_server_poll(void *self_in) {
     server_t *self = self_in;
     feagi_manager_t *state = self->state;
-    feagi_values_check(state->link == self ? 0 : FEAGI_VALUES_OTHER_LINK, MP_OBJ_FROM_PTR(self));
     feagi_manager_update_clock(state);
-    const uint32_t now = (uint32_t)state->now_ms;
-    // A scheduled callback may poll while a poll of the main program is inside its stream: leave that one alone.
-    if (!self->busy || now - self->busy_since >= POLL_ABANDONED_MS) {
-        self->busy = true;
-        self->busy_since = now;
+    if (enter(self, (uint32_t)state->now_ms)) {
         feagi_link_tick(&self->link, state->now_ms, state->now_us);
         self->link.keep_clock = state->manual_time;
         poll_in(self);
@@ -158,6 +164,20 @@ bool feagi_server_poll(void *self_in) {
         self->busy = false;
     }
     return self->link.up;
+}
+
+// Sends a line of the log, behind what waits to be sent. False if it could not, without waiting.
+bool feagi_server_log(void *self_in, uint32_t level, const uint8_t *text, size_t len_bytes, mp_obj_t about) {
+    server_t *self = self_in;
+    if (!enter(self, (uint32_t)self->state->now_ms)) {
+        return false;
+    }
+    poll_out(self);
+    const int took = feagi_link_log(&self->link, level < UINT8_MAX ? (uint8_t)level : UINT8_MAX, text, len_bytes);
+    poll_out(self);
+    self->busy = false;
+    feagi_values_check(took, about);
+    return took;
 }
 
 void feagi_server_attr(mp_obj_t self_in, qstr name, mp_obj_t *dest) {

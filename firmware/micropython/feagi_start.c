@@ -27,9 +27,9 @@ mp_obj_t feagi_start(size_t count, const mp_obj_t *helpers) {
     MP_OBJ_TYPE_SET_SLOT(&m->method_type, call, feagi_methods_call, 0);
     for (unsigned i = 0; i < FEAGI_METHOD_COUNT; i++) {
         m->methods[i].type = (const mp_obj_type_t *)&m->method_type;
-        const unsigned where = i < FEAGI_METHOD_POLL    ? FEAGI_HELPER_MANAGER
-                               : i == FEAGI_METHOD_POLL ? FEAGI_HELPER_LINK
-                                                        : FEAGI_HELPER_GLOBALS;
+        const unsigned where = i < FEAGI_METHOD_POLL       ? FEAGI_HELPER_MANAGER
+                               : i < FEAGI_METHOD_INSTANCE ? FEAGI_HELPER_LINK
+                                                           : FEAGI_HELPER_GLOBALS;
         mp_obj_dict_store(helpers[where], MP_OBJ_NEW_QSTR(feagi_name(FEAGI_NAME_METHODS + i)), MP_OBJ_FROM_PTR(&m->methods[i]));
     }
     return mp_const_none;

@@ -218,8 +218,13 @@ class Link:
         """Takes up to 128 bytes that arrived, sends up to 8 frames that are due, at most 1,000 bytes, and never waits for the
         host. Call it every few milliseconds, at least every quarter of an hour. The most that it does, when a session begins and
         commands come with it, is 74,000 instructions on a Cortex-M3 (94,000 on an M0) and what the stream takes for these bytes;
-        one changed word takes about 1,100. The stream must keep 192 bytes between two polls (rxbuf=256 for a UART): a host sends
+        one changed word takes about 830. The stream must keep 192 bytes between two polls (rxbuf=256 for a UART): a host sends
         no more before they are taken. Returns `up`. OSError if the stream fails, StateError if another Link serves the state now."""
+
+    def log(self, level: int, text: Text) -> bool:
+        """Sends a line to the log of the host, `feagi_state.device` of Python's logging: level 10 (debug) to 50 (critical), and what
+        fits 144 bytes of the text. It is said once, and may be lost with its frame. Never waits: False if there is no host, or the
+        stream has no room. ValueError for what is not UTF-8. Not from a hard interrupt."""
 
 def frame_encode(kind: int, seq: int, payload: Text, session: int, /) -> bytes:
     """A frame with this payload (CBOR items) between its zeros. ValueError if it is too long."""

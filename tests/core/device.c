@@ -141,7 +141,7 @@ static long long count(device_t *d, const char *id, unsigned which, long long am
 //
 //   set FIELD VALUE | add FIELD AMOUNT | register ID | deregister ID | heartbeat ID | evict MS | event KIND ARG |
 //   hash INDEX VALUE | lock AREA OWNER | unlock AREA OWNER | window AREA WINDOW | no_window AREA | stat ID |
-//   count ID COUNT AMOUNT (negative subtracts)
+//   count ID COUNT AMOUNT (negative subtracts) | log LEVEL TEXT
 //
 // FIELD is an index of feagi_fields, INDEX a FEAGI_HASHES_*, COUNT a FEAGI_STATS_*.
 long long device_do(device_t *d, const char *command, const char *first, const char *second, const char *third) {
@@ -178,6 +178,8 @@ long long device_do(device_t *d, const char *command, const char *first, const c
         return feagi_stats_init(r, id, id_len);
     } else if (strcmp(command, "count") == 0) {
         return count(d, first, (unsigned)value, atoll(third));
+    } else if (strcmp(command, "log") == 0) {
+        return feagi_link_log(d->link, (uint8_t)u32(first), (const uint8_t *)second, strlen(second));
     }
     fprintf(stderr, "not understood: %s\n", command);
     abort();

@@ -241,7 +241,7 @@ def test_a_device_that_says_hello_and_no_more(board):
     real = board.device.send
     board.device.send = lambda kind, seq, items=(): real(kind, seq, items) if kind == 1 else None
     with pytest.raises(LinkError, match="did not arrive"):
-        connect(board.port, timeout_s=0.5)
+        connect(board.port, timeout_s=2.0)
 
 
 # -------------------------------------------------------------------------------------------------- going and coming

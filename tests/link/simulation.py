@@ -251,6 +251,7 @@ class Watcher(Observer):
         self.events: list[tuple[int, int]] = []
         self.event_times: list[int] = []
         self.texts = bytearray()
+        self.logs: list[tuple[int, str]] = []
         self._event_at = 0  # position of the next event
 
     def open_mirror(self, header: bytes, hello: Hello) -> Any:
@@ -308,6 +309,9 @@ class Watcher(Observer):
         if self._event_at >= len(self.device.events) or self.device.events[self._event_at] != (kind, arg):
             raise Violation("event", f"({kind}, {arg}) is not the event at {self._event_at}")
         self._event_at += 1
+
+    def log(self, level: int, message: str) -> None:
+        self.logs.append((level, message))
 
     def text(self, data: bytes) -> None:
         self.texts += data
