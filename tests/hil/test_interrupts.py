@@ -103,7 +103,8 @@ MUTANTS = {
             (
                 "core/feagi_events.c",
                 "    feagi_events_release(r, 1);\n    return 1;",
-                "    feagi_events_release(r, 1);\n    *event = *slot_of(r, ring_of(r)->tail - 1);\n    return 1;",
+                "    feagi_events_release(r, 1);\n    const slot_t *late = slot_of(r, ring_of(r)->tail - 1);\n"
+                "    take_apart(event, late->first, late->second);\n    return 1;",
             )
         ],
         {"disorder"},
