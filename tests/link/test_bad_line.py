@@ -39,7 +39,8 @@ BOOT_ID = slice(spec.HEADER_FIELDS["boot_id"].offset, spec.HEADER_FIELDS["boot_i
 TALLY_PAGE = max(page for page, (at, _) in enumerate(PAGES) if at <= spec.HEADER_LEN_BYTES + TALLY_AT)
 OTHERS = (0, CLOCK_PAGE, TALLY_PAGE)
 PATIENCE_S = 60
-TEXT_FRAME = re.compile(b"%c([A-Za-z0-9+/]*)%c" % (spec.TEXT_BEGIN, spec.TEXT_END))
+# Base64 of 6 bytes or more: what is shorter is a binary frame's.
+TEXT_FRAME = re.compile(b"%c((?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2,3})?)%c" % (spec.TEXT_BEGIN, spec.TEXT_END))
 
 
 class Model:
