@@ -60,7 +60,9 @@ class Door:
     @property
     def url(self) -> str:
         """What a browser is to be given."""
-        return f"http://{_LOOPBACK if self._is_anywhere else self._shown}:{self._port}/?token={self._token}"
+        # A socket of IPv6 has that alone.
+        here = self._shown.replace("::", "::1") if ":" in self._shown else _LOOPBACK
+        return f"http://{here if self._is_anywhere else self._shown}:{self._port}/?token={self._token}"
 
     def wrong_host(self, hosts: Sequence[str]) -> str:
         """What is wrong with the request's `Host` headers, "" if nothing is."""

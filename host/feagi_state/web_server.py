@@ -47,6 +47,7 @@ _MESSAGE_MOST: Final = 4096  # bytes that a browser may say at once; its frames 
 _QUEUED_MOST: Final = 4  # messages that wait to be read
 _UNSENT_MOST: Final = 4096  # bytes that wait for a browser before it is told nothing more
 _READ_A_S: Final = 65536  # bytes that all browsers together are heard with, the rest waits where it comes from
+_REASON_MOST: Final = 120  # bytes that a WebSocket says of its end
 _MESSAGE_COST: Final = 64  # bytes as which a message counts besides its own
 _OPEN_S: Final = 3.0  # for a request, from its first byte on
 _CLOSE_S: Final = 1.0  # for a browser's goodbye
@@ -218,7 +219,12 @@ class WebServer(Closing):
                 if isinstance(message, str):
                     await connection.close(1003, "frames are binary messages")
                     return
-                relay.receive(message, time.monotonic())
+                try:
+                    relay.receive(message, time.monotonic())
+                except Exception:
+                    _log.exception("what a browser said")
+                    await connection.close(1011, "the relay failed")
+                    return
                 wake.set()
                 await asyncio.sleep((len(message) + _MESSAGE_COST) * self._sockets / _READ_A_S)
 
@@ -243,7 +249,7 @@ class WebServer(Closing):
         except Exception:
             _log.exception("the relay of %s", device)
             reason = "the relay failed"
-        await connection.close(1011, reason[:100])
+        await connection.close(1011, reason.encode()[:_REASON_MOST].decode(errors="ignore"))
 
     def _call(self, function: Callable[[], None]) -> None:
         """Has it called in the server's thread, if there still is one. Any thread."""

@@ -22,7 +22,7 @@ function linkFindings({ state, staleFor, fault, restartedFor, counters }) {
         found.push(["warn", `The board started again ${ageText(restartedFor)} ago`]);
     }
     if (counters?.events_lost) {
-        found.push(["warn", `${countText(counters.events_lost)} events were lost: the board's ring was full`]);
+        found.push(["warn", `${countText(counters.events_lost)} events were lost`]);
     }
     return found;
 }
@@ -57,7 +57,7 @@ const unknown = "not said";
 
 function factsOf({ region, saved, uptime, said, counters, roundTrip, via }) {
     if (saved) {
-        return [["Saved", saved], ["Profile", region.profile], ["Of", "a file, for looking at"]];
+        return [["Saved", saved], ["Profile", region.profile], ["Of", "a saved state, for looking at"]];
     }
     return [
         ["MicroPython", said.micropython || unknown],

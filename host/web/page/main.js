@@ -25,6 +25,7 @@ const part = (name) => byId(`events${name}`);
 const events = new EventList({ body: part(""), count: part("-count"), none: part("-none"), filter: part("-filter"), clear: part("-clear") });
 
 let connection = null;
+let asks = 0; // for a connection, so far
 let saved = null; // a saved state that is shown instead: {region, name, savedAt, saved}
 let recording = null;
 let boards = []; // of the host
@@ -148,7 +149,11 @@ function showSources() {
 
 async function lookAt(source) {
     saved = null;
+    const asked = ++asks;
     await leave();
+    if (asked !== asks) {
+        return; // for another one meanwhile
+    }
     agentNames = new Map();
     events.clear();
     const mine = new Connection(source, {

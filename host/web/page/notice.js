@@ -25,7 +25,7 @@ const TEXTS = {
 /** Shows what helps, for a fault of `serialFault()`, and what is wrong with the host, if anything is. */
 export function showNotice(fault, hostFault) {
     const told = hostFault ? [make("h1", { textContent: "The host does not answer" }), p(hostFault, ". Start it again with ", serve(), " and open the address that it prints.")] : TEXTS[fault]();
-    const text = told.map(({ textContent }) => textContent).join();
+    const text = told.map(({ textContent }) => textContent).join("");
     const place = byId("notice");
     if (place.textContent !== text || place.hidden) {
         place.replaceChildren(...told);

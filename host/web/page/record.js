@@ -1,4 +1,4 @@
-// A recording: lines of JSON, described in host/web/README.md. It is taken at every change that arrives, also while the page is hidden.
+// A recording: lines of JSON, described in README.md. It is taken at every change that arrives, also while the page is hidden.
 import { CORE_FIELDS } from "../index.js";
 import { enumName } from "./format.js";
 
@@ -36,7 +36,6 @@ function sectionsOf(region) {
 export class Recording {
     #parts = [];
     #text = "";
-    #size = 0;
     #fields = {};
     #sections = {};
     #state = null;
@@ -46,11 +45,6 @@ export class Recording {
         this.#put({ type: "begin", format: FORMAT, ...facts });
         this.state(state);
         this.changed(region);
-    }
-
-    /** Characters that were written. */
-    get size() {
-        return this.#size;
     }
 
     /** Takes what changed in the region since the last call. */
@@ -90,7 +84,6 @@ export class Recording {
     #put(line) {
         const text = `${JSON.stringify({ ...line, host_ms: Date.now() })}\n`;
         this.#text += text;
-        this.#size += text.length;
         if (this.#text.length >= PART) {
             this.#parts.push(new Blob([this.#text]));
             this.#text = "";

@@ -167,12 +167,16 @@ export class Link {
         const port = this.#port;
         clearInterval(this.#timer);
         port.removeEventListener?.("disconnect", this.#onDisconnect);
-        this.#session.portLost(performance.now());
         this.#writer.releaseLock();
         this.#reader = this.#writer = null;
-        this.#flush();
-        await port.close().catch(() => {}); // one that is gone cannot be closed
-        this.#port = null;
+        try {
+            this.#session.portLost(performance.now());
+            this.#flush();
+        } finally {
+            // Also where a handler threw: then the link can have another port.
+            await port.close().catch(() => {}); // one that is gone cannot be closed
+            this.#port = null;
+        }
     }
 
     /** Sets a field, by a command. The value after it. */
@@ -216,9 +220,12 @@ export class Link {
     /** Ends the link and closes the port. The mirror keeps its last values. */
     async close() {
         await this.#stopReading();
-        await this.#reading;
-        this.#session.close();
-        this.#flush();
+        try {
+            await this.#reading;
+        } finally {
+            this.#session.close();
+            this.#flush();
+        }
     }
 }
 

@@ -312,6 +312,7 @@ export class HostSession {
             this.hello = hello;
             this.counters.sessions += 1;
             this.#pings = []; // its clock may have started again
+            this.roundTripMs = this.clockOffsetMs = 0;
             this.#observer.sessionStarted?.(hello);
         }
         this.#send(Kind.HELLO_ACK, 0, [hello.boot, ...this.#timeOfDay()], now);

@@ -7,6 +7,7 @@ class WebSocketPort extends EventTarget {
     #url;
     #WebSocket;
     #socket = null;
+    #refuse = null; // rejects what waits for the socket to open
     readable = null;
     writable = null;
     closed = null;
@@ -28,6 +29,7 @@ class WebSocketPort extends EventTarget {
         socket.binaryType = "arraybuffer";
         await new Promise((resolve, reject) => {
             socket.onopen = resolve;
+            this.#refuse = reject;
             socket.onerror = () => {}; // its close follows
             socket.onclose = ({ code, reason }) => {
                 this.#ended(socket, code, reason);
@@ -82,7 +84,9 @@ class WebSocketPort extends EventTarget {
     #leave(socket) {
         if (socket) {
             this.#socket = null;
-            socket.onmessage = socket.onclose = null;
+            socket.onmessage = null;
+            socket.onclose = null;
+            this.#refuse(new LinkError("the WebSocket was closed while it opened"));
             socket.close();
         }
     }
