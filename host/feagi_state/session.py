@@ -25,6 +25,7 @@ __all__ = ["Hello", "HostSession", "Observer"]
 _NAK_PERIOD_S: Final = 0.020  # LINK.md, Deltas: "at most every 20 ms"
 _PING_PERIOD_S: Final = spec.PING_PERIOD_MS / 1000
 _STALE_AFTER_S: Final = spec.STALE_AFTER_MS / 1000
+_WINDOW_S: Final = spec.WINDOW_MS / 1000
 _PENDING_EVENTS: Final = 4096
 _PENDING_DELTAS: Final = 1024
 _PINGS: Final = 8
@@ -313,6 +314,8 @@ class HostSession:
         """A process that was stopped reads first what the line had kept from before: it is up to date when a ping that
         it sends now is answered, or in a new session.
         """
+        if now - self._called_at >= _WINDOW_S:
+            self._out.window.pause(now)
         if self._session and now - self._called_at > _STALE_AFTER_S:
             self._is_behind = True
             self._pings_sent.clear()

@@ -47,6 +47,10 @@ class Window:
                 self._release(at + 1)
                 return
 
+    def pause(self, now: float) -> None:
+        """The host has stood still: what it reads now may have been said before, so that time counts from here on."""
+        self._under_way = deque((kind, number, len_bytes, now) for kind, number, len_bytes, _ in self._under_way)
+
     def heard(self, acked: int, event_acked: int, at: float) -> None:
         """The device has been heard `at` this time, and what it sent shows that it knows of these acknowledgements."""
         known = {Kind.ACK: acked, Kind.NAK: acked, Kind.EVENT_ACK: event_acked}

@@ -304,6 +304,10 @@ def test_a_server_for_others_is_called_by_any_address_and_by_no_foreign_name():
         assert door.wrong_host(hosts), hosts
 
 
+def test_a_server_of_all_addresses_of_ipv6_is_reached_by_one():
+    assert Door("::", 80).url.startswith("http://[::1]:80/?token=")
+
+
 def test_an_address_that_is_taken_is_told_with_the_way_out(folder, plain):
     with pytest.raises(WebError, match="port 0 is a free one"):
         WebServer(lambda: (), place(plain), folder=folder)

@@ -105,6 +105,29 @@ def test_room_comes_back_when_every_answer_was_lost(device: ctypes.CDLL) -> None
     simulation.close()
 
 
+def test_a_host_that_stood_still_takes_nothing_old_for_a_sign_of_room(device: ctypes.CDLL) -> None:
+    simulation = Standing(device, 3).settle_both()
+
+    def say() -> int:
+        """Bytes of a command, given up at once."""
+        simulation.session.command(CommandOp.ADD, (16, 1), simulation.now, 0.001)
+        sent_bytes = len(simulation.session.take_output())
+        simulation.now_ms += STEP_MS
+        simulation.session.poll(simulation.now)
+        return sent_bytes
+
+    simulation.device.do("set", COUNT, 1)
+    simulation.now_ms += STEP_MS
+    simulation.device.tick(simulation.now_ms - simulation.booted_ms)
+    simulation.to_host.put(simulation.device_output(), simulation.now)  # the last that the device says before it stands still
+    under_way_bytes = sum(say() for _ in range(20))
+    simulation.now_ms += spec.WINDOW_MS + 100  # the host stands still, too, and then reads it
+    simulation.host_step()
+    under_way_bytes += sum(say() for _ in range(5))
+    assert 100 < under_way_bytes <= spec.LINK_RXBUF_BYTES
+    simulation.close()
+
+
 def test_a_command_longer_than_the_devices_buffer_is_refused(device: ctypes.CDLL) -> None:
     simulation = Simulation(device, 3)
     assert simulation.settle()

@@ -13,6 +13,7 @@ from test_flow import (  # noqa: F401
     test_a_device_that_stood_still_finds_all_that_was_said,
     test_a_host_does_not_answer_a_device_that_would_send_more_than_it_takes,
     test_a_host_never_has_more_under_way_than_the_device_can_hold,
+    test_a_host_that_stood_still_takes_nothing_old_for_a_sign_of_room,
     test_room_comes_back_when_every_answer_was_lost,
 )
 from test_loss import (  # noqa: F401

@@ -14,6 +14,7 @@ import {
     PROTOCOL_VERSION,
     SCHEMA_HASH,
     STALE_AFTER_MS,
+    WINDOW_MS,
 } from "../spec.js";
 import { FROM_DEVICE, joined, ZERO } from "./bytes.js";
 import { decodeItems } from "./cbor.js";
@@ -206,6 +207,9 @@ export class HostSession {
     // or in a new session.
     #noticePause(now) {
         const present = this.#present;
+        if (now - this.#calledAt >= WINDOW_MS) {
+            this.#out.window.pause(now);
+        }
         if (present.id && now - this.#calledAt > STALE_AFTER_MS) {
             present.isBehind = true;
             present.pingsSent = [];

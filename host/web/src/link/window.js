@@ -33,6 +33,11 @@ export class Window {
         this.#release(this.#underWay.findIndex((frame) => frame.kind === kind && frame.number === number) + 1);
     }
 
+    /** The host has stood still: what it reads now may have been said before, so that time counts from here on. */
+    pause(now) {
+        this.#underWay.forEach((frame) => (frame.sentAt = now));
+    }
+
     /** The device has been heard `at` this time, and what it sent shows that it knows of these acknowledgements. */
     heard(acked, eventAcked, at) {
         const known = new Map([
