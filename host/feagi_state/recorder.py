@@ -38,6 +38,7 @@ class RecorderSummary:
     """What was recorded so far."""
 
     messages: int  # in the file, but for the last ones of a disk that is full
+    topics: dict[str, int]  # how many of them each topic has, see recording_format.py
     len_bytes: int  # of the file
     duration_s: float
     passed_over: int  # versions of pages that were replaced before they were seen, or while the disk was behind
@@ -182,7 +183,9 @@ class Recorder(Closing):
     def _summary_now(self) -> RecorderSummary:
         writer, eyes = self._writer, self._eyes
         duration_s = time.monotonic() - self._begin
-        return RecorderSummary(writer.messages, writer.len_bytes, duration_s, eyes.passed_over, eyes.events_lost)
+        return RecorderSummary(
+            writer.messages, dict(writer.topics), writer.len_bytes, duration_s, eyes.passed_over, eyes.events_lost
+        )
 
 
 class _Eyes:

@@ -104,6 +104,7 @@ class RecordingWriter:
             raise needs_package("mcap", "record") from None
         self.path = path_text(path)
         self.messages = 0
+        self.topics = dict.fromkeys(TOPICS, 0)  # messages of each
         self.len_bytes = 0  # of the file, as of the last flush
         self._file = _make(self.path, overwrite)
         self._begun = time.monotonic()
@@ -202,6 +203,7 @@ class RecordingWriter:
         data = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
         self._mcap.add_message(self._channels[topic], look.log_ns, data, device_ns, self.messages & 0xFFFFFFFF)
         self.messages += 1
+        self.topics[topic] += 1
 
 
 def _make(path: str, overwrite: bool) -> BinaryIO:

@@ -107,11 +107,11 @@ def messages(file: Path, topic: str) -> list[dict]:
     return [message.value for message in Recording(file) if message.topic == topic]
 
 
-def noticed(recorder: Recorder, change: Callable[[], object]) -> None:
+def noticed(recorder: Recorder, change: Callable[[], object], topic: str = "page") -> None:
     """Makes a change that the recorder sees before the next one."""
-    before = recorder.summary.messages
+    before = recorder.summary.topics[topic]
     change()
-    until(lambda: recorder.summary.messages > before)
+    until(lambda: recorder.summary.topics[topic] > before)
 
 
 def counted(owner: Owner, file: Path, values: Iterable[int]) -> None:
@@ -139,6 +139,7 @@ def test_a_recording_begins_with_the_whole_state(owner, file):
     assert topics["state"]["neuron_count"] == 7 and topics["state"]["burst_engine_state"] == "UNAVAILABLE"
     assert topics["link"]["state"] == "LIVE"
     assert topics["agents"] == {"agents": []} and topics["fcl_windows"] == {"default_window": 0, "fcl_windows": []}
+    assert recorder.summary.topics == {topic: [m.topic for m in recording].count(topic) for topic in TOPICS}
     assert recorder.summary.messages == 1 + len(others) and recorder.summary.len_bytes == file.stat().st_size
 
 
@@ -236,6 +237,7 @@ def test_a_replay_ends_with_the_bytes_and_events_of_the_recorded_mirror(tmp_path
     owner, file = Owner(directory), directory / "run.mcap"
     events = []
     with Recorder("board", file, mirror_dir=directory) as recorder:
+        until(lambda: recorder.summary.messages)
         for what, first, second in steps:
             if what == "page":
                 page = min(first, len(owner.pages) - 1)
@@ -248,7 +250,7 @@ def test_a_replay_ends_with_the_bytes_and_events_of_the_recorded_mirror(tmp_path
             elif what == "look":
                 noticed(recorder, lambda: owner.count(recorder.summary.messages))
             elif first != owner.profile:
-                noticed(recorder, lambda first=first: owner.open(first))
+                noticed(recorder, lambda first=first: owner.open(first), "snapshot")
     owner.owned.close()
     checks = {topic: fastjsonschema.compile(found.json_schema()) for topic, found in TOPICS.items()}
     for message in Recording(file):
@@ -545,7 +547,7 @@ def test_a_replay_is_a_mirror_of_its_own_that_says_what_it_is(owner, file):
 def test_a_replay_is_stale_while_the_recorded_mirror_was(owner, file):
     with Recorder("board", file) as recorder:
         until(lambda: recorder.summary.messages)
-        noticed(recorder, lambda: owner.live(LinkState.STALE))
+        noticed(recorder, lambda: owner.live(LinkState.STALE), "link")
         noticed(recorder, lambda: owner.count(3))
     with Recording(file).replay(speed=0) as replay:
         assert replay.wait(PATIENCE_S)
