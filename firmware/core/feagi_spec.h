@@ -415,7 +415,7 @@ typedef struct {
     uint32_t mirror_version; // 4: version of this trailer
     uint32_t link_state; // 8: what the link does [LinkState]
     uint32_t session; // 12: session that the values come from
-    uint64_t heard_ms; // 16: monotonic clock of the host at the last valid frame [ms]
+    uint64_t heard_ms; // 16: clock of the host (Linux: CLOCK_BOOTTIME, it runs on while the computer sleeps) at the last valid frame [ms]
     uint32_t owner_pid; // 24: process that serves the link
     uint32_t publications; // 28: +1 for every published page or event; a reader that waits for change watches it
     uint64_t frames; // 32: valid frames received
@@ -428,7 +428,7 @@ typedef struct {
     uint64_t sessions; // 88: sessions since the mirror was made
     uint32_t round_trip_us; // 96: least round trip of the recent pings [us]
     uint8_t reserved0[4]; // 100: zero
-    uint64_t clock_offset_us; // 104: device's clock minus the host's monotonic clock, by the ping of round_trip_us; signed, in two's complement [us]
+    uint64_t clock_offset_us; // 104: device's clock minus the host's of heard_ms, by the ping of round_trip_us; signed, in two's complement [us]
     uint8_t reserved1[16]; // 112: zero
     uint8_t device_name[32]; // 128: the hello's name, UTF-8, zero-filled
     uint8_t port[96]; // 160: the serial port, UTF-8, zero-filled

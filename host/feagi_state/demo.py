@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from . import spec
+from .clock import now_s
 from .emulator import EmulatedBoard
 from .errors import MemoryMapError, StateError
 from .live import status_text
@@ -68,9 +69,9 @@ def compare_digests(view: Any) -> tuple[bool, str]:
 
     A device that is silent is not asked: nobody waits for an answer that does not come.
     """
-    deadline = time.monotonic() + DIGEST_S
+    deadline = now_s() + DIGEST_S
     problem = ""
-    while (left_s := deadline - time.monotonic()) > 0:
+    while (left_s := deadline - now_s()) > 0:
         if view.stale:
             return False, problem or f"not compared: {status_text(view)}"
         try:

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, Union
 
 from ._core import Mirror
 from .changes import Change, ChangeStream, FieldWatch
+from .clock import now_s
 from .closing import Closing
 from .commands import Batch
 from .errors import (
@@ -274,9 +275,9 @@ class Device(Closing, SectionViews):
         Asks again when a lost delta spoils an answer. Raises CommandTimeout when none came within `timeout_s`, as on a
         device that changes faster than the line carries.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = now_s() + timeout_s
         while True:
-            digests = _digests(self._run([digest_request()], max(0.0, deadline - time.monotonic())))
+            digests = _digests(self._run([digest_request()], max(0.0, deadline - now_s())))
             if digests is not None:
                 return digests
 
@@ -301,15 +302,14 @@ class Device(Closing, SectionViews):
 
     async def digest_async(self, *, timeout_s: float = _COMMAND_S) -> tuple[int, int]:
         """As `digest`."""
-        deadline = time.monotonic() + timeout_s
+        deadline = now_s() + timeout_s
         while True:
-            digests = _digests(await self._run_async([digest_request()], max(0.0, deadline - time.monotonic())))
+            digests = _digests(await self._run_async([digest_request()], max(0.0, deadline - now_s())))
             if digests is not None:
                 return digests
 
     def start(self, batch: Batch) -> None:
-        """Runs commands as the link carries them, for who passes them on. The batch hears of them in another thread.
-        """
+        """Runs commands as the link carries them, for who passes them on. The batch hears of them in another thread."""
         self._link.start(batch)
 
     def cancel(self, batch: Batch) -> None:
@@ -351,7 +351,7 @@ class Device(Closing, SectionViews):
     def _run(self, requests: Sequence[Request], timeout_s: float) -> Batch:
         """Runs them to their end, good or bad."""
         done = threading.Event()
-        batch = Batch([request.operation for request in requests], time.monotonic() + timeout_s, done.set)
+        batch = Batch([request.operation for request in requests], now_s() + timeout_s, done.set)
         self._link.start(batch)
         try:
             # The link keeps the deadline, and fails every command when it ends.
@@ -371,7 +371,7 @@ class Device(Closing, SectionViews):
             with suppress(RuntimeError):  # the loop was closed: nobody waits any more
                 loop.call_soon_threadsafe(done.set)
 
-        batch = Batch([request.operation for request in requests], time.monotonic() + timeout_s, on_done)
+        batch = Batch([request.operation for request in requests], now_s() + timeout_s, on_done)
         self._link.start(batch)
         try:
             await asyncio.wait_for(done.wait(), timeout_s + _LATE_S)

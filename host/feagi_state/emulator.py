@@ -27,6 +27,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from .boards import Board, BoardError
+from .clock import now_s
 from .identity import PROBE, Identity, parse_identity
 from .ptybridge import PtyBridge
 from .running import PortEntry
@@ -292,12 +293,12 @@ class QemuBoard(EmulatedBoard):
 
     def _wait_for_ports(self) -> list[str]:
         assert self._process is not None
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = now_s() + START_TIMEOUT_S
         while True:
             found = dict(re.findall(r"char device redirected to (\S+) \(label serial(\d+)\)", self.last_words()))
             if len(found) == len(self.board.serial):
                 return sorted(found, key=lambda port: int(found[port]))
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self._process.poll() is not None or now_s() > deadline:
                 raise BoardError(
                     f"{self.board.name}: QEMU offers no serial ports; it said {self.last_words().strip()[-300:]!r}"
                 )
@@ -347,10 +348,10 @@ class QemuBoard(EmulatedBoard):
         try:
             with serial.Serial(repl, timeout=0.2) as port:
                 port.write(b"\r\x02\r\x03\x04")
-                said, deadline = b"", time.monotonic() + START_TIMEOUT_S
+                said, deadline = b"", now_s() + START_TIMEOUT_S
                 while b"soft reboot" not in said:
                     said += port.read(port.in_waiting or 1)
-                    if time.monotonic() > deadline:
+                    if now_s() > deadline:
                         raise BoardError(f"{self.board.name}: no soft reset at the REPL; it said {said[-200:]!r}")
         except serial.SerialException as error:
             raise BoardError(f"{self.board.name}: {error}") from error

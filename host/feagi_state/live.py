@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from . import spec
+from .clock import now_s
 from .events import EventStream
 from .fields import enum_name, format_age, format_event_time, format_value, json_value
 
@@ -242,9 +242,9 @@ class RecentEvents:
         """Events that arrive within `timeout_s`, which is also how long it takes."""
         self.names.update((agent.handle, agent.agent_id) for agent in self.view.agents)
         fresh: list[Any] = []
-        deadline = time.monotonic() + timeout_s
+        deadline = now_s() + timeout_s
         while len(fresh) < EVENTS_KEPT:
-            event = self._stream.get(max(0.0, deadline - time.monotonic()))
+            event = self._stream.get(max(0.0, deadline - now_s()))
             if event is None:
                 break
             fresh.append(event)
@@ -309,7 +309,7 @@ def _fields_lines(values: dict[str, Any], changed: dict[str, float], stale: bool
         kept = sorted(names, key=lambda name: order.get(name, len(order)))[: rows * columns]
         more = len(names) - len(kept)
         names = [name for name in names if name in kept]
-    now = time.monotonic()
+    now = now_s()
 
     def shown(name: str) -> list[str | tuple[str, str]]:
         value = format_value(name, values[name], short=column_width < LONG_WIDTH)
@@ -373,7 +373,7 @@ class _Picture:
         """The view in at most `height` lines. Its state and its link are shown in full, the rest as far as it fits."""
         view = self.recent.view
         values = view.state.as_dict()
-        now = time.monotonic()
+        now = now_s()
         if self.values:
             self.changed.update((name, now) for name, value in values.items() if value != self.values.get(name))
         self.values = values
@@ -422,9 +422,9 @@ class _Picture:
 
 def _rounds(seconds: float | None, period_s: float) -> Iterator[float]:
     """Yields the time left in each round until `seconds` are over, once at least."""
-    end = time.monotonic() + seconds if seconds is not None else None
+    end = now_s() + seconds if seconds is not None else None
     while True:
-        left_s = period_s if end is None else min(period_s, end - time.monotonic())
+        left_s = period_s if end is None else min(period_s, end - now_s())
         if left_s <= 0:
             return
         yield left_s
@@ -448,9 +448,7 @@ def watch_table(view: View, console: Console, seconds: float | None, check: Chec
             live.update(picture.draw(*console.size), refresh=True)
 
 
-def watch_lines(
-    view: View, write: Any, seconds: float | None, period_s: float = 0.5, check: Check = _no_check
-) -> None:
+def watch_lines(view: View, write: Any, seconds: float | None, period_s: float = 0.5, check: Check = _no_check) -> None:
     """Where there is no terminal: everything once, then a line for all that changes."""
     recent = RecentEvents(view)
     status = ""
@@ -486,6 +484,6 @@ def watch_json(view: View, write: Any, seconds: float | None, period_s: float) -
     for left_s in _rounds(seconds, period_s):
         write({**snapshot_dict(view), "new_events": [event_dict(event) for event in fresh]})
         fresh = []
-        end = time.monotonic() + left_s
-        while time.monotonic() < end:
-            fresh += recent.poll(end - time.monotonic())
+        end = now_s() + left_s
+        while now_s() < end:
+            fresh += recent.poll(end - now_s())

@@ -19,6 +19,7 @@ from . import spec
 from ._core import Mirror
 from .changes import ChangeStream, FieldWatch
 from .checks import core_field
+from .clock import now_s
 from .closing import Closing
 from .errors import InvalidField, MemoryMapError, StaleMirror
 from .events import EventStream, Ring, full_time
@@ -207,7 +208,7 @@ class MirrorView(Closing, SectionViews):
                 values[name] = core.trailer_bytes(field.offset, field.size).rstrip(b"\0").decode("utf-8", "replace")
             else:
                 values[name] = (core.trailer_u32 if field.size == 4 else core.trailer_u64)(field.offset)
-        age_s = time.monotonic() - values["heard_ms"] / 1000 if values["heard_ms"] else None
+        age_s = now_s() - values["heard_ms"] / 1000 if values["heard_ms"] else None
         values["clock_offset_us"] -= values["clock_offset_us"] >> 63 << 64  # signed
         for unused in ("magic", "mirror_version", "heard_ms", "publications"):
             del values[unused]
@@ -244,9 +245,9 @@ class MirrorView(Closing, SectionViews):
 
         Raises StaleMirror if it still is after `timeout_s` (None: waits for ever).
         """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline = None if timeout_s is None else now_s() + timeout_s
         while self.stale:
-            if deadline is not None and time.monotonic() >= deadline:
+            if deadline is not None and now_s() >= deadline:
                 self.require_live()
             time.sleep(LONGEST_PAUSE_S)
 
@@ -332,7 +333,7 @@ def _too_old(age_s: float | None) -> bool:
 def _is_stale(core: Mirror) -> bool:
     if core.trailer_u32(_LINK_STATE) != _LIVE:
         return True
-    return _too_old(time.monotonic() - core.trailer_u64(_HEARD_MS) / 1000)
+    return _too_old(now_s() - core.trailer_u64(_HEARD_MS) / 1000)
 
 
 def _not_there(path: Path, error: OSError) -> str:

@@ -20,6 +20,7 @@ from typing import Final
 
 from . import spec
 from ._core import Mirror, mirror_len, region_shape
+from .clock import now_s
 from .errors import MemoryMapError
 from .spec import LinkState
 
@@ -148,13 +149,13 @@ def lock_file(path: Path, wait_s: float = 0.5) -> int | None:
     `wait_s`. Raises OSError.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    deadline = time.monotonic() + wait_s
+    deadline = now_s() + wait_s
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return fd
         except OSError:
-            if _is_exclusive(fd) or time.monotonic() >= deadline:
+            if _is_exclusive(fd) or now_s() >= deadline:
                 os.close(fd)
                 return None
             time.sleep(0.001)

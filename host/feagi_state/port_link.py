@@ -16,6 +16,7 @@ from typing import Final
 
 from . import spec
 from ._core import Mirror
+from .clock import now_s
 from .command_server import CommandServer
 from .commands import Batch, Command, Reply
 from .errors import LinkError, MemoryMapError, NotADevice, PortError, SchemaMismatch, StaleMirror, StateError
@@ -156,7 +157,7 @@ class PortLink(Observer):
                 self._lost(error)
                 return
             if data:
-                self._session.receive(data, time.monotonic())
+                self._session.receive(data, now_s())
         self._flush()
 
     def tick(self, now: float) -> None:
@@ -283,7 +284,7 @@ class PortLink(Observer):
         self._events = EVENT_READ
         self._unsent = b""
         self._runner.watch(self, self._file, EVENT_READ)
-        self._opened_at = time.monotonic()
+        self._opened_at = now_s()
         self._session.port_opened(self._opened_at)
         self._flush()
 
@@ -296,11 +297,11 @@ class PortLink(Observer):
         self._drop_transport()
         self.problem = error
         self._open_later()
-        self._session.port_lost(time.monotonic())
+        self._session.port_lost(now_s())
         self.listeners.log(logging.INFO, "%s", error)
 
     def _open_later(self) -> None:
-        self._open_at = time.monotonic() + self._pause_s
+        self._open_at = now_s() + self._pause_s
         self._pause_s = min(2 * self._pause_s, _REOPEN_S[1])
 
     def _drop_transport(self) -> None:
@@ -343,13 +344,13 @@ class PortLink(Observer):
         if _CTRL_C in data and self._session.session:
             head, ctrl_c, data = data.partition(_CTRL_C)
             self._unsent += head + ctrl_c
-            self._ahead_until = time.monotonic() + _PROMPT_WITHIN_S
+            self._ahead_until = now_s() + _PROMPT_WITHIN_S
             self._handback.interrupted()
             self._hold()
         elif not self._session.session:
             self._hold()
         self._ahead += data
-        if _CTRL_C in data or time.monotonic() >= self._ahead_until:
+        if _CTRL_C in data or now_s() >= self._ahead_until:
             self._send_ahead()
         self._flush()
 
@@ -360,10 +361,10 @@ class PortLink(Observer):
 
     def prompt_closed(self) -> None:
         """The program that was interrupted is to run again."""
-        self._handback.closed(time.monotonic())
+        self._handback.closed(now_s())
 
     def _hold(self) -> None:
-        self._session.hold(time.monotonic())
+        self._session.hold(now_s())
         self._say_why_held()
 
     @property
@@ -390,7 +391,7 @@ class PortLink(Observer):
             self._prompt.close()
             self._prompt = None
             self._ahead = b""
-            self._handback.closed(time.monotonic())
+            self._handback.closed(now_s())
 
     # --------------------------------------------------------------------------------- commands, as a server's Servant
 
@@ -416,7 +417,7 @@ class PortLink(Observer):
         if operation is None:
             batch.finish(None)  # as it is already, unless it was empty
             return
-        now = time.monotonic()
+        now = now_s()
         answered = partial(self._answered, batch)
         try:
             batch.command = self._session.command(*operation, now, batch.deadline - now, answered, batch.may_send)

@@ -12,7 +12,6 @@ import errno
 import hashlib
 import io
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, Final
@@ -20,6 +19,7 @@ from typing import Any, Final
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport as MpremoteTransport
 
+from .clock import now_s
 from .closing import Closing
 from .errors import LinkError, PortError
 from .identity import PROBE, Identity, parse_identity
@@ -182,11 +182,11 @@ class Prompt(Closing):
 
     def _hush(self) -> None:
         """Have Ctrl-C end what prints: mpremote waits for ever on a line that does not stop. Raises PromptError."""
-        port, heard, end = self._mpremote.serial, b"", time.monotonic() + NOISE_S
+        port, heard, end = self._mpremote.serial, b"", now_s() + NOISE_S
         port.write(b"\r\x03")
         while more := port.read(port.in_waiting or 1):
             heard += more
-            if time.monotonic() > end:
+            if now_s() > end:
                 raise _no_prompt(self.port, heard, NOISE_S)
 
     def _enter(self, soft_reset: bool, timeout_s: float) -> None:

@@ -12,6 +12,7 @@ from typing import Final, Union
 
 from . import spec
 from ._core import Mirror
+from .clock import now_ns, now_s
 from .closing import Closing
 from .device import Device
 from .errors import PersistenceError, StateError
@@ -81,7 +82,7 @@ class Recorder(Closing):
         self._stop = threading.Event()
         self._ended = threading.Event()  # the file is closed
         self._problem: StateError | None = None
-        self._begin = time.monotonic()
+        self._begin = now_s()
         self._summary: RecorderSummary | None = None  # at the end
         # The first look is what a replay begins with: it is there when this returns.
         self._looks.put(self._eyes.look())
@@ -182,7 +183,7 @@ class Recorder(Closing):
 
     def _summary_now(self) -> RecorderSummary:
         writer, eyes = self._writer, self._eyes
-        duration_s = time.monotonic() - self._begin
+        duration_s = now_s() - self._begin
         return RecorderSummary(
             writer.messages, dict(writer.topics), writer.len_bytes, duration_s, eyes.passed_over, eyes.events_lost
         )
@@ -203,11 +204,11 @@ class _Eyes:
         self.passed_over = 0
         self.events_lost = 0
         # Not the time of day, which may be set back.
-        self._epoch_ns = time.time_ns() - time.monotonic_ns()
+        self._epoch_ns = time.time_ns() - now_ns()
 
     def look(self, last: bool = False) -> Look | None:
         """What is new; None: nothing. `last`: also what an owner that died had not counted. Raises RegionClosed."""
-        now = time.monotonic_ns()
+        now = now_ns()
         region = self._view.region()
         found = Look(self._epoch_ns + now)
         if region is not self._region:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO, Final
 
 from . import spec
 from ._core import Mirror, mirror_len, region_shape
+from .clock import now_s
 from .errors import PersistenceError
 from .events import Event
 from .fields import enum_name, json_value
@@ -107,7 +107,7 @@ class RecordingWriter:
         self.topics = dict.fromkeys(TOPICS, 0)  # messages of each
         self.len_bytes = 0  # of the file, as of the last flush
         self._file = _make(self.path, overwrite)
-        self._begun = time.monotonic()
+        self._begun = now_s()
         self._flush_at = self._begun + _FLUSH_S
         self._copy: _Copy | None = None
         self._said: dict[str, bytes] = {}  # sections as they were said last
@@ -135,7 +135,7 @@ class RecordingWriter:
         """Writes what is due, so that it outlives this process. Returns seconds until more is. Raises
         PersistenceError.
         """
-        now = time.monotonic()
+        now = now_s()
         if now < self._flush_at:
             return self._flush_at - now
         try:

@@ -6,11 +6,11 @@ import atexit
 import math
 import os
 import threading
-import time
 from typing import Any, Final
 
 from . import spec
 from ._core import Mirror, mirror_len, region_shape
+from .clock import now_s
 from .closing import Closing
 from .errors import InvalidValue, PersistenceError, StateError
 from .mirror import REPLAY_PORT, MirrorView, attach
@@ -124,7 +124,7 @@ class Replay(Closing):
     def _play(self) -> None:
         """From the first message to the last, or until the stop."""
         self._begun = False
-        began = time.monotonic()
+        began = now_s()
         for message in self._recording:
             at_s = (message.log_time_ns - self._recording.began_ns) / 1e9 - self._start_s
             if at_s > 0 and not self._begun:  # what was at the start itself is all there
@@ -139,7 +139,7 @@ class Replay(Closing):
         self._show()
 
     def _wait_until(self, when: float) -> None:
-        while (left_s := when - time.monotonic()) > 0 and not self._stop.wait(min(left_s, _BEAT_S)):
+        while (left_s := when - now_s()) > 0 and not self._stop.wait(min(left_s, _BEAT_S)):
             self._show()
 
     def _apply(self, message: RecordingMessage) -> None:
@@ -186,7 +186,7 @@ class Replay(Closing):
             recorded = LinkState.LIVE if self._recorded_live else LinkState.STALE
             state = recorded if self._begun else LinkState.CONNECTING
         if state == LinkState.LIVE:
-            region.set_trailer_u64(_TRAILER["heard_ms"], int(time.monotonic() * 1000))
+            region.set_trailer_u64(_TRAILER["heard_ms"], int(now_s() * 1000))
         region.set_trailer_u32(_TRAILER["link_state"], state)
 
 

@@ -11,11 +11,12 @@ import os
 import queue
 import selectors
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
+
+from .clock import now_s
 
 __all__ = ["Helper", "Member", "Runner"]
 
@@ -173,14 +174,14 @@ class Runner:
 
     def _run(self) -> None:
         try:
-            next_tick = time.monotonic() + self.tick_s
+            next_tick = now_s() + self.tick_s
             while not self._ending:
-                for key, events in self._selector.select(max(0.0, next_tick - time.monotonic())):
+                for key, events in self._selector.select(max(0.0, next_tick - now_s())):
                     if key.data is None:
                         self._serve_calls()
                     else:
                         self._guarded(key.data, key.data.ready, key.fd, events)
-                now = time.monotonic()
+                now = now_s()
                 if now >= next_tick:
                     next_tick = now + self.tick_s
                     for member in tuple(self._members):

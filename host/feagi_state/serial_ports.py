@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +10,7 @@ from serial.tools import list_ports
 
 from . import spec
 from .boards import Board, BoardError, board_of, known_boards
+from .clock import now_s
 from .errors import MemoryMapError, PortError, SerializationError, StateError
 from .frames import Deframer, Text, decode
 from .identity import Identity
@@ -129,8 +129,8 @@ def _served(port: str) -> Seen | None:
 
 def _listen(transport: SerialTransport) -> tuple[bytes, Hello | None]:
     """(what came, the hello among it)."""
-    deframer, heard, end = Deframer(), b"", time.monotonic() + LISTEN_S
-    while time.monotonic() < end:
+    deframer, heard, end = Deframer(), b"", now_s() + LISTEN_S
+    while now_s() < end:
         data = transport.read(0.1)
         heard += data
         for segment in deframer.feed(data):
@@ -146,8 +146,8 @@ def _listen(transport: SerialTransport) -> tuple[bytes, Hello | None]:
 
 
 def _read(transport: SerialTransport, seconds: float) -> bytes:
-    heard, end = b"", time.monotonic() + seconds
-    while time.monotonic() < end and not heard.rstrip().endswith(b">>>"):
+    heard, end = b"", now_s() + seconds
+    while now_s() < end and not heard.rstrip().endswith(b">>>"):
         heard += transport.read(0.1)
     return heard
 

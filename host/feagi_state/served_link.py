@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import time
 from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any, Final
 
 from . import messages, spec
+from .clock import now_s
 from .commands import Batch, Reply
 from .errors import LinkError, PortError, SessionLost, StaleMirror, StateError
 from .listeners import Listeners
@@ -189,7 +189,7 @@ class ServedLink:
         self._hear_the_rest()
         self._drop()
         self.problem = PortError(f"{self._who()} has ended, and nobody has taken its place", "gone")
-        self._again_at = time.monotonic() + _AGAIN_S
+        self._again_at = now_s() + _AGAIN_S
         running, self._running = self._running, {}
         waiting, self._waiting = self._waiting, []
         for one in running.values():

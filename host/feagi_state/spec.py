@@ -319,7 +319,7 @@ MIRROR_FIELDS: Final[dict[str, Field]] = {
     "mirror_version": Field(4, "u32", 4, 4294967295, False, None, "", "version of this trailer"),
     "link_state": Field(8, "u32", 4, 3, False, LinkState, "", "what the link does"),
     "session": Field(12, "u32", 4, 4294967295, False, None, "", "session that the values come from"),
-    "heard_ms": Field(16, "u64", 8, 18446744073709551615, False, None, "ms", "monotonic clock of the host at the last valid frame"),
+    "heard_ms": Field(16, "u64", 8, 18446744073709551615, False, None, "ms", "clock of the host (Linux: CLOCK_BOOTTIME, it runs on while the computer sleeps) at the last valid frame"),
     "owner_pid": Field(24, "u32", 4, 4294967295, False, None, "", "process that serves the link"),
     "publications": Field(28, "u32", 4, 4294967295, False, None, "", "+1 for every published page or event; a reader that waits for change watches it"),
     "frames": Field(32, "u64", 8, 18446744073709551615, False, None, "", "valid frames received"),
@@ -331,7 +331,7 @@ MIRROR_FIELDS: Final[dict[str, Field]] = {
     "text_bytes": Field(80, "u64", 8, 18446744073709551615, False, None, "", "bytes between frames that were no frame"),
     "sessions": Field(88, "u64", 8, 18446744073709551615, False, None, "", "sessions since the mirror was made"),
     "round_trip_us": Field(96, "u32", 4, 4294967295, False, None, "us", "least round trip of the recent pings"),
-    "clock_offset_us": Field(104, "u64", 8, 18446744073709551615, False, None, "us", "device's clock minus the host's monotonic clock, by the ping of round_trip_us; signed, in two's complement"),
+    "clock_offset_us": Field(104, "u64", 8, 18446744073709551615, False, None, "us", "device's clock minus the host's of heard_ms, by the ping of round_trip_us; signed, in two's complement"),
     "device_name": Field(128, "bytes", 32, 0, False, None, "", "the hello's name, UTF-8, zero-filled"),
     "port": Field(160, "bytes", 96, 0, False, None, "", "the serial port, UTF-8, zero-filled"),
 }

@@ -16,11 +16,12 @@ import select
 import signal
 import subprocess
 import sys
-import time
 import tty
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NoReturn
+
+from .clock import now_s
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -68,13 +69,13 @@ class _Input:
 
     def take(self, said: bytes, interrupts: Callable[[], bool]) -> tuple[bytes, bool]:
         """(what MicroPython may have now, after it has said this; whether a Ctrl-C follows that interrupts)."""
-        if time.monotonic() < self._until and not said.endswith(_PROMPTS):
+        if now_s() < self._until and not said.endswith(_PROMPTS):
             return b"", False
         self._until = 0.0
         now, ctrl_c, self._waiting = self._waiting.partition(_CTRL_C)
         if not ctrl_c or said.endswith(_PROMPTS) or not interrupts():
             return now + ctrl_c, False
-        self._until = time.monotonic() + _PROMPT_WITHIN_S
+        self._until = now_s() + _PROMPT_WITHIN_S
         return now, True
 
 

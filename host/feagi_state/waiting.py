@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from .checks import timeout
+from .clock import now_s
 
 __all__ = ["LONGEST_PAUSE_S", "Patience", "Stream"]
 
@@ -26,12 +27,12 @@ class Patience:
     def __init__(self, timeout_s: float | None) -> None:
         """`timeout_s` from now on; None: for ever. Raises InvalidValue."""
         timeout_s = timeout(timeout_s)
-        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        self._deadline = None if timeout_s is None else now_s() + timeout_s
         self._pause_s = SHORTEST_PAUSE_S
 
     def left_s(self) -> float | None:
         """Seconds until the time is over, at least 0; None: it never is."""
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        return None if self._deadline is None else max(0.0, self._deadline - now_s())
 
     def next_pause_s(self) -> float | None:
         """Seconds until the next look; None: the time is over."""

@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -26,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
+from .clock import now_s
 from .closing import Closing
 from .device import Device
 from .errors import StaleMirror, StateError
@@ -53,7 +53,7 @@ _OPEN_S: Final = 3.0  # for a request, from its first byte on
 _CLOSE_S: Final = 1.0  # for a browser's goodbye
 _POLICY: Final = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -220,7 +220,7 @@ class WebServer(Closing):
                     await connection.close(1003, "frames are binary messages")
                     return
                 try:
-                    relay.receive(message, time.monotonic())
+                    relay.receive(message, now_s())
                 except Exception:
                     _log.exception("what a browser said")
                     await connection.close(1011, "the relay failed")
@@ -235,7 +235,7 @@ class WebServer(Closing):
             while not device.closed:
                 if connection.state is not State.OPEN:
                     return  # it is gone, with what it said and nobody has heard
-                out = relay.take_output(time.monotonic())
+                out = relay.take_output(now_s())
                 if out:
                     await connection.send(out)
                 look = self._loop.call_later(LONGEST_PAUSE_S, wake.set)

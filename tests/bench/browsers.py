@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "tests/host", "shared
 
 from fake_device import FakeDevice, PtyDevice  # noqa: E402
 from feagi_state import Fleet  # noqa: E402
+from feagi_state.clock import now_s  # noqa: E402
 from feagi_state.session import HostSession  # noqa: E402
 from feagi_state.web_server import WebServer  # noqa: E402
 
@@ -72,15 +73,15 @@ def sockets(url: str, count: int) -> None:
     with contextlib.ExitStack() as stack:
         pages = [(stack.enter_context(connect(url, compression=None)), HostSession()) for _ in range(count)]
         for _, host in pages:
-            host.port_opened(time.monotonic())
+            host.port_opened(now_s())
         is_live = False
         while True:
             for socket, host in pages:
                 with contextlib.suppress(TimeoutError):
                     data = socket.recv(timeout=0.001)
                     assert isinstance(data, bytes)
-                    host.receive(data, time.monotonic())
-                host.poll(time.monotonic())
+                    host.receive(data, now_s())
+                host.poll(now_s())
                 out = host.take_output()
                 if out:
                     socket.send(out)

@@ -9,7 +9,6 @@ import base64
 import os
 import select
 import threading
-import time
 import tty
 import zlib
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import cbor2
 from cobs import cobs
 
 from feagi_state import spec
+from feagi_state.clock import now_s
 from feagi_state.errors import SerializationError
 from feagi_state.frames import Deframer, Text, decode, encode
 from feagi_state.spec import CommandOp, Kind
@@ -340,7 +340,7 @@ class PtyDevice:
                 return
             data = os.read(self._master, 4096) if ready else b""
             with self.lock:
-                now = time.monotonic()
+                now = now_s()
                 if data:
                     self.device.receive(data, now)
                 self.device.tick(now)

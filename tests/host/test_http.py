@@ -21,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from fake_device import PtyDevice
 from feagi_state import Fleet, spec
+from feagi_state.clock import now_s
 from feagi_state.errors import StateError
 from feagi_state.frames import encode
 from feagi_state.session import HostSession, Observer
@@ -336,21 +337,21 @@ class Page(Observer):
     def __init__(self, server: WebServer, **options: object) -> None:
         self.socket = open_socket(server, **options)
         self.host = HostSession(self)
-        self.host.port_opened(time.monotonic())
+        self.host.port_opened(now_s())
         self.texts = b""
 
     def text(self, data: bytes) -> None:
         self.texts += data
 
     def until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = now_s() + PATIENCE_S
         while not holds():
-            assert time.monotonic() < deadline, (self.host.link_state, self.host.counters)
+            assert now_s() < deadline, (self.host.link_state, self.host.counters)
             with contextlib.suppress(TimeoutError):
                 data = self.socket.recv(timeout=0.02)
                 assert isinstance(data, bytes)
-                self.host.receive(data, time.monotonic())
-            self.host.poll(time.monotonic())
+                self.host.receive(data, now_s())
+            self.host.poll(now_s())
             out = self.host.take_output()
             if out:
                 self.socket.send(out)
@@ -366,7 +367,7 @@ def test_a_socket_carries_the_link(server, board):
         board.device.set("neuron_count", 4242)
     field = spec.CORE_FIELDS["neuron_count"].offset
     page.until(lambda: page.host.mirror.load_field(field) == 4242)
-    asked = page.host.command(CommandOp.ADD, (field, 8), time.monotonic(), PATIENCE_S)
+    asked = page.host.command(CommandOp.ADD, (field, 8), now_s(), PATIENCE_S)
     page.until(lambda: asked.done)
     assert asked.values == (4250,) and board.device.get("neuron_count") == 4250
     board.say(b"printed by the board\r\n")
@@ -426,13 +427,13 @@ def test_sockets_are_limited(server):
 
 def assert_has_room(server: WebServer) -> None:
     """A socket can be opened, as soon as the server knows of those that have ended."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = now_s() + PATIENCE_S
     while True:
         try:
             open_socket(server).close()
             return
         except InvalidStatus:
-            assert time.monotonic() < deadline
+            assert now_s() < deadline
             time.sleep(0.01)
 
 

@@ -165,7 +165,7 @@ def test_the_context_gives_up_after_its_timeout(state):
 
 def test_pauses_grow_and_end_with_the_time(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(waiting.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(waiting, "now_s", lambda: now[0])
     patience = waiting.Patience(0.1)
     pauses = []
     while (pause_s := patience.next_pause_s()) is not None:

@@ -9,7 +9,6 @@ import stat
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,7 @@ from feagi_state import (
     spec,
 )
 from feagi_state._core import Mirror
+from feagi_state.clock import now_s
 from feagi_state.mirror import MirrorView
 from feagi_state.mirror_files import OwnedMirror, default_dir, mirror_path, safe_name
 from places import HEADER_LEN, TRAILER_LEN, header_at, layout, section_at, table_at, trailer_at, word_of
@@ -39,6 +39,9 @@ OFFSETS = {name: field.offset for name, field in spec.MIRROR_FIELDS.items()}
 def directory(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("FEAGI_STATE_DIR", str(tmp_path / "mirrors"))
     return tmp_path / "mirrors"
+
+
+HOUR_LATER = ["unshare", "--time", "--boottime", "3600"]
 
 
 def serve(name: str = "board", profile: str = "micro", port: str = "/dev/ttyX") -> tuple[OwnedMirror, Mirror]:
@@ -54,7 +57,7 @@ def test_the_devices_clock_may_be_ahead_or_behind(offset_us):
 
 
 def heard_now(mirror: Mirror, ago_s: float = 0.0) -> None:
-    mirror.set_trailer_u64(OFFSETS["heard_ms"], int((time.monotonic() - ago_s) * 1000))
+    mirror.set_trailer_u64(OFFSETS["heard_ms"], int((now_s() - ago_s) * 1000))
     mirror.set_trailer_u32(OFFSETS["link_state"], LinkState.LIVE)
 
 
@@ -302,6 +305,16 @@ def test_a_mirror_that_never_heard_anything_is_stale():
     mirror.set_trailer_u32(OFFSETS["link_state"], LinkState.LIVE)
     assert attach("board").stale
     assert attach("board").link.age_s is None
+
+
+@pytest.mark.skipif(subprocess.call([*HOUR_LATER, "true"], stderr=subprocess.DEVNULL) != 0, reason="only root can be where another hour has passed")
+def test_a_computer_that_slept_takes_no_mirror_for_live():
+    """Linux's monotonic clock stands still while the computer sleeps. Here another process's clock has gone on an hour."""
+    _, mirror = serve()
+    heard_now(mirror)
+    look = [sys.executable, "-c", "import feagi_state; print(feagi_state.attach('board').link.age_s)"]
+    age_s, age_later_s = (float(subprocess.check_output(how + look)) for how in ([], HOUR_LATER))
+    assert age_s < 1800 < 3600 <= age_later_s
 
 
 # ------------------------------------------------------------------------------------------ taking over, replacing

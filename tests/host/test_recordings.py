@@ -35,6 +35,7 @@ from feagi_state import (
     spec,
 )
 from feagi_state._core import Mirror
+from feagi_state.clock import now_ns, now_s
 from feagi_state.mirror_files import OwnedMirror
 from feagi_state.recording_format import TOPICS
 from feagi_state.recording_writer import RecordingWriter
@@ -63,7 +64,7 @@ class Owner:
         return self.mirror
 
     def live(self, state: LinkState = LinkState.LIVE) -> None:
-        self.mirror.set_trailer_u64(TRAILER["heard_ms"], int(time.monotonic() * 1000))
+        self.mirror.set_trailer_u64(TRAILER["heard_ms"], int(now_s() * 1000))
         self.mirror.set_trailer_u32(TRAILER["link_state"], state)
 
     def count(self, neurons: int) -> None:
@@ -90,9 +91,9 @@ def file(tmp_path) -> Path:
 
 def until(true: Callable[[], object]) -> None:
     """Waits for what always comes."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = now_s() + PATIENCE_S
     while not true():
-        assert time.monotonic() < deadline, "it did not come"
+        assert now_s() < deadline, "it did not come"
         time.sleep(0.001)
 
 
@@ -183,7 +184,7 @@ def test_the_device_time_is_the_devices_and_the_log_time_the_hosts(owner, file):
 
 def test_a_time_since_the_devices_start_is_placed_by_its_clock(owner, file):
     """A device that started 100 s ago by the link's measure, and says that something was 10 s after its start."""
-    owner.mirror.set_trailer_u64(TRAILER["clock_offset_us"], (100_000_000 - time.monotonic_ns() // 1000) % 2**64)
+    owner.mirror.set_trailer_u64(TRAILER["clock_offset_us"], (100_000_000 - now_ns() // 1000) % 2**64)
     owner.mirror.set_trailer_u32(TRAILER["round_trip_us"], 1000)
     with Recorder("board", file):
         owner.mirror.push_event(256, 1, 10_000)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import feagi_state
 from fake_device import FakeDevice, PtyDevice, layout
 from feagi_state import spec
 from feagi_state.boards import BoardError
+from feagi_state.clock import now_s
 from feagi_state.errors import MemoryMapError
 from feagi_state.mirror import MirrorView
 from feagi_state.mirror_files import OwnedMirror, default_dir, mirror_names
@@ -68,10 +68,10 @@ def test_a_mirror_of_before_a_restart_of_the_machine_is_stale(base: Path) -> Non
     mirror = owned.open(bytes(region[: spec.HEADER_LEN_BYTES]), "unix", "/dev/ttyACM0")
     heard_ms = spec.MIRROR_FIELDS["heard_ms"].offset
     mirror.set_trailer_u32(spec.MIRROR_FIELDS["link_state"].offset, spec.LinkState.LIVE)
-    mirror.set_trailer_u64(heard_ms, int(time.monotonic() * 1000))
+    mirror.set_trailer_u64(heard_ms, int(now_s() * 1000))
     with MirrorView(owned.path) as view:
         assert not view.stale
-        mirror.set_trailer_u64(heard_ms, int(time.monotonic() * 1000) + 10 * 24 * 3600 * 1000)
+        mirror.set_trailer_u64(heard_ms, int(now_s() * 1000) + 10 * 24 * 3600 * 1000)
         assert view.stale
         assert view.link.stale
 

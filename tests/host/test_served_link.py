@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from selectors import EVENT_READ
 
 import pytest
 
 from feagi_state import LinkError, PortError, SessionLost, attach, spec
+from feagi_state.clock import now_s
 from feagi_state.commands import Batch
 from feagi_state.messages import VERSION, Connection
 from feagi_state.mirror_files import OwnedMirror
@@ -63,7 +63,7 @@ class Server:
         self.link.ready(self.file, EVENT_READ)
 
     def client_runs(self, *operations) -> Batch:
-        batch = Batch(operations or [(4, ())], time.monotonic() + 60, lambda: None)
+        batch = Batch(operations or [(4, ())], now_s() + 60, lambda: None)
         self.link.start(batch)
         return batch
 

@@ -32,6 +32,7 @@ from feagi_state import (
     connect,
     spec,
 )
+from feagi_state.clock import now_s
 from feagi_state.messages import connect_to
 from processes import Program, program
 
@@ -240,7 +241,7 @@ def test_odd_commands_are_the_devices_to_refuse(fleet, directory, board):
     line = connect_to(directory / "board.sock")
     assert line is not None
     line.settimeout(WAIT_S)
-    line.sendall(b'{"run": 7, "commands": [[1, 9999, 1], [4]], "deadline": %f}\n' % (time.monotonic() + WAIT_S))
+    line.sendall(b'{"run": 7, "commands": [[1, 9999, 1], [4]], "deadline": %f}\n' % (now_s() + WAIT_S))
     said = line.makefile("r", encoding="utf-8")
     messages = [json.loads(next(said)) for _ in range(4)]
     assert messages[0]["name"] == "board" and messages[0]["schema"] == spec.SCHEMA_HASH
@@ -256,7 +257,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(fleet, directory, board):
     line.setblocking(True)
     line.sendall(b'{"text": true}\n')
     for number in range(200):
-        line.sendall(b'{"run": %d, "commands": [[2, 16, 0]], "deadline": %f}\n' % (number, time.monotonic() + WAIT_S))
+        line.sendall(b'{"run": %d, "commands": [[2, 16, 0]], "deadline": %f}\n' % (number, now_s() + WAIT_S))
     with connect("board") as device:
         for n in range(100):
             board.say(b"text" * 500)

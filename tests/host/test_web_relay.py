@@ -13,6 +13,7 @@ import pytest
 from fake_device import PtyDevice
 from feagi_state import Fleet, spec
 from feagi_state._core import Mirror, mirror_len
+from feagi_state.clock import now_s
 from feagi_state.commands import Batch
 from feagi_state.device import Device
 from feagi_state.errors import SessionLost
@@ -35,7 +36,7 @@ class Browser(Observer):
         self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.relay = Relay(device, self.calls.put)
         self.host = HostSession(self)
-        self.host.port_opened(time.monotonic())
+        self.host.port_opened(now_s())
         self.hellos: list[Hello] = []
         self.events: list[tuple[int, int, int]] = []
         self.ended: list[str] = []
@@ -58,7 +59,7 @@ class Browser(Observer):
     def step(self) -> None:
         while not self.calls.empty():
             self.calls.get()()
-        now = time.monotonic()
+        now = now_s()
         if not self.stopped:
             out = self.relay.take_output(now)
             self.sent += len(out)
@@ -68,9 +69,9 @@ class Browser(Observer):
         self.relay.receive(self.host.take_output(), now)
 
     def until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = now_s() + PATIENCE_S
         while not holds():
-            assert time.monotonic() < deadline, (self.host.link_state, self.host.counters)
+            assert now_s() < deadline, (self.host.link_state, self.host.counters)
             self.step()
             time.sleep(0.002)
 
@@ -83,11 +84,11 @@ class Browser(Observer):
 
     def say(self, kind: Kind, seq: int, items: tuple[object, ...] = ()) -> None:
         """A frame of this session that the host role would not send."""
-        self.relay.receive(encode(kind, seq, items, self.host.session), time.monotonic())
+        self.relay.receive(encode(kind, seq, items, self.host.session), now_s())
 
     def command(self, op: CommandOp, *arguments: int, timeout_s: float = PATIENCE_S):
         """The command, once it has an outcome."""
-        asked = self.host.command(op, arguments, time.monotonic(), timeout_s)
+        asked = self.host.command(op, arguments, now_s(), timeout_s)
         self.until(lambda: asked.done)
         return asked
 
@@ -127,7 +128,7 @@ def test_it_is_the_board_to_the_browser(browser, board):
     [hello] = browser.hellos
     assert (hello.name, hello.npages) == ("board", len(board.device.pages))
     # FakeDevice's clock is 5 s ahead of this computer's, and so its uptime.
-    assert abs(hello.uptime - (time.monotonic() + 5) * 1000) < PATIENCE_S * 1000
+    assert abs(hello.uptime - (now_s() + 5) * 1000) < PATIENCE_S * 1000
     browser.until(lambda: browser.host.clock_offset_us != 0)
     assert abs(browser.host.clock_offset_us - 5_000_000) < 1_000_000
 
@@ -230,7 +231,7 @@ def test_a_flood_of_commands_is_one_command_at_a_time(browser, board, fleet):
 def test_nobody_knows_whether_a_command_ran_whose_session_ended(browser, board):
     with board.lock:
         board.device.replies_wanted = False
-    asked = browser.host.command(CommandOp.SET, (NEURONS, 5), time.monotonic(), PATIENCE_S)
+    asked = browser.host.command(CommandOp.SET, (NEURONS, 5), now_s(), PATIENCE_S)
     browser.until(lambda: len(board.device.ran) > 0)
     with board.lock:
         board.device.restart(999)
@@ -254,7 +255,7 @@ def test_the_relay_is_silent_when_the_board_is_so_that_the_browser_is_stale_when
         board.device.quiet = True
     browser.until(lambda: fleet.devices[0].link.age_s > 0.5)
     before = browser.sent
-    asked = browser.host.command(CommandOp.DIGEST, (), time.monotonic(), PATIENCE_S)
+    asked = browser.host.command(CommandOp.DIGEST, (), now_s(), PATIENCE_S)
     browser.until(lambda: browser.host.link_state == LinkState.STALE)
     assert browser.sent == before
     with board.lock:
@@ -287,7 +288,7 @@ def test_a_browser_that_acknowledges_nothing_is_told_little(browser, board):
     for value in range(200):
         with board.lock:
             board.device.set("neuron_count", value)
-        out = browser.relay.take_output(time.monotonic())  # which nobody answers
+        out = browser.relay.take_output(now_s())  # which nobody answers
         browser.sent += len(out)
         time.sleep(0.002)
     assert browser.sent - before < spec.LINK_WINDOW * 250 + 200
@@ -300,14 +301,14 @@ def test_what_the_board_prints_arrives(browser, board, fleet):
     browser.until(lambda: b"hello from the board" in browser.texts)
     subscription.close()
     browser.relay.text(b"x" * 100_000)
-    assert len(browser.relay.take_output(time.monotonic())) < 10_000
+    assert len(browser.relay.take_output(now_s())) < 10_000
 
 
 @pytest.mark.parametrize("garbage", [b"\x00" * 5000, b"\xff" * 5000, bytes(range(256)) * 20, b"\x00\x05\x01\x01\x01\x01\x00" * 700])
 def test_garbage_changes_nothing(browser, board, garbage):
     for _ in range(20):
-        browser.relay.receive(garbage, time.monotonic())
-    browser.relay.receive(b"\x00", time.monotonic())
+        browser.relay.receive(garbage, now_s())
+    browser.relay.receive(b"\x00", now_s())
     assert browser.command(CommandOp.SET, MEMORY, 5).values == (5,)
     assert len(browser.hellos) == 1
 
@@ -318,27 +319,27 @@ def test_no_browser_is_told_more_at_once_than_it_takes(board, fleet):
 
     def heard(session: int, kind: Kind) -> tuple[list[Frame], int]:
         """The next frames, once there are some of this kind, and the bytes of the longest body."""
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            segments = deframer.feed(relay.take_output(time.monotonic()))
+        deadline = now_s() + PATIENCE_S
+        while now_s() < deadline:
+            segments = deframer.feed(relay.take_output(now_s()))
             frames = [decode(segment, session) for segment in segments]
             if any(frame.kind == kind for frame in frames):
                 return frames, max(map(len, segments)) - 5  # CRC and COBS
             time.sleep(0.002)
         raise AssertionError(f"no {kind.name} came")
 
-    relay.receive(encode(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 5, spec.LINK_MTU_LEAST_BYTES, 0, 253, 1)), time.monotonic())
+    relay.receive(encode(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 5, spec.LINK_MTU_LEAST_BYTES, 0, 253, 1)), now_s())
     [[hello], _] = heard(0, Kind.HELLO)
     session, mtu = hello.items[2:4]
     assert mtu == spec.LINK_MTU_LEAST_BYTES
-    relay.receive(encode(Kind.HELLO_ACK, 0, (session,)), time.monotonic())
+    relay.receive(encode(Kind.HELLO_ACK, 0, (session,)), now_s())
     for seq in range(1, 4):
         with board.lock:
             for at, length in board.device.pages[1:]:
                 board.device.write(at, bytes([seq]) * length)  # more than one delta of them
         frames, longest = heard(session, Kind.DELTA)
         assert [frame.seq for frame in frames if frame.kind == Kind.DELTA] == [seq] and longest <= mtu
-        relay.receive(encode(Kind.ACK, seq, (spec.LINK_WINDOW,), session), time.monotonic())
+        relay.receive(encode(Kind.ACK, seq, (spec.LINK_WINDOW,), session), now_s())
 
 
 def test_what_a_session_asked_for_is_not_sent_after_its_end(browser, board, fleet):
@@ -346,7 +347,7 @@ def test_what_a_session_asked_for_is_not_sent_after_its_end(browser, board, flee
     with board.lock:
         board.device.replies_wanted = False
     blocking = fleet.devices[0]
-    first = Batch([(CommandOp.SET, (MEMORY, 1))], time.monotonic() + PATIENCE_S, lambda: None)
+    first = Batch([(CommandOp.SET, (MEMORY, 1))], now_s() + PATIENCE_S, lambda: None)
     blocking.start(first)  # which the board does not answer, so that others wait behind it
     for _ in range(3):
         browser.say(Kind.COMMAND, 1, (CommandOp.ADD, NEURONS, 1))

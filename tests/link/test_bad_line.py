@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import time
 from collections.abc import Callable
 from ctypes import CDLL
 from pathlib import Path
@@ -22,6 +21,7 @@ from faulty_line import Faults, Line
 from feagi_state import spec
 from feagi_state._core import Mirror
 from feagi_state.boards import find_board
+from feagi_state.clock import now_s
 from feagi_state.commands import Command
 from feagi_state.emulator import EmulatedBoard, Program, start_board
 from feagi_state.session import Hello, HostSession, Observer
@@ -141,12 +141,12 @@ class Host:
         self._transport = SerialTransport(port)
         self._unsent = b""
         self.asked: list[Asked] = []
-        self.session.port_opened(time.monotonic())
+        self.session.port_opened(now_s())
 
     def step(self) -> None:
         """What is there to do, or a little wait."""
         data = self._transport.read(0.002)
-        now = time.monotonic()
+        now = now_s()
         if data:
             self.session.receive(data, now)
         self.session.poll(now)
@@ -154,15 +154,15 @@ class Host:
         self._unsent = self._unsent[self._transport.write(self._unsent) :]
 
     def run_until(self, condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
-        deadline = time.monotonic() + timeout_s
+        deadline = now_s() + timeout_s
         while not condition():
-            assert time.monotonic() < deadline, f"not within {timeout_s} s; {self.session.counters}"
+            assert now_s() < deadline, f"not within {timeout_s} s; {self.session.counters}"
             self.step()
 
     def command(self, op: int, *args: int) -> Command:
         """Sent, and answered."""
         while True:
-            command = self.session.command(op, args, time.monotonic(), 5.0)
+            command = self.session.command(op, args, now_s(), 5.0)
             self.run_until(lambda command=command: command.done)
             if command.error is None:
                 return command
@@ -171,7 +171,7 @@ class Host:
         """One more command, if the last one is done."""
         if len(self.asked) < 31 and (not self.asked or self.asked[-1].command.done):
             digit = len(self.asked)
-            command = self.session.command(spec.CommandOp.ADD, (TALLY_AT, 4**digit), time.monotonic(), 1.0)
+            command = self.session.command(spec.CommandOp.ADD, (TALLY_AT, 4**digit), now_s(), 1.0)
             self.asked.append(Asked(digit, command))
 
     def field(self, name: str) -> int:
@@ -185,9 +185,9 @@ class Host:
 
 def run_for(host: Host, changes: int) -> None:
     """Until the device's own count of its writes has gone on by so many, as the mirror shows, or it has little chance to."""
-    began = time.monotonic()
+    began = now_s()
     first = host.field("version")
-    while host.field("version") - first < changes and time.monotonic() - began < 12:
+    while host.field("version") - first < changes and now_s() - began < 12:
         host.add_to_tally()
         host.step()
 

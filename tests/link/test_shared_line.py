@@ -290,7 +290,9 @@ def test_a_board_that_goes_away_while_its_prompt_is_in_use():
         with pytest.raises((OSError, serial.SerialException)):
             while True:
                 mpremote.exec("print(1)")
+        until(lambda: one.device.problem, LIVE_S, "the owner says that it is not there")
         one.board.start()
+        until(lambda: not one.device.problem, LIVE_S, "the owner has it again")
         done = run_cli("install", one.name)
         assert done.returncode == 1 and "served by process" in done.stderr
         assert one.mpremote("resume", "exec", "print(2)") == "2\n"

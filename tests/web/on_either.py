@@ -35,7 +35,7 @@ for value in (0, 7, 2**31, 2**32 - 1, 2**32, -1, 1.5, "7", None, True):
 for value in (0, 2**53 + 1, 2**64 - 1, 2**64, -1):
     put("genome_timestamp", value)
     put("morphologies_hash", value)
-for value in (12.5, 3, "x"):
+for value in (12.5, 0.1, -1e30, 3, float("inf"), float("-inf"), float("nan"), "x"):
     put("burst_frequency", value)
 for value in (True, False, 1, 2):
     put("fatigue_active", value)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import boards as board_module
+from ..clock import now_s
 from ..errors import StateError
 from ..running import running_boards
 from .app import CommandError, InstanceName, Json, ProgramFile, Seconds, Timeout, UsageError, app, out, say, show
@@ -197,7 +198,7 @@ def demo(
 
 
 def _wait(seconds: Optional[float], check: Callable[[], None]) -> None:
-    end = time.monotonic() + seconds if seconds is not None else None
-    while end is None or time.monotonic() < end:
+    end = now_s() + seconds if seconds is not None else None
+    while end is None or now_s() < end:
         check()
-        time.sleep(0.1 if end is None else max(0.0, min(0.1, end - time.monotonic())))
+        time.sleep(0.1 if end is None else max(0.0, min(0.1, end - now_s())))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from ..clock import now_s
 from ..errors import LinkError, StateError
 from .app import (
     DEFAULT_BAUD,
@@ -61,14 +62,14 @@ def serve(
     from .. import Fleet
     from ..targets import the_ports
 
-    end = None if seconds is None else time.monotonic() + seconds
+    end = None if seconds is None else now_s() + seconds
     with Fleet(the_ports(ports or []), baudrate=baud, serve=True, restart=not no_restart) as fleet:
         watched = [_Watched(device, timeout) for device in fleet]
         with page(lambda: fleet.devices, http, http_at) as url:
             if url is not None:
                 out({"url": url} if as_json else f"page: {url}")
             try:
-                while end is None or time.monotonic() < end:
+                while end is None or now_s() < end:
                     for one in watched:
                         for told in one.news():
                             out(told if as_json else told["text"])
@@ -84,7 +85,7 @@ class _Watched:
         """`timeout_s`: how long a silent port is given before it is said to be silent."""
         self.device = device
         self._timeout_s = timeout_s
-        self._since = time.monotonic()  # that it is not live
+        self._since = now_s()  # that it is not live
         self._said = ""
         self._was_there = False
 
@@ -99,12 +100,12 @@ class _Watched:
     def _state(self) -> tuple[str, str]:
         device = self.device
         if not device.stale:
-            self._was_there, self._since = True, time.monotonic()
+            self._was_there, self._since = True, now_s()
             return f"{device.name}: live on {device.port}, session {device.link.session:#010x}", "live"
         problem = device.problem
         if problem is not None and not self._was_there and not _passes(problem):
             raise CommandError(str(problem))
-        waited_s = time.monotonic() - self._since
+        waited_s = now_s() - self._since
         if problem is None and waited_s < self._timeout_s:
             return self._said, ""
         return f"{device.port}: {problem or device.why_not_live(self._timeout_s)}", "stale"

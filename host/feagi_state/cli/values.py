@@ -1,12 +1,12 @@
 """Commands about a board's state: watch it, read it, its events, change it."""
 
-import time
 from contextlib import closing
 from typing import Annotated, Any
 
 import typer
 
 from .. import spec
+from ..clock import now_s
 from .app import (
     DEFAULT_BAUD,
     DEFAULT_TIMEOUT_S,
@@ -127,13 +127,13 @@ def events(
         recent = live.RecentEvents(view, from_start=not follow)
         if seconds is None and not follow:
             seconds = 0.1
-        end = time.monotonic() + seconds if seconds is not None else None
+        end = now_s() + seconds if seconds is not None else None
         was_stale, left = False, count
         while True:
             if view.stale and not was_stale:
                 say(f"feagi-state: warning: {live.status_text(view)}")
             was_stale = view.stale
-            wait_s = 0.2 if end is None else min(0.2, end - time.monotonic())
+            wait_s = 0.2 if end is None else min(0.2, end - now_s())
             if wait_s <= 0:
                 return
             for event in recent.poll(wait_s):

@@ -16,6 +16,7 @@ import { themeBy } from "./theme.js";
 const DRAW_MS = 50; // between two drawings: nobody reads faster
 const TICK_MS = 250; // of ages, trends and the header
 const HOST_MS = 2000; // between two looks at the host's boards
+const NAMES_KEPT = 1000; // of agents
 const BAUD_RATES = [115200, 230400, 460800, 921600, 1000000, 2000000, 57600, 38400, 19200, 9600];
 
 const header = new Header();
@@ -31,7 +32,7 @@ let recording = null;
 let boards = []; // of the host
 let ports = []; // that the person let this page have before
 let hostFault = "";
-let agentNames = new Map(); // by handle, those that are gone as well
+let agentNames = new Map(); // by handle, the last that are gone as well
 let frame = 0;
 let drawnAt = 0;
 
@@ -76,6 +77,10 @@ function draw() {
         sections.show(view.region, view.deviceNow);
         for (const { handle, agent_id: id } of view.region.agents) {
             agentNames.set(handle, id);
+        }
+        // The oldest first. One that is still there has its name again at the next drawing.
+        for (const handle of [...agentNames.keys()].slice(0, -NAMES_KEPT)) {
+            agentNames.delete(handle);
         }
         events.show(view.counters?.events_lost ?? 0, (handle) => agentNames.get(handle), view.deviceNow);
     }

@@ -14,11 +14,11 @@ const facts = JSON.stringify({
 
 const hashOf = (name) => name.replace(/_hash$/, "");
 const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-const agentOf = (agent) => [agent.agent_id, agent.agent_type, agent.registered_at, agent.last_seen, agent.metadata, agent.handle];
 
-// What Python asks for, by its name.
+// What Python asks for, by its name. Several values come in the order of their object.
 const answers = (region) => ({
     get: (name) => region[name],
+    real: (name) => String(region[name]), // JSON has no infinity
     set: (name, value) => void (region[name] = value),
     header: (name) => region[name],
     hash: (name) => region.hashes[hashOf(name)],
@@ -29,8 +29,8 @@ const answers = (region) => ({
     deregister: (id) => region.agents.deregister(id),
     heartbeat: (agent) => region.agents.heartbeat(agent),
     evict: (olderThan) => region.agents.evict(olderThan),
-    agent: (id) => agentOf(found(region.agents.get(id), AgentNotFound, id, "no agent has this id")),
-    agents: () => Array.from(region.agents, agentOf),
+    agent: (id) => Object.values(found(region.agents.get(id), AgentNotFound, id, "no agent has this id")),
+    agents: () => Array.from(region.agents, Object.values),
     try_lock: (area, owner) => region.cortical_locks.tryLock(area, owner),
     unlock: (area, owner) => region.cortical_locks.unlock(area, owner),
     take_over: (area, from, to) => region.cortical_locks.takeOver(area, from, to),
@@ -73,13 +73,14 @@ function decoded(arg) {
         return arg;
     }
     const text = arg.slice(1);
-    if (arg[0] === "i") {
-        return Number.isSafeInteger(Number(text)) ? Number(text) : BigInt(text);
+    if (arg[0] === "n") {
+        const number = Number(text.replace("inf", "Infinity"));
+        return /[.en]/.test(text) || Number.isSafeInteger(number) ? number : BigInt(text);
     }
     return arg[0] === "s" ? text : Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 }
 
-// JSON with bigints, which Python reads as what they are.
+// JSON with bigints, which Python reads.
 function toJson(value) {
     if (typeof value === "bigint") {
         return String(value);

@@ -55,11 +55,11 @@ _errors.update({"InvalidValue": ValueError, "InvalidField": AttributeError, "Inv
 
 
 def _coded(value):
-    # Whole numbers as text: those that come to JavaScript as numbers are cut off at 32 bits.
-    if value is None or isinstance(value, (bool, float)):
+    # Numbers as text: those that come to JavaScript as numbers are cut off at 32 bits.
+    if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int):
-        return "i%d" % value
+    if isinstance(value, (int, float)):
+        return "n%s" % value
     return "s" + value if isinstance(value, str) else "b" + hexlify(value).decode()
 
 
@@ -95,7 +95,7 @@ def _text(value):
 
 
 # How an attribute is read, and what its new value is made of.
-_fields = {name: ("get", "set", _real if type == "f32" else _int, writable) for name, type, writable in _facts["fields"]}
+_fields = {name: ("real", "set", _real, writable) if type == "f32" else ("get", "set", _int, writable) for name, type, writable in _facts["fields"]}
 _fields.update({name + "_hash": ("hash", "set_hash", _int, True) for name in _facts["hashes"]})
 _fields.update({name: ("header", None, None, False) for name in ("boot_id", "unix_time")})
 _state = None
