@@ -8,10 +8,13 @@ static const uint32_t of_nibble[16] = {
 
 uint32_t feagi_crc_update(uint32_t crc, const uint8_t *data, size_t len_bytes) {
     crc = ~crc;
-    for (const uint8_t *end = data + len_bytes; data < end;) {
-        crc ^= *data++;
-        crc = crc >> 4 ^ of_nibble[crc & 15];
-        crc = crc >> 4 ^ of_nibble[crc & 15];
+    if (len_bytes) {
+        const uint8_t *end = data + len_bytes;
+        do {
+            crc ^= *data++;
+            crc = crc >> 4 ^ of_nibble[crc & 15];
+            crc = crc >> 4 ^ of_nibble[crc & 15];
+        } while (data < end);
     }
     return ~crc;
 }

@@ -27,44 +27,61 @@ void feagi_frame_start(feagi_frame_out_t *out, uint8_t *wire, size_t body_len_by
 // Room for so many bytes more, or NULL.
 static uint8_t *take_room(feagi_frame_out_t *out, size_t len_bytes) {
     uint8_t *at = out->wire + out->len;
-    if (out->full || len_bytes > out->limit - out->len) {
+    if (out->len + len_bytes > out->limit) {
         out->full = true;
+        out->limit = 0; // nor does what comes later
         return NULL;
     }
     out->len += len_bytes;
     return at;
 }
 
-// An item: its head, and the bytes of a string behind it.
-static void put_item(feagi_frame_out_t *out, unsigned major, uint64_t n, const uint8_t *bytes, size_t len_bytes) {
-    const unsigned extra = extra_bytes(n);
+// Major types, where a head has them.
+#define UINT 0x00u
+#define NEGATIVE 0x20u
+#define BYTES 0x40u
+#define TEXT 0x60u
+
+// An item of at most 32 bits: its head, and the bytes of a string behind it.
+static void put_item(feagi_frame_out_t *out, unsigned major, uint32_t n, const uint8_t *bytes, size_t len_bytes) {
+    const unsigned extra = n < 24 ? 0 : extra_bytes(n);
     uint8_t *p = take_room(out, 1 + extra + len_bytes);
     if (p) {
-        *p = (uint8_t)(major << 5 | (extra ? 24 + extra / 2 - extra / 8 : n)); // 24 to 27 for 1, 2, 4, 8
-        for (unsigned i = extra; i; i--) {
-            p[i] = (uint8_t)n;
-            n >>= 8;
+        *p++ = (uint8_t)(major | (extra ? 24 + extra / 2 : n)); // 24 to 26 for 1, 2, 4
+        for (unsigned shift = 8 * extra; shift;) {
+            shift -= 8;
+            *p++ = (uint8_t)(n >> shift);
         }
-        if (len_bytes) {
-            feagi_port_copy(p + 1 + extra, bytes, len_bytes);
+        for (; len_bytes; len_bytes--) {
+            *p++ = *bytes++;
         }
     }
 }
 
 void feagi_frame_put_uint(feagi_frame_out_t *out, uint64_t value) {
-    put_item(out, 0, value, NULL, 0);
+    if (value >> 32) {
+        uint8_t bytes[8];
+        const uint8_t *from = (const uint8_t *)&value + 8; // little-endian, as every region
+        for (unsigned i = 0; i < 8; i++) {
+            bytes[i] = *--from;
+        }
+        put_item(out, UINT | 27, 0, bytes, 8); // a head that says 8 bytes
+    } else {
+        put_item(out, UINT, (uint32_t)value, NULL, 0);
+    }
 }
 
-void feagi_frame_put_int(feagi_frame_out_t *out, int64_t value) {
-    put_item(out, value < 0, (uint64_t)(value < 0 ? ~value : value), NULL, 0);
+void feagi_frame_put_int(feagi_frame_out_t *out, int32_t value) {
+    const uint32_t sign = value < 0 ? UINT32_MAX : 0;
+    put_item(out, NEGATIVE & sign, (uint32_t)value ^ sign, NULL, 0);
 }
 
 void feagi_frame_put_bytes(feagi_frame_out_t *out, const uint8_t *data, size_t len_bytes) {
-    put_item(out, 2, len_bytes, data, len_bytes);
+    put_item(out, BYTES, (uint32_t)len_bytes, data, len_bytes);
 }
 
 void feagi_frame_put_text(feagi_frame_out_t *out, const uint8_t *text, size_t len_bytes) {
-    put_item(out, 3, len_bytes, text, len_bytes);
+    put_item(out, TEXT, (uint32_t)len_bytes, text, len_bytes);
 }
 
 void feagi_frame_put_raw(feagi_frame_out_t *out, const uint8_t *items, size_t len_bytes) {
@@ -75,22 +92,25 @@ void feagi_frame_put_raw(feagi_frame_out_t *out, const uint8_t *items, size_t le
 }
 
 size_t feagi_frame_finish(feagi_frame_out_t *out, uint32_t seed) {
-    uint8_t *code = out->wire + FEAGI_FRAME_BODY_AT - 1, *end = out->wire + out->len;
-    uint32_t crc = feagi_crc_update(seed, code + 1, (size_t)(end - code) - 1);
-    for (unsigned i = 0; i < 4; i++) {
-        *end++ = (uint8_t)crc;
-        crc >>= 8;
-    }
+    uint8_t *wire = out->wire, *code = wire + FEAGI_FRAME_BODY_AT - 1, *end = wire + out->len;
+    const uint32_t crc = feagi_crc_update(seed, code + 1, (size_t)(end - code) - 1);
+    end[0] = (uint8_t)crc;
+    end[1] = (uint8_t)(crc >> 8);
+    end[2] = (uint8_t)(crc >> 16);
+    end[3] = (uint8_t)(crc >> 24);
+    end += 4;
     // COBS in place: each zero becomes the distance to the next, and one code in front holds the first. At most 253 bytes, so
     // no distance exceeds 254 and no further code is needed. The closing delimiter is the last zero.
     *end = 0;
-    for (uint8_t *p = code; code < end; code = p) {
+    do {
+        uint8_t *p = code;
         while (*++p) {
         }
         *code = (uint8_t)(p - code);
-    }
-    out->wire[0] = 0;
-    return (size_t)(end - out->wire) + 1;
+        code = p;
+    } while (code < end);
+    wire[0] = 0;
+    return (size_t)(end - wire) + 1;
 }
 
 // ---- Taking apart

@@ -30,7 +30,7 @@ void feagi_frame_start(feagi_frame_out_t *out, uint8_t *wire, size_t body_len_by
 
 // Append one item, or set out->full and leave the frame as it was.
 void feagi_frame_put_uint(feagi_frame_out_t *out, uint64_t value);
-void feagi_frame_put_int(feagi_frame_out_t *out, int64_t value);
+void feagi_frame_put_int(feagi_frame_out_t *out, int32_t value);
 void feagi_frame_put_bytes(feagi_frame_out_t *out, const uint8_t *data, size_t len_bytes);
 void feagi_frame_put_text(feagi_frame_out_t *out, const uint8_t *text, size_t len_bytes);
 // Appends bytes that are items already.

@@ -12,10 +12,9 @@ static uint32_t *guard_of(const feagi_region_t *r) {
     return r->dirty + feagi_region_dirty_words(r) - 1;
 }
 
-// The first word that has marks, from this one on.
+// The first word that has marks, behind this one.
 static __attribute__((noinline)) const uint32_t *next_marks(const uint32_t *dirty) {
-    while (!feagi_port_load_u32(dirty)) {
-        dirty++;
+    while (!feagi_port_load_u32(++dirty)) {
     }
     return dirty;
 }
@@ -27,7 +26,8 @@ void feagi_link_clear_marks(feagi_link_t *l) {
 }
 
 bool feagi_link_all_sent(const feagi_link_t *l) {
-    return version_of(l) == l->clock_sent && next_marks(l->region->dirty) == guard_of(l->region);
+    const feagi_region_t *r = l->region;
+    return version_of(l) == l->clock_sent && !feagi_port_load_u32(r->dirty) && next_marks(r->dirty) == guard_of(r);
 }
 
 void feagi_link_start_deltas(feagi_link_t *l) {
@@ -118,9 +118,9 @@ static void put_runs(feagi_frame_out_t *out, int index, uint32_t words, const ui
     }
 }
 
-// Appends all dirty words of the page at `at`, which has one, as they are at one instant, or none if they do not fit: then
-// out->full, and they stay dirty.
-static void put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t at, uint32_t len_bytes) {
+// Appends all dirty words of the page at `at`, which has one, as they are at one instant, or none if they do not fit: then false,
+// and they stay dirty.
+static bool put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t at, uint32_t len_bytes) {
     uint32_t copy[FEAGI_PAGE_LEN_BYTES / 4];
     // The page's marks lie in two words, from some bit on.
     uint32_t *dirty = r->dirty + at / 128;
@@ -131,10 +131,7 @@ static void put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t a
     const uint32_t words = (dirty[0] >> bit | dirty[1] << 1 << (31 - bit)) & UINT32_MAX >> (32 - len_bytes / 4);
     dirty[0] &= ~(words << bit);
     dirty[1] &= ~(words >> 1 >> (31 - bit));
-    unsigned first = 0;
-    while (!(words >> first & 1)) {
-        first++;
-    }
+    const unsigned first = feagi_port_first_bit(words);
     uint32_t *to = copy;
     from += first;
     for (uint32_t left = words >> first; left; left >>= 1) {
@@ -149,7 +146,9 @@ static void put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t a
         dirty[0] |= words << bit;
         dirty[1] |= words >> 1 >> (31 - bit);
         feagi_port_unlock(key);
+        return false;
     }
+    return true;
 }
 
 static void start_delta(feagi_link_t *l, feagi_frame_out_t *out, feagi_link_flight_t *flight) {
@@ -173,37 +172,34 @@ static bool put_pages(feagi_link_t *l, feagi_frame_out_t *out, feagi_link_flight
         const uint32_t *dirty = r->dirty + at / 128;
         uint32_t marks = feagi_port_load_u32(dirty) & UINT32_MAX << at / 4 % 32;
         if (!marks) {
-            dirty = next_marks(dirty + 1);
-            if (dirty == guard_of(r)) {
-                l->run.next_at = 0;
-                if (any || at == 0) {
-                    return any;
-                }
-                at = 0;
-                continue;
-            }
+            dirty = next_marks(dirty);
             marks = feagi_port_load_u32(dirty);
         }
         at = (uint32_t)(dirty - r->dirty) * 128;
-        for (; !(marks & 1); marks >>= 1) {
-            at += 4;
+        if (at > r->events_at) { // the guard's
+            at = l->run.next_at;
+            l->run.next_at = 0;
+            if (any || at == 0) {
+                return any;
+            }
+            at = 0;
+            continue;
         }
+        at += 4 * feagi_port_first_bit(marks);
         const uint32_t page = (uint32_t)feagi_region_page_of(r, at);
         at = feagi_region_page(r, page, &len_bytes);
         if (!any) {
             start_delta(l, out, flight);
         }
-        put_page(r, out, at, len_bytes);
-        if (out->full) {
+        const bool fits = put_page(r, out, at, len_bytes);
+        if (fits) {
+            any = true;
+            flight->pages[page / 32] |= 1u << page % 32;
+            at += len_bytes;
+        }
+        if (!fits || l->run.cautious) {
             l->run.next_at = (uint16_t)at; // the next delta begins with it
             return any;
-        }
-        any = true;
-        flight->pages[page / 32] |= 1u << page % 32;
-        at += len_bytes;
-        if (l->run.cautious) {
-            l->run.next_at = (uint16_t)at;
-            return true;
         }
     }
 }

@@ -10,8 +10,8 @@
 //       atomic compare and exchange; whether it stored
 //   feagi_port_fence(), feagi_port_now_ms()
 //       where regions may be shared: no load after it is older than a store before it; the Unix time
-//   FEAGI_PORT_DIVIDES
-//       1 if the CPU has an instruction for n / d
+//   FEAGI_PORT_DIVIDES, FEAGI_PORT_COUNTS
+//       1 if the CPU has an instruction for n / d, and for the zeros in front of a word's first or last one
 //
 // all of them ISR-safe, and says how long its sections last. To add a target, add a header here and a line below.
 #ifndef FEAGI_PORT_H
@@ -99,6 +99,19 @@ static inline bool feagi_port_equal(const void *a, const void *b, size_t len_byt
     return true;
 }
 #endif
+
+// The lowest bit that is set in a word that is not 0.
+static inline unsigned feagi_port_first_bit(uint32_t word) {
+#if FEAGI_PORT_COUNTS
+    return (unsigned)__builtin_ctz(word);
+#else
+    unsigned bit = 0;
+    for (; !(word & 1); word >>= 1) {
+        bit++;
+    }
+    return bit;
+#endif
+}
 
 // n / d, and *rest: n % d.
 static inline uint32_t feagi_port_divide(uint32_t n, uint32_t d, uint32_t *rest) {

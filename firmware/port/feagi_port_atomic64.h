@@ -3,6 +3,7 @@
 #define FEAGI_PORT_ATOMIC64_H
 
 #define FEAGI_PORT_DIVIDES 1
+#define FEAGI_PORT_COUNTS 1
 
 typedef uint32_t feagi_port_key_t;
 

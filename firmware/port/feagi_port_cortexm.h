@@ -21,7 +21,7 @@
 //   feagi_image_open                             4           3
 //   feagi_image_restore                        820         618
 //   feagi_image_save                           505         411
-//   feagi_link_make_delta                      171         163
+//   feagi_link_make_delta                      238         228
 //   feagi_link_start_deltas                     14           9
 //   feagi_locks_owner                            4           3
 //   feagi_locks_take_over                       93          69
@@ -62,11 +62,16 @@ static inline void feagi_port_unlock(feagi_port_key_t key) {
     __asm volatile("msr primask, %0" ::"r"(key) : "memory");
 }
 
-// All but the M0 and M0+ divide.
+// All but the M0 and M0+ divide, and all but these and the M23 count.
 #if defined(__ARM_FEATURE_IDIV)
 #define FEAGI_PORT_DIVIDES 1
 #else
 #define FEAGI_PORT_DIVIDES 0
+#endif
+#if defined(__ARM_FEATURE_CLZ)
+#define FEAGI_PORT_COUNTS 1
+#else
+#define FEAGI_PORT_COUNTS 0
 #endif
 #include "feagi_port_masked.h"
 

@@ -21,7 +21,7 @@
 //   feagi_image_open                             5
 //   feagi_image_restore                        670
 //   feagi_image_save                           411
-//   feagi_link_make_delta                      227
+//   feagi_link_make_delta                      262
 //   feagi_link_start_deltas                     12
 //   feagi_locks_owner                            5
 //   feagi_locks_take_over                       66
@@ -69,6 +69,7 @@ static inline void feagi_port_unlock(feagi_port_key_t key) {
 #else
 #define FEAGI_PORT_DIVIDES 0
 #endif
+#define FEAGI_PORT_COUNTS 0
 #include "feagi_port_masked.h"
 
 #endif

@@ -31,7 +31,7 @@
 //   feagi_image_open                             5          31
 //   feagi_image_restore                        658        1090
 //   feagi_image_save                           380         406
-//   feagi_link_make_delta                      233         259
+//   feagi_link_make_delta                      236         262
 //   feagi_link_start_deltas                     12          39
 //   feagi_locks_owner                            5          31
 //   feagi_locks_take_over                       75         137
@@ -127,6 +127,7 @@ static inline void feagi_port_unlock(feagi_port_key_t key) {
 }
 
 #define FEAGI_PORT_DIVIDES 0
+#define FEAGI_PORT_COUNTS 0
 #include "feagi_port_masked.h"
 
 #endif

@@ -12,8 +12,8 @@ static inline bool reencode(feagi_frame_out_t *out, const uint8_t *payload, size
     while (feagi_frame_next(&payload, end, &item) > 0) {
         if (item.major == 0) {
             feagi_frame_put_uint(out, item.value);
-        } else if (item.major == 1 && item.value <= INT64_MAX) {
-            feagi_frame_put_int(out, ~(int64_t)item.value);
+        } else if (item.major == 1 && item.value <= INT32_MAX) {
+            feagi_frame_put_int(out, ~(int32_t)item.value);
         } else if (item.major == 2) {
             feagi_frame_put_bytes(out, item.bytes, item.len);
         } else if (item.major == 3) {

@@ -83,10 +83,11 @@ static void run_frame(char **w, int count) {
         while (feagi_frame_next(&at, payload + payload_len, &item) > 0) {
             if (item.major == 0) {
                 feagi_frame_put_uint(&out, item.value);
-            } else if (item.major == 1 && item.value <= INT64_MAX) {
-                feagi_frame_put_int(&out, -1 - (int64_t)item.value);
+            } else if (item.major == 1 && item.value <= INT32_MAX) {
+                feagi_frame_put_int(&out, -1 - (int32_t)item.value);
             } else if (item.major == 1) {
-                feagi_frame_put_raw(&out, at - 9, 9); // below what the core's own integers reach
+                const size_t head_len = item.value > UINT32_MAX ? 9 : 5;
+                feagi_frame_put_raw(&out, at - head_len, head_len); // below what the core's own integers reach
             } else if (item.major == 2) {
                 feagi_frame_put_bytes(&out, item.bytes, (uint16_t)item.value);
             } else {

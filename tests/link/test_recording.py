@@ -71,7 +71,7 @@ def test_a_boards_recording_ends_with_the_mirrors_last_bytes(tmp_path: Path, boa
         with connect(started.link_port, timeout_s=30) as device:
             recorder = Recorder(device, tmp_path / "run.mcap")
             for index in range(30):
-                device.set("fatigue_index", index)
+                device.set("memory_usage", index)
             on_board, mirrored = device.digest(timeout_s=30)
             assert on_board == mirrored and device.link.events_lost == 0
             name = device.name
@@ -82,7 +82,7 @@ def test_a_boards_recording_ends_with_the_mirrors_last_bytes(tmp_path: Path, boa
         assert (replay.mirror.link.state, view.link.state) == (LinkState.STALE, LinkState.CLOSED)
         assert replay.mirror.link.counters == view.link.counters
     states = [message for message in Recording(recorder.path) if message.topic == "state"]
-    values = [message.value["fatigue_index"] for message in states]
+    values = [message.value["memory_usage"] for message in states]
     assert values == sorted(values) and values[-1] == 29
     assert recorder.summary.events_lost == 0
     # The board heard the time of day: its times are this computer's.
