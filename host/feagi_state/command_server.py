@@ -51,7 +51,12 @@ class CommandServer:
     def text(self, data: bytes) -> None:
         """For the clients that want to hear what the board prints."""
         for client in tuple(self._clients):
-            client.text(data)
+            client.tell("text", data.decode("latin-1"))
+
+    def log(self, level: int, message: str) -> None:
+        """For those that want to hear the board's log."""
+        for client in tuple(self._clients):
+            client.tell("log", [level, message])
 
     def close(self) -> None:
         """Ends all connections. The mirror must still be owned: the next owner has a socket of the same name."""
@@ -98,7 +103,7 @@ class _Client:
         self._clients = clients
         self._connection = Connection(line)
         self._batches: dict[int, Batch] = {}
-        self._wants_text = False
+        self._wants = {"text": False, "log": False}
         self._closed = False
         runner.watch(self, self._connection.fileno(), EVENT_READ)
         greeting = {"feagi_state": messages.VERSION, "schema": spec.SCHEMA_HASH, "pid": os.getpid(), "name": name}
@@ -147,7 +152,9 @@ class _Client:
                 if batch is not None:
                     self._servant.forget(batch)
             elif "text" in message:
-                self._wants_text = bool(message["text"])
+                self._wants["text"] = bool(message["text"])
+            elif "log" in message:
+                self._wants["log"] = bool(message["log"])
             else:
                 raise ValueError(f"there is no message with {', '.join(message) or 'nothing'}")
         except (ValueError, TypeError) as error:
@@ -192,10 +199,10 @@ class _Client:
         if batch is not None:
             self._send({"end": number, "error": batch.error and messages.error_to_wire(batch.error)})
 
-    def text(self, data: bytes) -> None:
-        """What the board printed, if the client wants it and reads."""
-        if self._wants_text and not self._connection.has_unsent:
-            self._send({"text": data.decode("latin-1")})
+    def tell(self, what: str, said: Any) -> None:
+        """What the board said, if the client wants it and reads."""
+        if self._wants[what] and not self._connection.has_unsent:
+            self._send({what: said})
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._closed:

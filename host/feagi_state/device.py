@@ -202,6 +202,16 @@ class Device(Closing, SectionViews):
         self._link.listeners.subscribe_text(subscription)
         return subscription
 
+    def on_log(self, callback: Callable[[int, str], None]) -> TextSubscription:
+        """Calls `callback` with each line of the board's log, besides the logger "feagi_state.device", until the
+        subscription's `close`: its level (10 debug to 50 critical, as in Python's logging; at most 255) and message.
+
+        Called in the thread of the callbacks, as `text` is.
+        """
+        subscription = TextSubscription(callback)
+        self._link.listeners.subscribe_log(subscription)
+        return subscription
+
     def watch_fields(self, fields: Iterable[str], from_start: bool) -> FieldWatch:
         """What a reader of its own has seen of these fields, for a ChangeStream. Raises InvalidField."""
         return FieldWatch(self._region, lambda: self.name, fields, from_start)

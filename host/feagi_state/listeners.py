@@ -52,16 +52,47 @@ class Subscription:
 
 
 class TextSubscription:
-    """A callback that hears text, from `on_text` to `close`."""
+    """A callback that hears text or log lines, from `on_text` or `on_log` to `close`."""
 
-    def __init__(self, callback: Callable[[bytes], None]) -> None:
-        """Made by Device.on_text."""
+    def __init__(self, callback: Callable[..., None]) -> None:
+        """Made by Device.on_text and Device.on_log."""
         self.callback = callback
         self.closed = False
 
     def close(self) -> None:
         """No further call is begun. Any thread, the callback's too."""
         self.closed = True
+
+
+class _Hearers:
+    """Those who hear text, or those who hear log lines."""
+
+    def __init__(self, what: str) -> None:
+        """`what` they hear, for people."""
+        self._what = what
+        self._subscriptions: list[TextSubscription] = []  # any thread adds, that of the callbacks alone takes away
+
+    def __bool__(self) -> bool:
+        return bool(self._subscriptions)
+
+    def add(self, subscription: TextSubscription) -> None:
+        """It hears what comes from now on. Any thread."""
+        self._subscriptions.append(subscription)
+
+    def tell(self, *said: Any) -> None:
+        """Calls back all that were not closed. In the thread of the callbacks."""
+        for subscription in tuple(self._subscriptions):
+            if subscription.closed:
+                self._subscriptions.remove(subscription)
+            else:
+                self.call(subscription.callback, *said)
+
+    def call(self, callback: Callable[..., None], *said: Any) -> None:
+        """Calls one. In the thread of the callbacks."""
+        try:
+            callback(*said)
+        except Exception:  # the user's: it must not end the link
+            _log.exception("the %s callback failed", self._what)
 
 
 class Listeners:
@@ -72,7 +103,8 @@ class Listeners:
         self.on_text: Callable[[bytes], None] | None = None  # hears text; None: the logger "feagi_state.text" does
         self._do = do
         self._subscriptions: tuple[Subscription, ...] = ()
-        self._hearers: tuple[TextSubscription, ...] = ()
+        self._text_hearers = _Hearers("text")
+        self._log_hearers = _Hearers("log")
         self._looking = False  # somebody is going to look
         self._untold: deque[Callable[[], None]] = deque()
         self._telling = False  # somebody is going to tell them
@@ -84,7 +116,11 @@ class Listeners:
 
     def subscribe_text(self, hearer: TextSubscription) -> None:
         """Has a subscription hear text, besides `on_text`. Any thread."""
-        self._do(partial(self._hear, hearer))
+        self._text_hearers.add(hearer)
+
+    def subscribe_log(self, hearer: TextSubscription) -> None:
+        """Has a subscription hear the board's log lines, besides the logger. Any thread."""
+        self._log_hearers.add(hearer)
 
     @property
     def wants_changes(self) -> bool:
@@ -94,7 +130,7 @@ class Listeners:
     @property
     def wants_text(self) -> bool:
         """Whether anybody hears text."""
-        return bool(self._hearers) or self.on_text is not None or _text_log.isEnabledFor(logging.INFO)
+        return bool(self._text_hearers) or self.on_text is not None or _text_log.isEnabledFor(logging.INFO)
 
     def changed(self) -> None:
         """Something has: who has subscribed looks once, however often this is said before."""
@@ -107,8 +143,13 @@ class Listeners:
         if self.wants_text:
             self._tell(partial(self._give_text, data))
 
+    def board_log(self, port: str, level: int, message: str) -> None:
+        """A line of the log of the board at this port: for the logger "feagi_state.device", and who has subscribed."""
+        if self._log_hearers or _log.isEnabledFor(level):
+            self._tell(partial(self._give_line, port, level, message))
+
     def log(self, level: int, form: str, *arguments: Any) -> None:
-        """A line for the logger "feagi_state.device"."""
+        """A line of the link's own for the logger "feagi_state.device"."""
         if _log.isEnabledFor(level):
             self._tell(partial(_log.log, level, form, *arguments))
 
@@ -117,9 +158,6 @@ class Listeners:
     def _subscribe(self, subscription: Subscription) -> None:
         self._subscriptions += (subscription,)
         self._look()
-
-    def _hear(self, hearer: TextSubscription) -> None:
-        self._hearers += (hearer,)
 
     def _look(self) -> None:
         self._looking = False  # first: what is published from here on is looked at again
@@ -146,15 +184,12 @@ class Listeners:
             _log.warning("%d texts or log lines were passed over: who hears them is too slow", passed_over)
 
     def _give_text(self, text: bytes) -> None:
-        callbacks = [hearer.callback for hearer in self._hearers if not hearer.closed]
-        if len(callbacks) < len(self._hearers):
-            self._hearers = tuple(hearer for hearer in self._hearers if not hearer.closed)
         if self.on_text is None:
             _text_log.info("%s", text.decode("utf-8", "replace").rstrip("\r\n"))
         else:
-            callbacks.append(self.on_text)
-        for callback in callbacks:
-            try:
-                callback(text)
-            except Exception:  # the user's: it must not end the link
-                _log.exception("the text callback failed")
+            self._text_hearers.call(self.on_text, text)
+        self._text_hearers.tell(text)
+
+    def _give_line(self, port: str, level: int, message: str) -> None:
+        _log.log(level, "%s: %s", port, message)
+        self._log_hearers.tell(level, message)

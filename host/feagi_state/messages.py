@@ -8,6 +8,7 @@ mirror). Then, from the client:
   From S (seconds of the system's monotonic clock, which all its processes have in common) on none is sent.
 * `{"cancel": N}`: forgets them, as far as they were not sent.
 * `{"text": true}`: wants to hear what the board prints.
+* `{"log": true}`: wants to hear the lines of its log.
 
 And from the server:
 
@@ -17,6 +18,7 @@ And from the server:
 * `{"end": N, "error": E}`: nothing more is sent of N. E is null, or says why: `{"kind": "SessionLost", "message": ...,
   "may_have_run": true}`, `reason` with a PortError.
 * `{"text": "..."}`: bytes between frames, a character each. Passed over for a client that does not read.
+* `{"log": [LEVEL, MESSAGE]}`: a line of the board's log, as LINK.md has it. Passed over as text is.
 * `{"error": "..."}`: the client broke these rules; the connection ends.
 """
 
@@ -32,7 +34,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import errors
-from .errors import CommandTimeout, LinkError, PortError, StateError
+from .errors import CommandTimeout, LinkError, PortError, SerializationError, StateError
+from .frames import encode_body
+from .spec import Kind
 
 __all__ = [
     "VERSION",
@@ -41,13 +45,14 @@ __all__ = [
     "connect_to",
     "error_from_wire",
     "error_to_wire",
+    "line_from_wire",
     "listen_at",
     "socket_path",
     "value_from_wire",
     "value_to_wire",
 ]
 
-VERSION: Final = 1
+VERSION: Final = 2
 Message = dict[str, Any]
 
 _LINE_MOST_BYTES: Final = 1 << 16
@@ -157,6 +162,15 @@ def value_from_wire(value: Any) -> int | bytes:
     if type(value) is str:
         return bytes.fromhex(value)
     raise ValueError(f"{value!r:.80} is neither a number nor bytes")
+
+
+def line_from_wire(line: Any) -> tuple[int, str] | None:
+    """A line of a board's log: level, message. None for what no board can have said."""
+    if isinstance(line, list) and [type(part) for part in line] == [int, str]:
+        with suppress(SerializationError, UnicodeEncodeError):
+            encode_body(Kind.LOG, 0, tuple(line))
+            return line[0], line[1]
+    return None
 
 
 def error_to_wire(error: StateError) -> Message:

@@ -240,7 +240,9 @@ class PortLink(Observer):
 
     def log(self, level: int, message: str) -> None:
         """The board's own log lines."""
-        self.listeners.log(level, "%s: %s", self.port, message)
+        self.listeners.board_log(self.port, level, message)
+        if self._server is not None:
+            self._server.log(level, message)
 
     def mismatch(self, hello: Hello) -> None:
         """The device has other firmware than this host."""

@@ -137,6 +137,10 @@ class ServedLink:
             self._greet(message)
         elif "text" in message:
             self.listeners.text(str(message["text"]).encode("latin-1", "replace"))
+        elif "log" in message:
+            line = messages.line_from_wire(message["log"])
+            if line is not None:
+                self.listeners.board_log(self.port, *line)
         elif "error" in message and "end" not in message:
             raise ConnectionLost(str(message["error"]))
         else:
@@ -149,6 +153,7 @@ class ServedLink:
         self.problem = None
         self._greeted = True
         self._asked_text = False
+        self._say({"log": True})  # first, so that what the board says of a command is heard
         waiting, self._waiting = self._waiting, []
         for batch in waiting:
             self._start(batch)

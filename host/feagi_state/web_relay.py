@@ -37,6 +37,9 @@ _COMMAND_S: Final = 5.0  # that a command may take; the browser, which has a tim
 _AROUND_BODY_LEN: Final = 7  # bytes of a frame on the line besides its body: CRC, COBS, two zeros
 _LOST_MOST: Final = 0xFFFF  # events, at once
 _TEXT_MOST: Final = 4096  # bytes of text that wait for a browser
+_LINES_MOST: Final = 16  # lines of the log that do
+_LINE_MOST: Final = spec.SHAPES[Kind.LOG].items[1].hi  # bytes of one
+_AROUND_LINE_LEN: Final = 6  # bytes of its frame's body besides it: kind, seq, level, its length
 _TOO_LONG: Final = -next(number for number, (name, *_) in spec.ERRORS.items() if name == "LENGTH")
 
 
@@ -80,6 +83,7 @@ class Relay:
         self._unacked: deque[tuple[int, ...]] = deque()  # items of events that were taken from the ring
         self._lost_told = 0
         self._text = b""
+        self._lines: deque[tuple[int, str]] = deque(maxlen=_LINES_MOST)
         self._mtu = spec.LINK_MTU_BYTES  # of what the browser takes, by its last hello
         self._most = spec.LINK_WINDOW  # deltas in flight that it has room for
         self._out: list[bytes] = []
@@ -102,6 +106,10 @@ class Relay:
     def text(self, data: bytes) -> None:
         """Passes on what the board printed; of too much the last."""
         self._text = (self._text + data)[-_TEXT_MOST:]
+
+    def log(self, level: int, message: str) -> None:
+        """Passes on a line of the board's log, once there is a session; of too many the last, of one its beginning."""
+        self._lines.append((level, message))
 
     def take_output(self, now: float) -> bytes:
         """What there is to say now. Called every few ms, while the line takes something."""
@@ -167,6 +175,7 @@ class Relay:
             self._send(session, Kind.PONG, 0, (sent, _board_us(link, arrived), _board_us(link, now)))
         has_all = self._say_deltas(session, copy)
         self._say_events(session)
+        self._say_lines(session)
         if session.digest is not None and has_all:
             # The board's digest was the mirror's: so the browser's is to be that of what it was sent.
             digest = copy.digest() if session.is_equal else session.digest
@@ -207,6 +216,12 @@ class Relay:
             items = self._unacked[session.events_sent]
             session.events_sent += 1
             self._send(session, Kind.EVENT, (session.event_acked + session.events_sent) & 255, items)
+
+    def _say_lines(self, session: _Session) -> None:
+        most = min(_LINE_MOST, self._mtu - _AROUND_LINE_LEN)
+        while self._lines:
+            level, message = self._lines.popleft()
+            self._send(session, Kind.LOG, 0, (level, message.encode()[:most].decode(errors="ignore")))
 
     def _send(self, session: _Session, kind: Kind, seq: int, items: tuple[Any, ...] = ()) -> None:
         self._out.append(encode(kind, seq, items, session.id))

@@ -196,7 +196,10 @@ class WebServer(Closing):
         if device is None:
             return
         relay = Relay(device, self._call)
-        texts = device.on_text(lambda data: self._call(lambda: relay.text(data)))
+        hearers = (
+            device.on_text(lambda data: self._call(lambda: relay.text(data))),
+            device.on_log(lambda level, message: self._call(lambda: relay.log(level, message))),
+        )
         wake = asyncio.Event()
         self._sockets += 1
         tasks = [
@@ -207,7 +210,8 @@ class WebServer(Closing):
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._sockets -= 1
-            texts.close()
+            for hearer in hearers:
+                hearer.close()
             relay.close()
             for task in tasks:
                 task.cancel()

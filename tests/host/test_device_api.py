@@ -11,7 +11,7 @@ import pytest
 
 from fake_device import FakeDevice, PtyDevice
 from feagi_state import Change, CommandTimeout, InvalidField, InvalidValue, LinkError, SessionLost, StaleMirror, connect
-from feagi_state.spec import CommandOp
+from feagi_state.spec import CommandOp, Kind
 
 WAIT_S = 20.0
 
@@ -141,6 +141,34 @@ def test_who_hears_texts_too_slowly_is_told_how_many_were_passed_over(device, bo
     go_on.set()
     until(lambda: "passed over" in caplog.text)
     assert heard == said[: len(heard)] and 1000 <= len(heard) < 1300
+
+
+def test_log_lines_go_to_callbacks_besides_the_logger(device, board, caplog):
+    heard: list[tuple[int, str]] = []
+
+    def fail(level: int, message: str) -> None:
+        raise RuntimeError("of the application")
+
+    def say(level: int, message: str) -> None:
+        with board.lock:
+            board.device.send(Kind.LOG, 0, (level, message))
+        until(lambda: heard and heard[-1] == (level, message))
+
+    subscriptions = [device.on_log(fail), device.on_log(lambda *line: heard.append(line))]
+    with caplog.at_level(logging.CRITICAL, "feagi_state.device"):
+        say(10, "quiet")
+    say(30, "caf\u00e9 %d")
+    assert (logging.WARNING, f"{board.port}: caf\u00e9 %d") in [(one.levelno, one.getMessage()) for one in caplog.records]
+    assert "quiet" not in caplog.text and "the log callback failed" in caplog.text
+    assert device.set("neuron_count", 1) == 1, "the link goes on"
+
+    subscriptions[1].close()
+    last: list[str] = []
+    device.on_log(lambda level, message: last.append(message))
+    with board.lock:
+        board.device.send(Kind.LOG, 0, (50, "the end"))
+    until(lambda: last)
+    assert last == ["the end"] and [level for level, _ in heard] == [10, 30]
 
 
 # ---------------------------------------------------------------------------------------------------------- changes

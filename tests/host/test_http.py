@@ -339,9 +339,13 @@ class Page(Observer):
         self.host = HostSession(self)
         self.host.port_opened(now_s())
         self.texts = b""
+        self.lines: list[tuple[int, str]] = []
 
     def text(self, data: bytes) -> None:
         self.texts += data
+
+    def log(self, level: int, message: str) -> None:
+        self.lines.append((level, message))
 
     def until(self, holds: Callable[[], bool]) -> None:
         deadline = now_s() + PATIENCE_S
@@ -371,7 +375,10 @@ def test_a_socket_carries_the_link(server, board):
     page.until(lambda: asked.done)
     assert asked.values == (4250,) and board.device.get("neuron_count") == 4250
     board.say(b"printed by the board\r\n")
-    page.until(lambda: b"printed by the board" in page.texts)
+    with board.lock:
+        board.device.send(spec.Kind.LOG, 0, (40, "logged by the board"))
+    page.until(lambda: b"printed by the board" in page.texts and bool(page.lines))
+    assert page.lines == [(40, "logged by the board")]
 
 
 def test_pages_do_not_hinder_each_other(server, board):

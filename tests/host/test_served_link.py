@@ -11,6 +11,7 @@ import pytest
 from feagi_state import LinkError, PortError, SessionLost, attach, spec
 from feagi_state.clock import now_s
 from feagi_state.commands import Batch
+from feagi_state.listeners import TextSubscription
 from feagi_state.messages import VERSION, Connection
 from feagi_state.mirror_files import OwnedMirror
 from feagi_state.served_link import ServedLink
@@ -99,6 +100,7 @@ def test_commands_wait_for_the_greeting(server):
     batch = server.client_runs((1, (16, 5)), (3, (b"\x01\xff", 2**64 - 1)))
     server.say(GREETING)
     server.client_looks()
+    assert server.hears() == {"log": True}, "first: the commands may make the board say something"
     message = server.hears()
     assert message["commands"] == [[1, 16, 5], [3, "01ff", 2**64 - 1]] and outcome(batch) == "waits"
 
@@ -182,6 +184,24 @@ def test_errors_of_the_server_are_errors_here(greeted, error, kind, may_have_run
     greeted.say({"end": 1, "error": error})
     greeted.client_looks()
     assert type(batch.error) is kind and batch.error.may_have_run is may_have_run
+
+
+NO_LINES = [
+    *(None, 5, "ab", [], [20], [20, "a", "b"], {"20": 1, "a": 2}),
+    *([True, "a"], [20.0, "a"], [-1, "a"], [256, "a"], [10**400, "a"], [["a"] * 1000, "a"]),
+    *([20, 5], [20, None], [20, ["a"]], [20, "\ud800"], [20, "x" * 201]),
+]
+
+
+@pytest.mark.parametrize("line", NO_LINES, ids=range(len(NO_LINES)))
+def test_log_lines_of_no_board_are_passed_over(greeted, caplog, line):
+    caplog.set_level(1, "feagi_state.device")
+    heard: list[tuple[int, str]] = []
+    greeted.link.listeners.subscribe_log(TextSubscription(lambda *said: heard.append(said)))
+    greeted.say({"log": line}, {"log": [1, "\u00e9" * 100]})
+    greeted.client_looks()
+    assert heard == [(1, "\u00e9" * 100)] and greeted.link.fatal is None
+    assert [one.getMessage() for one in caplog.records] == ["/dev/ttyX: " + "\u00e9" * 100]
 
 
 def test_what_nobody_asked_for_is_passed_over(greeted):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import random
 import signal
@@ -33,7 +34,7 @@ from feagi_state import (
     spec,
 )
 from feagi_state.clock import now_s
-from feagi_state.messages import connect_to
+from feagi_state.messages import VERSION, connect_to
 from processes import Program, program
 
 WAIT_S = 30.0
@@ -131,6 +132,55 @@ def test_changes_events_and_text_come_here_too(fleet, board):
 
         until(speak)
         assert texts[0].startswith(b"h\xe9llo")  # what was said again meanwhile may be with it
+
+
+def test_the_boards_log_comes_here_too(server, board, caplog):
+    """The server is another process: what this one's logger gets came through the socket."""
+    caplog.set_level(logging.DEBUG, "feagi_state.device")
+    with connect("board") as device:
+        heard: list[tuple[int, str]] = []
+        device.on_log(lambda level, message: heard.append((level, message)))
+        device.set("neuron_count", 1)  # once it is answered, the server knows that this process asked
+        for line in ((10, "first"), (255, "h\u00e9llo \U0001f9e0"), (40, "")):
+            with board.lock:
+                board.device.send(spec.Kind.LOG, 0, line)
+        until(lambda: len(heard) == 3)
+    assert heard == [(10, "first"), (255, "h\u00e9llo \U0001f9e0"), (40, "")]
+    assert [(one.levelno, one.getMessage()) for one in caplog.records] == [
+        (level, f"{board.port}: {message}") for level, message in heard
+    ]
+
+
+def test_a_client_hears_the_log_from_its_asking_to_its_taking_back(fleet, directory, board):
+    line = connect_to(directory / "board.sock")
+    assert line is not None
+    line.settimeout(WAIT_S)
+    said = line.makefile("r", encoding="utf-8")
+    assert json.loads(next(said))["name"] == "board"
+    heard: list[str] = []
+    fleet["board"].on_log(lambda level, message: heard.append(message))
+
+    def ask(message: dict[str, object], number: int) -> None:
+        """Says it, and waits until the server has read it."""
+        run = {"run": number, "commands": [[4]], "deadline": now_s() + WAIT_S}
+        line.sendall(b"".join(json.dumps(one).encode() + b"\n" for one in (message, run)))
+        while "end" not in (answer := json.loads(next(said))):
+            assert "log" not in answer
+
+    def log(message: str) -> None:
+        with board.lock:
+            board.device.send(spec.Kind.LOG, 0, (30, message))
+        until(lambda: message in heard)
+
+    ask({"text": False}, 1)
+    log("before")
+    ask({"log": True}, 2)
+    log("during")
+    assert json.loads(next(said)) == {"log": [30, "during"]}
+    ask({"log": False}, 3)
+    log("after")
+    ask({"log": False}, 4)
+    line.close()
 
 
 def test_many_clients_and_the_server_share_one_device(fleet, board):
@@ -255,12 +305,14 @@ def test_a_client_that_does_not_read_holds_up_nobody(fleet, directory, board):
     assert line is not None
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     line.setblocking(True)
-    line.sendall(b'{"text": true}\n')
+    line.sendall(b'{"text": true}\n{"log": true}\n')
     for number in range(200):
         line.sendall(b'{"run": %d, "commands": [[2, 16, 0]], "deadline": %f}\n' % (number, now_s() + WAIT_S))
     with connect("board") as device:
         for n in range(100):
             board.say(b"text" * 500)
+            with board.lock:
+                board.device.send(spec.Kind.LOG, 0, (30, "x" * 200))
             assert device.set("neuron_count", n) == n
     line.close()
 
@@ -334,7 +386,7 @@ def test_a_server_of_another_version_is_one_clear_line(board, directory):
     with connect(board.port), socket.socket(socket.AF_UNIX) as other:
         other.bind(str(directory / "board.sock"))
         other.listen()
-        greeting = {"feagi_state": 1, "schema": spec.SCHEMA_HASH ^ 1, "pid": 4711, "name": "board"}
+        greeting = {"feagi_state": VERSION, "schema": spec.SCHEMA_HASH ^ 1, "pid": 4711, "name": "board"}
 
         def greet() -> None:
             line, _ = other.accept()

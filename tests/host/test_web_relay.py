@@ -41,6 +41,7 @@ class Browser(Observer):
         self.events: list[tuple[int, int, int]] = []
         self.ended: list[str] = []
         self.texts = b""
+        self.lines: list[tuple[int, str]] = []
         self.sent = 0  # bytes that the relay said
         self.stopped = False  # it takes nothing
 
@@ -55,6 +56,9 @@ class Browser(Observer):
 
     def text(self, data: bytes) -> None:
         self.texts += data
+
+    def log(self, level: int, message: str) -> None:
+        self.lines.append((level, message))
 
     def step(self) -> None:
         while not self.calls.empty():
@@ -302,6 +306,41 @@ def test_what_the_board_prints_arrives(browser, board, fleet):
     subscription.close()
     browser.relay.text(b"x" * 100_000)
     assert len(browser.relay.take_output(now_s())) < 10_000
+
+
+def test_the_last_lines_of_the_log_wait_for_the_session(fleet):
+    browser = Browser(fleet.devices[0])
+    for number in range(100):
+        browser.relay.log(number, f"line {number}")
+    browser.until_live()
+    browser.until(lambda: bool(browser.lines))
+    assert browser.lines == [(number, f"line {number}") for number in range(84, 100)]
+    browser.relay.log(255, "more")
+    browser.until(lambda: len(browser.lines) == 17)
+    assert browser.lines[-1] == (255, "more") and len(browser.hellos) == 1
+
+
+@pytest.mark.parametrize("mtu", [spec.LINK_MTU_BYTES, spec.LINK_MTU_LEAST_BYTES])
+@pytest.mark.parametrize("character", ["x", "\u00e9", "\u20ac", "\U0001f9e0"])
+def test_a_long_line_is_cut_between_two_characters(board, fleet, mtu, character):
+    relay, deframer, now = Relay(fleet.devices[0], lambda call: call()), Deframer(), now_s()
+    relay.receive(encode(Kind.HELLO, 0, (spec.PROTOCOL_VERSION, spec.SCHEMA_HASH, 5, mtu, 0, 253, 1)), now)
+    for before in range(4):
+        relay.log(30, "x" * before + character * 300)
+    session, lines = 0, []
+    while len(lines) < 4:
+        assert now_s() < now + PATIENCE_S, "no lines came"
+        for segment in deframer.feed(relay.take_output(now_s())):
+            frame = decode(segment, session)
+            if frame.kind == Kind.HELLO:
+                session = frame.items[2]
+                relay.receive(encode(Kind.HELLO_ACK, 0, (session,)), now_s())
+            elif frame.kind == Kind.LOG:
+                assert frame.seq == 0 and len(segment) - 5 <= mtu  # CRC and COBS
+                lines.append(frame.items)
+        time.sleep(0.002)
+    most, size = min(200, mtu - 6), len(character.encode())  # LINK.md: kind, seq, level and the text's head are 6 bytes
+    assert lines == [(30, "x" * before + character * ((most - before) // size)) for before in range(4)]
 
 
 @pytest.mark.parametrize("garbage", [b"\x00" * 5000, b"\xff" * 5000, bytes(range(256)) * 20, b"\x00\x05\x01\x01\x01\x01\x00" * 700])

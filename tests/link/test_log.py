@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import logging
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import feagi_state
-from boards_by_cli import Started, until
+from boards_by_cli import CLI, Started, until
 from common import emulated_boards
 from feagi_state.boards import find_board
 from feagi_state.emulator import start_board
@@ -57,6 +60,44 @@ def test_without_a_host_or_room_there_is_no_line(simulation: Simulation) -> None
     assert simulation.device.do("log", 20, "third") == 0, "no host"
     assert simulation.settle()
     assert [message for _, message in simulation.watcher.logs] == ["first"]
+
+
+def test_what_a_program_logs_is_heard_where_the_port_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "feagi_state.device")
+    monkeypatch.setenv("FEAGI_STATE_DIR", str(tmp_path / "run"))
+    program = tmp_path / "main.py"
+    program.write_text(
+        "import sys, time, feagi_state\n"
+        "state = feagi_state.StateManager.instance()\n"
+        "link = feagi_state.Link(sys.stdin.buffer, state, 'logger', sys.stdout.buffer)\n"
+        "seen = 0\n"
+        "while True:\n"
+        "    link.poll(); time.sleep_ms(2)\n"
+        "    if state.neuron_count != seen:\n"
+        "        seen = state.neuron_count\n"
+        "        link.log(30, 'caf\u00e9 %d' % seen)\n",
+        encoding="utf-8",
+    )
+    started = Started("unix", "--name", "logger", "--program", str(program))
+    started.start()
+    port = started.ports["link"]
+    serving = subprocess.Popen([CLI, "serve", port, "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        assert any(json.loads(line)["state"] == "live" for line in serving.stdout), "it has ended"
+        with feagi_state.connect("logger") as device:
+            assert device.link.owner_pid == serving.pid
+            heard: list[tuple[int, str]] = []
+            device.on_log(lambda level, message: heard.append((level, message)))
+            device.set("neuron_count", 7)
+            until(lambda: heard, 20, "the line")
+    finally:
+        serving.send_signal(signal.SIGINT)
+        serving.communicate(timeout=10)
+        started.stop()
+    assert heard == [(30, "caf\u00e9 7")]
+    assert [(one.levelno, one.getMessage()) for one in caplog.records] == [(30, f"{port}: caf\u00e9 7")]
 
 
 def test_what_a_program_logs_is_in_pythons_logging(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
