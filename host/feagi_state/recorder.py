@@ -272,7 +272,7 @@ class _Eyes:
 
 
 def _uptime_ms(region: Mirror, now_ns: int) -> float | None:
-    """The device's own clock, which runs since its start, at this monotonic time; None: it was not measured yet."""
+    """The device's own clock, which runs since its start, at this time of clock.py; None: it was not measured yet."""
     if not region.trailer_u32(_ROUND_TRIP):
         return None
     offset_us = region.trailer_u64(_CLOCK_OFFSET)
