@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import socket
@@ -32,6 +33,10 @@ class Servant(Protocol):
 
     def forget(self, batch: Batch) -> None:
         """Forgets those that were not sent."""
+
+    @property
+    def about(self) -> str | None:
+        """What the board has said that it is."""
 
 
 class CommandServer:
@@ -155,6 +160,9 @@ class _Client:
                 self._wants["text"] = bool(message["text"])
             elif "log" in message:
                 self._wants["log"] = bool(message["log"])
+                about = self._servant.about
+                if about is not None:
+                    self.tell("log", [logging.INFO, about])
             else:
                 raise ValueError(f"there is no message with {', '.join(message) or 'nothing'}")
         except (ValueError, TypeError) as error:

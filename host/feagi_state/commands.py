@@ -39,7 +39,7 @@ class Command:
         on_done: Callable[[Command], None] | None = None,
         may_send: Callable[[], bool] | None = None,
     ) -> None:
-        """`body`: of its frame, whatever its number. `deadline`: in monotonic seconds. `on_done` is called once, when
+        """`body`: of its frame, whatever its number. `deadline`: in seconds of clock.py. `on_done` is called once, when
         `done` becomes true. `may_send` is asked right before the command is first sent: if not, it is forgotten.
         """
         self.op = op
@@ -79,7 +79,7 @@ class Batch:
         on_reply: Callable[[Reply], None] | None = None,
         may_send: Callable[[], bool] | None = None,
     ) -> None:
-        """`deadline`: of all of them, in monotonic seconds. `on_done` is called once, in the thread that serves the
+        """`deadline`: of all of them, in seconds of clock.py. `on_done` is called once, in the thread that serves the
         link. `on_reply` hears every reply, `may_send` is asked before each command; see Command.
         """
         self.operations = tuple(operations)

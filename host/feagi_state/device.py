@@ -212,6 +212,13 @@ class Device(Closing, SectionViews):
         self._link.listeners.subscribe_log(subscription)
         return subscription
 
+    @property
+    def about(self) -> str | None:
+        """What the board's log said first in this session, where its program is served by feagi_serve: "MicroPython
+        v1.25.0; PYBv1.1 with STM32F405RG; soft reset". None: nothing yet.
+        """
+        return self._link.listeners.about
+
     def watch_fields(self, fields: Iterable[str], from_start: bool) -> FieldWatch:
         """What a reader of its own has seen of these fields, for a ChangeStream. Raises InvalidField."""
         return FieldWatch(self._region, lambda: self.name, fields, from_start)

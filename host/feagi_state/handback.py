@@ -62,7 +62,7 @@ class Handback:
         self._typed = data[-1:]
 
     def closed(self, now: float) -> None:
-        """That one has gone. `now`: monotonic seconds."""
+        """That one has gone. `now`: seconds of clock.py."""
         self._used = False
         self._asked = 0
         self._next_at = now + _GRACE_S

@@ -19,6 +19,7 @@ _log = logging.getLogger("feagi_state.device")
 _text_log = logging.getLogger("feagi_state.text")
 
 _UNTOLD_MOST: Final = 1000  # texts and log lines that wait to be heard
+_ABOUT: Final = "MicroPython "  # begins the line in which a board says what it is
 
 
 class Subscription:
@@ -101,6 +102,7 @@ class Listeners:
     def __init__(self, do: Callable[[Callable[[], None]], None]) -> None:
         """`do` has something done in the thread of the callbacks."""
         self.on_text: Callable[[bytes], None] | None = None  # hears text; None: the logger "feagi_state.text" does
+        self.about: str | None = None  # what the board has said that it is
         self._do = do
         self._subscriptions: tuple[Subscription, ...] = ()
         self._text_hearers = _Hearers("text")
@@ -145,6 +147,8 @@ class Listeners:
 
     def board_log(self, port: str, level: int, message: str) -> None:
         """A line of the log of the board at this port: for the logger "feagi_state.device", and who has subscribed."""
+        if message.startswith(_ABOUT):
+            self.about = message
         if self._log_hearers or _log.isEnabledFor(level):
             self._tell(partial(self._give_line, port, level, message))
 

@@ -5,7 +5,7 @@ mirror). Then, from the client:
 
 * `{"run": N, "commands": [[OP, ARGUMENT...]...], "deadline": S}`: runs commands one after the other until one fails;
   N names them, a number that was not used before. Ops and arguments are those of LINK.md, bytes as hexadecimal digits.
-  From S (seconds of the system's monotonic clock, which all its processes have in common) on none is sent.
+  From S (seconds of clock.py, the same for all processes of a computer) on none is sent.
 * `{"cancel": N}`: forgets them, as far as they were not sent.
 * `{"text": true}`: wants to hear what the board prints.
 * `{"log": true}`: wants to hear the lines of its log.

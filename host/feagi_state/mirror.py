@@ -64,7 +64,7 @@ class LinkInfo:
     session: int
     owner_pid: int
     round_trip_us: int  # 0: not measured yet
-    clock_offset_us: int  # the device's clock minus this computer's monotonic one, to within round_trip_us / 2
+    clock_offset_us: int  # the device's clock minus this computer's (clock.py), to within round_trip_us / 2
     frames: int
     deltas: int
     events: int

@@ -201,6 +201,7 @@ class PortLink(Observer):
         """What was wrong before is not any more."""
         self.listeners.log(logging.DEBUG, "%s: session 0x%08x", self.port, hello.boot)
         self.problem = None
+        self.listeners.about = None
         self._handback.runs()
         if self._session.takes_text:
             self._offer_prompt()
@@ -243,6 +244,11 @@ class PortLink(Observer):
         self.listeners.board_log(self.port, level, message)
         if self._server is not None:
             self._server.log(level, message)
+
+    @property
+    def about(self) -> str | None:
+        """What the board has said that it is."""
+        return self.listeners.about
 
     def mismatch(self, hello: Hello) -> None:
         """The device has other firmware than this host."""

@@ -145,7 +145,7 @@ TOPICS: Final[dict[str, Topic]] = {
         (
             Column("state", "text", "LIVE, or why the values are old"),
             *_fields(spec.MIRROR_FIELDS, "session", "round_trip_us"),
-            Column("clock_offset_us", "i64", "the device's clock minus the host's monotonic one [us]"),
+            Column("clock_offset_us", "i64", "the device's clock minus the host's, of clock.py [us]"),
             *_fields(spec.MIRROR_FIELDS, *COUNTERS),
         ),
     ),

@@ -32,7 +32,7 @@ class Member(Protocol):
         """A descriptor that the member watches can be read or written: selectors.EVENT_READ, EVENT_WRITE."""
 
     def tick(self, now: float) -> None:
-        """The time is `now` (monotonic seconds): called every `tick_s` of the runner."""
+        """The time is `now` (seconds of clock.py): called every `tick_s` of the runner."""
 
     def failed(self, error: BaseException) -> None:
         """A call of the member raised this: a fault of ours, after which it is not served any more."""

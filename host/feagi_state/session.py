@@ -186,7 +186,7 @@ class HostSession:
         return self._deframer.pending
 
     def port_opened(self, now: float) -> None:
-        """The line was opened, at `now` (monotonic seconds, as for all calls). Greets the device."""
+        """The line was opened, at `now` (seconds of clock.py, as for all calls). Greets the device."""
         self._port_open = True
         self._mismatch = False
         self._held_from = None

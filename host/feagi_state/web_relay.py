@@ -10,6 +10,7 @@ browser's mirror is stale when the board's is, is live again when the board is, 
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -92,7 +93,7 @@ class Relay:
     # ------------------------------------------------------------------------------------------------ the user's side
 
     def receive(self, data: bytes, now: float) -> None:
-        """Takes bytes of the browser's, at `now` (monotonic seconds, as for all calls)."""
+        """Takes bytes of the browser's, at `now` (seconds of clock.py, as for all calls)."""
         for segment in self._deframer.feed(data):
             session = self._session
             if session is None:
@@ -235,6 +236,8 @@ class Relay:
         elif kind == Kind.HELLO_ACK:
             if frame.items[0] == session.id and session.copy is None and session.board is not None:
                 session.copy = PageCopy(session.board[0])
+                if self._device.about is not None:
+                    self._lines.appendleft((logging.INFO, self._device.about))  # which was said to nobody but the host
         elif session.copy is None:
             return
         elif kind == Kind.ACK:

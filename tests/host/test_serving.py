@@ -151,6 +151,17 @@ def test_the_boards_log_comes_here_too(server, board, caplog):
     ]
 
 
+def test_who_comes_later_hears_what_the_board_is(server, board):
+    line = "MicroPython v1.25.0; PYBv1.1 with STM32F405RG"
+    with connect("board") as device:
+        assert device.about is None
+        with board.lock:
+            board.device.send(spec.Kind.LOG, 0, (20, line))
+        until(lambda: device.about == line)
+    with connect("board") as device:
+        until(lambda: device.about == line)
+
+
 def test_a_client_hears_the_log_from_its_asking_to_its_taking_back(fleet, directory, board):
     line = connect_to(directory / "board.sock")
     assert line is not None

@@ -320,6 +320,21 @@ def test_the_last_lines_of_the_log_wait_for_the_session(fleet):
     assert browser.lines[-1] == (255, "more") and len(browser.hellos) == 1
 
 
+def test_a_browser_that_comes_later_hears_what_the_board_is(board, fleet):
+    device, line = fleet.devices[0], "MicroPython v1.25.0; PYBv1.1 with STM32F405RG; soft reset"
+    with board.lock:
+        board.device.send(Kind.LOG, 0, (20, line))
+        board.device.send(Kind.LOG, 0, (30, "no camera"))
+    browser = Browser(device)
+    browser.until(lambda: device.about == line)
+    browser.until_live()
+    browser.until(lambda: bool(browser.lines))
+    assert browser.lines == [(20, line)]
+    with board.lock:
+        board.device.restart(7777)
+    browser.until(lambda: device.about is None)
+
+
 @pytest.mark.parametrize("mtu", [spec.LINK_MTU_BYTES, spec.LINK_MTU_LEAST_BYTES])
 @pytest.mark.parametrize("character", ["x", "\u00e9", "\u20ac", "\U0001f9e0"])
 def test_a_long_line_is_cut_between_two_characters(board, fleet, mtu, character):

@@ -14,6 +14,9 @@ import pytest
 
 import feagi_state
 from boards_by_cli import CLI, Started, until
+from common import emulated_boards
+from feagi_state.boards import find_board
+from feagi_state.emulator import start_board
 from simulation import Simulation
 
 MOST_BYTES = 144
@@ -123,3 +126,13 @@ def test_what_a_program_logs_is_in_pythons_logging(tmp_path: Path, caplog: pytes
         (30, "caf\u00e9 0"), (30, "caf\u00e9 1"), (30, "caf\u00e9 2"),
         (255, "ValueError(\"b'\\\\xff': the text is not UTF-8\",)[True, True, True]"),
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", emulated_boards(lambda board: board.name in ("qemu_m0", "qemu_m3")))
+def test_a_board_says_in_each_session_what_it_is(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "feagi_state.device")
+    with start_board(find_board(name)) as started:
+        for session in (1, 2):
+            with feagi_state.connect(started.link_port, name=name, timeout_s=60):
+                until(lambda count=session: caplog.text.count("MicroPython v1.25.0; ") == count, 20, "it says so")

@@ -95,6 +95,10 @@ export class FakeDevice extends EventTarget {
         this.line?.enqueue(new TextEncoder().encode(text));
     }
 
+    log(level, message) {
+        this.send(Kind.LOG, 0, [level, message]);
+    }
+
     // ---- The link
 
     send(kind, seq, items) {

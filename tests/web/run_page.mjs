@@ -76,6 +76,16 @@ const checks = {
         await page.waitForFunction(() => /Uptime0:00:0\d/.test(document.getElementById("facts").textContent) && /\d ms/.test(document.getElementById("facts").textContent));
         equal(await text(page, "#said"), "fake: LIVE");
     },
+    "a line of the board's log is listed, and may say what the board is": async () => {
+        const page = await visit();
+        await page.evaluate(() => {
+            globalThis.device.log(20, "MicroPython v1.25.0; PYBv1.1 with STM32F405RG; soft reset");
+            globalThis.device.log(30, "no camera");
+        });
+        await shows(page, "#events", "no camera");
+        contains(await text(page, "#facts"), "v1.25.0, PYBv1.1");
+        contains(await text(page, "#facts"), "soft reset");
+    },
     "the table has every field with unit and age, and touches only what changed": async () => {
         const page = await visit();
         equal(await page.locator("#fields tbody th[scope=row]").allTextContents().then((names) => names.sort()), Object.keys(CORE_FIELDS).sort());

@@ -1,7 +1,8 @@
 // The page as `feagi-state serve --http` serves it, with a board behind it:
-//     node run_page_host.mjs URL FOLDER PICTURES
+//     node run_page_host.mjs URL FOLDER PICTURES MICROPYTHON
 // asks for what happens to the board by a line on standard output, "kill" or "restart", each answered by a line on standard input.
 // Then it prints what it found, as JSON. FOLDER: for the browser's profile and saved.feagi. PICTURES: for page-light.png and -dark.png.
+// MICROPYTHON: what the header says of it.
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { startChromium } from "./browser.mjs";
@@ -10,7 +11,7 @@ import { badge, contains, listen, saveDownload, setter, shows, text, valueOf } f
 
 const PICTURE_TRENDS_MS = 20_000; // how long trends are on the pictures
 
-const [url, folder, pictures] = process.argv.slice(2);
+const [url, folder, pictures, micropython] = process.argv.slice(2);
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const requests = [];
 const faults = [];
@@ -33,6 +34,7 @@ try {
     await shows(page, "#sections", "video_agent_01");
     await shows(page, "#events", "AGENT_REGISTERED");
     contains(await text(page, "#facts"), "host");
+    await shows(page, "#facts", micropython);
 
     await setter(page, "memory_usage").fill("123456789");
     await setter(page, "memory_usage").press("Enter");

@@ -87,7 +87,7 @@ def test_a_board_behind_a_host(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     with start_board(find_board(name)) as board, subprocess.Popen([cli, "serve", board.link_port, "--http-at", "0"], **lines) as host:
         try:
             url = next(line for line in host.stdout if line.startswith("page: ")).split()[1]
-            with subprocess.Popen(["node", SCRIPT_ON_A_HOST, url, tmp_path, ROOT / "build"], stderr=subprocess.PIPE, **lines) as script:
+            with subprocess.Popen(["node", SCRIPT_ON_A_HOST, url, tmp_path, ROOT / "build", "v1.25.0, "], stderr=subprocess.PIPE, **lines) as script:
                 try:
                     for line in script.stdout:
                         wanted = line.strip()

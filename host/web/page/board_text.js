@@ -1,11 +1,13 @@
-// What a board's MicroPython says between frames when it starts: which one it is, and how it came to start.
+// What a board's MicroPython says between frames when it starts, and feagi_serve in a line of log: which one it is, and how it came
+// to start.
 
 const KEPT = 200; // characters that may be the begin of a line
-const BANNER = /MicroPython (v\S+)(?: on [\d-]+)?; ([^\r\n]+?)(?: with ([^\r\n]+))?[\r\n]/;
-// Lines of MicroPython and of ESP chips' boot loaders.
+const BANNER = /MicroPython (v\S+)(?: on [\d-]+)?; ([^\r\n;]+?)(?: with ([^\r\n;]+))?[\r\n;]/;
+// Lines of MicroPython, of ESP chips' boot loaders, and of feagi_serve.
 const RESETS = [
     [/MPY: soft reboot/, () => "soft reset"],
     [/rst:0x[\da-f]+ \((\w+)\)/, ([, reason]) => reason],
+    [/^MicroPython v[^\r\n]+; ([\w -]+ reset)$/m, ([, reason]) => reason],
 ];
 
 export class BoardText {
@@ -17,7 +19,15 @@ export class BoardText {
     reset = "";
 
     take(bytes) {
-        const text = this.#tail + this.#decoder.decode(bytes, { stream: true });
+        this.#hear(this.#decoder.decode(bytes, { stream: true }));
+    }
+
+    takeLine(line) {
+        this.#hear(`\n${line}\n`);
+    }
+
+    #hear(said) {
+        const text = this.#tail + said;
         const banner = BANNER.exec(text);
         if (banner) {
             this.micropython = `${banner[1]}, ${banner[2]}`;

@@ -146,7 +146,10 @@ export class Connection {
             },
             event: (kind, arg, time) => this.#observer.event(kind, arg, time),
             text: (bytes) => this.#text.take(bytes),
-            log: (_level, message) => this.#observer.note(message),
+            log: (_level, message) => {
+                this.#text.takeLine(message);
+                this.#observer.note(message);
+            },
         };
     }
 
