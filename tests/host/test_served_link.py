@@ -12,7 +12,7 @@ from feagi_state import LinkError, PortError, SessionLost, attach, spec
 from feagi_state.clock import now_s
 from feagi_state.commands import Batch
 from feagi_state.listeners import TextSubscription
-from feagi_state.messages import VERSION, Connection
+from feagi_state.messages import VERSION, Connection, line_from_wire
 from feagi_state.mirror_files import OwnedMirror
 from feagi_state.served_link import ServedLink
 from places import HEADER_LEN, layout
@@ -202,6 +202,13 @@ def test_log_lines_of_no_board_are_passed_over(greeted, caplog, line):
     greeted.client_looks()
     assert heard == [(1, "\u00e9" * 100)] and greeted.link.fatal is None
     assert [one.getMessage() for one in caplog.records] == ["/dev/ttyX: " + "\u00e9" * 100]
+
+
+def test_a_line_that_cannot_even_be_told_in_an_error_is_passed_over():
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert line_from_wire([deep, "a"]) is None
 
 
 def test_what_nobody_asked_for_is_passed_over(greeted):
