@@ -237,6 +237,8 @@ class Relay:
             if frame.items[0] == session.id and session.copy is None and session.board is not None:
                 session.copy = PageCopy(session.board[0])
                 if self._device.about is not None:
+                    if len(self._lines) == _LINES_MOST:
+                        self._lines.popleft()  # of too many the last
                     self._lines.appendleft((logging.INFO, self._device.about))  # which was said to nobody but the host
         elif session.copy is None:
             return
