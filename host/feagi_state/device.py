@@ -215,8 +215,8 @@ class Device(Closing, SectionViews):
     @property
     def about(self) -> str | None:
         """What the board's log said first in this session, where its program is served by feagi_serve: "MicroPython
-        v1.25.0; PYBv1.1 with STM32F405RG; soft reset". None: nothing yet. In a process that does not have the port it may
-        be what was said in the session before.
+        v1.25.0; PYBv1.1 with STM32F405RG; soft reset". None: nothing yet. In a process that does not have the port it
+        may be what was said in the session before.
         """
         return self._link.listeners.about
 
