@@ -132,11 +132,12 @@ static bool put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t a
     dirty[0] &= ~(words << bit);
     dirty[1] &= ~(words >> 1 >> (31 - bit));
     const unsigned first = feagi_port_first_bit(words);
-    uint32_t *to = copy;
+    uint32_t *to = copy, left = words >> first;
     from += first;
-    for (uint32_t left = words >> first; left; left >>= 1) {
+    do {
         *to++ = *from++;
-    }
+        left >>= 1;
+    } while (left);
     feagi_port_unlock(key);
     const size_t before = out->len;
     put_runs(out, (int32_t)(at - FEAGI_HEADER_LEN_BYTES) / 4 + (int)first, words >> first, copy);

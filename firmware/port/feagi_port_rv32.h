@@ -21,7 +21,7 @@
 //   feagi_image_open                             5
 //   feagi_image_restore                        670
 //   feagi_image_save                           411
-//   feagi_link_make_delta                      262
+//   feagi_link_make_delta                      229
 //   feagi_link_start_deltas                     12
 //   feagi_locks_owner                            5
 //   feagi_locks_take_over                       66
