@@ -37,6 +37,7 @@ _log = logging.getLogger("feagi_state.device")
 
 _REOPEN_S: Final = (0.1, 1.0)  # first and longest pause between two tries to open the port
 _HEARD_KEPT: Final = 200  # bytes of text that are kept for NotADevice
+_OF_PROMPTS: Final = (b">>>", b"\x1b[K")  # also how a prompt erases each of our frames, which end with Ctrl-U
 # What the line does not take waits, up to here; then frames are dropped, which the link repeats.
 _UNSENT_MOST_BYTES: Final = 1024
 _HELLO_WITHIN_S: Final = 1.0  # of a board whose program serves the link; else its prompt may be what is wanted
@@ -137,12 +138,17 @@ class PortLink(Observer):
                 f"{self.port} is silent: nothing came within {waited_s:g} s. "
                 "Does the board run the link, at this baud rate?"
             )
-        shown = repr(heard[-60:])[1:]
-        if b">>>" in heard:
-            hint = f"that is MicroPython's prompt: `feagi-state install {self.port}` puts the link on the board"
-        else:
-            hint = "is the baud rate right, and does the board run the link?"
-        return NotADevice(f"{self.port} sends no frames; heard {shown}: {hint}", heard)
+        if any(sign in heard for sign in _OF_PROMPTS):
+            return NotADevice(
+                f"{self.port} sends no frames, it is at MicroPython's prompt: Ctrl-D in `feagi-state repl {self.port}` "
+                f"starts its program again, `feagi-state install {self.port}` puts one with the link on the board",
+                heard,
+            )
+        return NotADevice(
+            f"{self.port} sends no frames; heard {repr(heard[-60:])[1:]}: "
+            "is the baud rate right, and does the board run the link?",
+            heard,
+        )
 
     # ------------------------------------------------------------------------------------------------- as a Member
 

@@ -210,6 +210,10 @@ def test_a_file_that_is_no_port(run, tmp_path):
     assert_one_line(run("watch", str(path)), 1, str(path))
 
 
+def test_a_prompt_without_a_terminal(run, talker):
+    assert_one_line(run("repl", talker().port), 1, "needs a terminal", "exec CODE")
+
+
 def test_a_silent_port(run, talker):
     assert_one_line(run("watch", talker().port, "--timeout", "1"), 1, "silent")
 

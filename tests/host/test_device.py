@@ -217,10 +217,11 @@ def test_noise_is_shown_shortened(no_device):
     assert 0 < len(caught.value.heard) <= 200 and len(str(caught.value)) < 500 and "\n" not in str(caught.value)
 
 
-def test_a_prompt_is_recognised(no_device):
-    with pytest.raises(NotADevice, match="MicroPython's prompt") as caught:
-        connect(no_device(b"MicroPython v1.29 on board\r\n>>> "), timeout_s=0.5)
-    assert caught.value.heard.endswith(b">>> ")
+@pytest.mark.parametrize("answer", [b"MicroPython v1.29 on board\r\n>>> ", b"ABkP/wGSVf5v\x1b[12D\x1b[K"], ids=["shown", "erases"])
+def test_a_prompt_is_recognised(no_device, answer):
+    with pytest.raises(NotADevice, match="MicroPython's prompt: Ctrl-D") as caught:
+        connect(no_device(answer), timeout_s=0.5)
+    assert caught.value.heard.endswith(answer[-4:])
 
 
 def test_an_echo_of_our_own_hello_is_no_device(no_device):

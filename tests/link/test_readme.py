@@ -96,12 +96,16 @@ def test_python_examples(environment: dict[str, str], tmp_path: Path, monkeypatc
     serving.write_text(block("device.add("))
     reading.write_text(block("feagi_state.attach"))
     with start_board(find_board("unix")):
-        done = subprocess.run([sys.executable, serving], env=environment, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        fleet = subprocess.run([sys.executable, "-c", block("Fleet(")], env=environment, capture_output=True, text=True, timeout=60)
-        assert fleet.returncode == 0 and fleet.stdout.startswith("unix "), fleet.stderr
         import feagi_state
 
+        with feagi_state.connect("unix") as device:
+            assert any(device.changes("neuron_count", timeout_s=SETTLE_S)), "the program does not run"
+        done = subprocess.run([sys.executable, serving], env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"^\d+ \d+ \d+$", done.stdout, re.MULTILINE), "no change: the program stands still"
+        assert "Event(" in done.stdout
+        fleet = subprocess.run([sys.executable, "-c", block("Fleet(")], env=environment, capture_output=True, text=True, timeout=60)
+        assert fleet.returncode == 0 and fleet.stdout.startswith("unix "), fleet.stderr
         with feagi_state.connect("unix"):
             done = subprocess.run([sys.executable, reading], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -275,6 +275,8 @@ def repl(
     if show_path:
         out(path)
         return
+    if not commands and not sys.stdin.isatty():
+        raise CommandError(f"a prompt needs a terminal: `feagi-state repl {port} exec CODE` does without one")
     status = subprocess.call([sys.executable, "-m", "mpremote", "connect", path, *(commands or ["repl"])])
     if status != 0:
         raise CommandError(f"mpremote ended with status {status}")
