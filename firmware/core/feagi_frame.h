@@ -21,7 +21,7 @@
 typedef struct {
     uint8_t *wire; // FEAGI_FRAME_WIRE_BYTES of the caller
     size_t len;    // bytes written, counted from wire
-    size_t limit;  // where the body must end, counted from wire
+    size_t limit;  // where the body must end, counted from wire; 0 once something did not fit
     bool full;     // something did not fit: the frame must not be sent
 } feagi_frame_out_t;
 
