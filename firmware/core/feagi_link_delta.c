@@ -125,8 +125,8 @@ static bool put_page(const feagi_region_t *r, feagi_frame_out_t *out, uint32_t a
     // The page's marks lie in two words, from some bit on.
     uint32_t *dirty = r->dirty + at / 128;
     const uint32_t bit = at / 4 % 32, *from = feagi_region_u32(r, at);
-    // Words and marks are taken together: a later write marks again, an earlier one is in the copy. At most 32 words: about
-    // 200 instructions.
+    // Words and marks are taken together: a later write marks again, an earlier one is in the copy. At most 32 words: how
+    // many instructions, the port's header says.
     feagi_port_key_t key = feagi_port_lock();
     const uint32_t words = (dirty[0] >> bit | dirty[1] << 1 << (31 - bit)) & UINT32_MAX >> (32 - len_bytes / 4);
     dirty[0] &= ~(words << bit);
