@@ -39,11 +39,11 @@ class RecorderSummary:
     """What was recorded so far."""
 
     messages: int  # in the file, but for the last ones of a disk that is full
-    topics: dict[str, int]  # how many of them each topic has, see recording_format.py
     len_bytes: int  # of the file
     duration_s: float
     passed_over: int  # versions of pages that were replaced before they were seen, or while the disk was behind
     events_lost: int  # overwritten in the mirror before they were seen, or while the disk was behind
+    topics: dict[str, int]  # how many messages each topic has, see recording_format.py
 
 
 class Recorder(Closing):
@@ -185,7 +185,7 @@ class Recorder(Closing):
         writer, eyes = self._writer, self._eyes
         duration_s = now_s() - self._begin
         return RecorderSummary(
-            writer.messages, dict(writer.topics), writer.len_bytes, duration_s, eyes.passed_over, eyes.events_lost
+            writer.messages, writer.len_bytes, duration_s, eyes.passed_over, eyes.events_lost, dict(writer.topics)
         )
 
 

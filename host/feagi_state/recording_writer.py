@@ -217,7 +217,9 @@ def _make(path: str, overwrite: bool) -> BinaryIO:
                 raise PersistenceError(f"{path} is no regular file: record into another one")
         return open(path, "wb" if overwrite else "xb")
     except FileExistsError:
-        raise PersistenceError(f"{path} is there already: record into another file, or overwrite it") from None
+        raise PersistenceError(
+            f"{path} is there already: record into another file, or overwrite it (--force, overwrite=True)"
+        ) from None
     except OSError as error:
         raise PersistenceError(f"{path} cannot be written: {error.strerror or error}") from None
 

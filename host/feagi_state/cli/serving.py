@@ -92,9 +92,10 @@ class _Watched:
     def news(self) -> list[dict[str, Any]]:
         """What there is to say that was not said. Raises CommandError for a port that can never be opened."""
         text, state = self._state()
-        if text == self._said:
+        said = text.partition("; heard ")[0]  # noise is hardly ever the same twice
+        if said == self._said:
             return []
-        self._said = text
+        self._said = said
         return [{"port": self.device.port, "state": state, "text": text}] if text else []
 
     def _state(self) -> tuple[str, str]:
