@@ -40,6 +40,9 @@ class Work:
 
 work = Work()
 if sys.platform == "linux":
+    import micropython
+
+    micropython.kbd_intr(-1)  # a line's noise has a Ctrl-C now and then
     link = feagi_state.Link(sys.stdin.buffer, state, "churn", sys.stdout.buffer)
     while True:
         link.poll()
